@@ -24,6 +24,14 @@ QUEUE = "jobs"
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 """Largest WebSocket message either side accepts."""
 
+BROKER_ACL_COMMANDS = (
+    "-@all",
+    *("+hello", "+auth", "+ping", "+multi", "+exec"),
+    *("+brpop", "+llen", "+lpush", "+rpush", "+sadd", "+smembers"),
+)
+"""All that a node's broker user may do, below its own key prefix: no Lua, no pub/sub, no acknowledgements.
+The console grants exactly this (with `resetkeys`, `resetchannels`); the agent's worker needs exactly this."""
+
 CONTAINER_PREFIX = "berth-"
 
 LABEL_CLUSTER = "berth.cluster"

@@ -76,7 +76,7 @@ MOVES: dict[tuple[State, State], frozenset[Actor]] = {
 """Every allowed move and its owners. What is not here cannot happen."""
 
 
-class IllegalMove(ValueError):
+class IllegalMove(ValueError):  # noqa: N818
     """A move that the table does not have, or not for this actor."""
 
     def __init__(self, current: State, target: State, actor: Actor) -> None:
@@ -127,3 +127,13 @@ def observe(current: State, facts: Facts) -> State:
     """`current` moved as far forward as the facts say; facts that are behind it change nothing."""
     target = seen_as(facts, current)
     return target if may_move(current, target, Actor.REPORT) else current
+
+
+def mermaid() -> str:
+    """The table as a Mermaid state diagram: each move with its owners. For docs/architecture.md."""
+    moves = [
+        f"    {current} --> {target}: {', '.join(actor for actor in Actor if actor in owners)}"
+        for (current, target), owners in MOVES.items()
+    ]
+    ends = [f"    {state} --> [*]" for state in State if state.ended]
+    return "\n".join(["stateDiagram-v2", f"    [*] --> {State.PENDING}", *moves, *ends]) + "\n"

@@ -47,12 +47,15 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """`key == value` or `key != value`. Keys: `node.id`, `node.hostname`, `node.labels.X`, `node.platform.os|arch`
-    (as labels `platform.os`), as in Compose's placement constraints."""
+    """`key == value` or `key != value`. Keys: `node.id`, `node.hostname`, `node.labels.X`,
+    `node.platform.os|arch` (as labels `platform.os`), as in Compose's placement constraints."""
 
     key: str
     equal: bool
     value: str
+
+    def __str__(self) -> str:
+        return f"{self.key} {'==' if self.equal else '!='} {self.value}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,9 @@ class Request:
     image: str = ""
     image_local_only: bool = False
     """The image is in no registry: only nodes that have it can be chosen."""
+    container: str = ""
+    """Id of the container that will fill the slot, under which `Cluster.free` gives back what a decision
+    reserved. Empty: that stays reserved for as long as the `Cluster` lives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +162,7 @@ class ContainerView:
     health: str = "none"
     """none, starting, healthy, unhealthy."""
     running_since: float | None = None
+    """Kept after its end; None: it never ran."""
     unhealthy_since: float | None = None
     restarts: int = 0
     """Restarts by the engine within the last 10 minutes."""
@@ -166,6 +173,10 @@ class ContainerView:
     """Trying the same again cannot help (the image is gone, say)."""
     removed: bool = False
     """The engine has no trace of it any more (or it never reached one)."""
+    stopped: bool = False
+    """Its end was asked for, by a `StopContainer`."""
+    removing: bool = False
+    """Its removal was asked for and is not confirmed yet: it is not asked for again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +188,9 @@ class SlotView:
     index: int
     generation: int
     containers: tuple[ContainerView, ...] = ()
-    """Newest generation first; all that are not removed yet."""
+    """Newest generation first: the newest one even when it is removed, and all that are not removed yet."""
     failures: int = 0
+    """In a row, of its present digest: a placement with another digest, and a new rollout, start at 0."""
     not_before: float = 0.0
 
     @property
@@ -205,6 +217,8 @@ class ServiceView:
     """Seconds a container without a health check must stay up to count as well."""
     bound: bool = False
     """It has a local volume or is exclusive: never replaced for lack of contact."""
+    restart_epoch: float = 0.0
+    """As `AppView.restart_epoch`, for this service alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +253,10 @@ class NewSlot:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Fill this slot (of an existing or just created slot, by service and index) with a new generation."""
+    """Fill this slot (of an existing or just created slot, by service and index) with a new generation.
+
+    `request.slot` is empty for a slot that the same plan creates.
+    """
 
     service: str
     index: int
@@ -265,7 +282,8 @@ class RolloutMove:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Of one service: wanted, on the wanted digest and well, live at all."""
+    """Slots of one service: wanted, well on the wanted digest (a task that is done counts), and its
+    containers that are live at all."""
 
     service: str
     wanted: int

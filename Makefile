@@ -1,0 +1,60 @@
+# Every target says what it does in `make help`.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+VENV ?= .venv
+PY := $(VENV)/bin/python
+N ?= 3
+export VENV
+
+# What needs neither an engine nor a browser nor PostgreSQL, and is quick.
+QUICK := not engine and not browser and not postgres and not slow
+REST := engine or browser or postgres or slow
+
+.PHONY: help run stop test test-fast check fmt lock lab bench messages clean setup setup-dev
+
+help: ## this text
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+run: setup ## Berth on this machine, in the foreground: installs, migrates, starts, prints the address and a sign-in link
+	@exec $(PY) -m ops.run
+
+stop: setup ## end the containers and the engine that `make run` left running
+	@$(PY) -m ops.stop
+
+test: setup-dev ## every test: quick ones, then engines and browser, then the console again on PostgreSQL
+	@$(PY) -m ops.test
+
+test-fast: setup-dev ## the quick tests only (no engine, browser, PostgreSQL): about a minute
+	@$(PY) -m pytest -q -n 2 -m "$(QUICK)"
+
+check: setup-dev ## format, lint, types, import contracts, migrations, templates, translations, security
+	@$(PY) -m ops.check
+
+fmt: setup-dev ## format the code and the templates
+	@$(PY) -m ruff format . && $(PY) -m ruff check --fix . && $(PY) -m djlint --reformat --quiet templates
+
+lab: setup-dev ## N=3 engines on this machine, each with an agent, joined to one console, until Ctrl-C (root)
+	@exec $(PY) -m lab --nodes $(N)
+
+bench: setup-dev ## measure deploys, log lines and memory; JSON lines on standard output
+	@exec $(PY) -m bench
+
+messages: setup-dev ## collect the texts to translate into locale/
+	@$(PY) manage.py makemessages --all --no-obsolete --add-location=file --ignore=.venv --ignore=node_modules
+
+lock: setup-dev ## resolve the dependencies of pyproject.toml anew, with hashes
+	@$(PY) -m pip install -q --disable-pip-version-check uv
+	@for kind in "" "-dev"; do \
+	  $(VENV)/bin/uv pip compile -q --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+	    $${kind:+--extra dev} pyproject.toml -o requirements$$kind.txt || exit 1; done
+
+clean: ## remove caches, and what killed test and lab runs left behind (not BERTH_HOME)
+	@[ ! -x $(PY) ] || $(PY) -m lab.cleanup
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache staticfiles tests/.artifacts
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+setup:
+	@ops/bootstrap.sh run
+
+setup-dev:
+	@ops/bootstrap.sh dev

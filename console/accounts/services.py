@@ -1,0 +1,120 @@
+"""Changes of users, teams and their credentials."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from console.accounts.access import Access
+from console.accounts.enums import Role
+from console.accounts.models import ApiToken, Membership, SignInLink, Team, User
+from console.accounts.secrets import digest, new_secret
+from console.common import events
+from console.common.errors import BerthError, NotFound
+
+LINK_LIFETIME = timedelta(hours=12)
+
+
+@transaction.atomic
+def create_first_owner(*, email: str) -> tuple[User, Team]:
+    """The first user, platform administrator and owner of the team `default`. Safe to repeat."""
+    team, _made = Team.objects.get_or_create(slug="default", defaults={"name": "Default"})
+    owner = Membership.objects.filter(team=team, role=Role.OWNER).select_related("user").first()
+    if owner:
+        return owner.user, team
+    user = User.objects.create_user(email=email, is_staff=True)
+    Membership.objects.create(user=user, team=team, role=Role.OWNER)
+    events.record("team.created", "Team “Default” created", actor="bootstrap", team=team.id)
+    return user, team
+
+
+@transaction.atomic
+def create_token(access: Access, *, name: str, expires_at: datetime | None = None) -> tuple[ApiToken, str]:
+    """A new token of this user in this team, and its secret, which is not kept."""
+    name = name.strip()
+    if not name:
+        raise BerthError(_("Give the token a name."), fields={"name": [_("Give the token a name.")]})
+    if expires_at and expires_at <= timezone.now():
+        raise BerthError(
+            _("The expiry lies in the past."), fields={"expires_at": [_("Choose a later time.")]}
+        )
+    secret = new_secret("berth")
+    token = ApiToken.objects.create(
+        user=access.user,
+        team=access.team,
+        name=name[:100],
+        digest=digest(secret),
+        hint=secret[:10],
+        expires_at=expires_at,
+    )
+    events.record(
+        "token.created", f"API token “{token.name}” created", actor=access.actor, team=access.team.id
+    )
+    return token, secret
+
+
+@transaction.atomic
+def revoke_token(access: Access, token_id: str) -> None:
+    """End a token of one's own."""
+    token = ApiToken.objects.filter(user=access.user, team=access.team, pk=token_id).first()
+    if token is None:
+        raise NotFound(_("There is no such token."))
+    token.delete()
+    events.record(
+        "token.revoked", f"API token “{token.name}” revoked", actor=access.actor, team=access.team.id
+    )
+
+
+@transaction.atomic
+def create_sign_in_link(user: User) -> str:
+    """A fresh one-time secret; older links of this user end."""
+    SignInLink.objects.filter(user=user).delete()
+    secret = new_secret("link")
+    SignInLink.objects.create(user=user, digest=digest(secret), expires_at=timezone.now() + LINK_LIFETIME)
+    return secret
+
+
+def find_sign_in_link(secret: str) -> SignInLink:
+    """The unused link of this secret, or not found."""
+    link = (
+        SignInLink.objects.select_related("user")
+        .filter(digest=digest(secret), expires_at__gt=timezone.now(), user__is_active=True)
+        .first()
+    )
+    if link is None:
+        raise NotFound(
+            _("This link has been used or has expired. Run “manage.py sign_in_link” for a new one.")
+        )
+    return link
+
+
+@transaction.atomic
+def use_sign_in_link(secret: str) -> User:
+    """The link's user; the link is gone afterwards, also when two ask at once."""
+    link = find_sign_in_link(secret)
+    deleted, _rows = SignInLink.objects.filter(pk=link.pk).delete()
+    if not deleted:
+        raise NotFound(_("This link has just been used."))
+    return link.user
+
+
+def set_profile(user: User, *, name: str, email: str, password: str) -> User:
+    """Name, address and password of one's own account. An empty password leaves the old one."""
+    if password:
+        try:
+            validate_password(password, user)
+        except ValidationError as error:
+            raise BerthError(
+                _("Choose a better password."), fields={"password": list(error.messages)}
+            ) from error
+        user.set_password(password)
+    if User.objects.filter(email__iexact=email).exclude(pk=user.pk).exists():
+        raise BerthError(_("This address is taken."), fields={"email": [_("This address is taken.")]})
+    user.name, user.email = name.strip()[:100], email
+    user.save()
+    return user

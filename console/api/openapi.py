@@ -1,0 +1,106 @@
+"""What drf-spectacular cannot know by itself: our token scheme, the one error, and the plain async views."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
+
+from console.api.inputs import LONGEST_WAIT, MOST_TAIL
+
+_TEXT = {"type": "string"}
+_ERROR = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["code", "message", "fields", "data", "request_id"],
+            "properties": {
+                "code": _TEXT,
+                "message": _TEXT,
+                "fields": {"type": "object", "additionalProperties": {"type": "array", "items": _TEXT}},
+                "data": {"type": "object", "additionalProperties": {}},
+                "request_id": _TEXT,
+            },
+        }
+    },
+}
+_SECURITY = [{"token": []}, {"cookieAuth": []}]
+
+
+class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[misc]  # untyped base
+    target_class = "console.api.authentication.BearerAuthentication"
+    name = "token"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:  # noqa: ARG002
+        return {"type": "http", "scheme": "bearer"}
+
+
+def _parameter(name: str, place: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "in": place, "required": place == "path", "schema": schema}
+
+
+def _wait() -> dict[str, Any]:
+    seconds = {"type": "number", "minimum": 0, "maximum": LONGEST_WAIT, "default": 60}
+    return {
+        "operationId": "wait_for_operation",
+        "description": "The operation once it has ended, or as it is when the time is up.",
+        "parameters": [
+            _parameter("team", "path", _TEXT),
+            _parameter("operation", "path", _TEXT),
+            _parameter("timeout", "query", seconds),
+        ],
+        "responses": {
+            "200": {
+                "description": "",
+                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/OperationOutput"}}},
+            }
+        },
+    }
+
+
+def _logs() -> dict[str, Any]:
+    lines = {"type": "integer", "minimum": 0, "maximum": MOST_TAIL, "default": 100}
+    return {
+        "operationId": "get_logs",
+        "description": "Log lines as JSON lines; with `follow`, server-sent events (line, gap, end, error) that go on.",
+        "parameters": [
+            _parameter("team", "path", _TEXT),
+            _parameter("app", "path", _TEXT),
+            _parameter("follow", "query", {"type": "boolean", "default": False}),
+            _parameter("tail", "query", lines),
+            _parameter("service", "query", _TEXT),
+            _parameter("container", "query", _TEXT),
+        ],
+        "responses": {
+            "200": {
+                "description": "",
+                "content": {
+                    "application/x-ndjson": {"schema": _TEXT},
+                    "text/event-stream": {"schema": _TEXT},
+                },
+            }
+        },
+    }
+
+
+def complete(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:  # noqa: ARG001
+    """Postprocessing hook: adds the async views' paths, and the error as every operation's default answer."""
+    paths = result["paths"]
+    for path, operation in (
+        ("/api/v1/teams/{team}/operations/{operation}/wait", _wait()),
+        ("/api/v1/teams/{team}/apps/{app}/logs", _logs()),
+    ):
+        paths[path] = {"get": {**operation, "tags": ["teams"], "security": _SECURITY}}
+    result["paths"] = dict(sorted(paths.items()))
+    result["components"]["schemas"]["Error"] = _ERROR
+    answer = {
+        "description": "An error.",
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+    }
+    for methods in paths.values():
+        for operation in methods.values():
+            operation["responses"]["default"] = answer
+    return result

@@ -1,0 +1,68 @@
+"""How people, teams and their credentials are shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from console.accounts.access import Access
+from console.accounts.enums import Role
+from console.accounts.models import ApiToken, Membership, Team, User
+from console.accounts.queries import members_of
+from console.api.outputs import shown
+from console.images.models import RegistryCredential
+
+
+class UserOutput(serializers.Serializer[User]):
+    id = serializers.CharField()
+    email = serializers.CharField()
+    name = serializers.CharField()
+    administrator = serializers.BooleanField(source="is_staff")
+
+
+class TeamOutput(serializers.Serializer[Team]):
+    id = serializers.CharField()
+    slug = serializers.CharField()
+    name = serializers.CharField()
+    created_at = serializers.DateTimeField()
+
+
+class MemberOutput(serializers.Serializer[Membership]):
+    email = serializers.CharField(source="user.email")
+    name = serializers.CharField(source="user.name")
+    role = serializers.ChoiceField(choices=Role.choices)
+
+
+class TeamDetailOutput(serializers.Serializer[Access]):
+    """A team with the reader's own role, and all members."""
+
+    id = serializers.CharField(source="team.id")
+    slug = serializers.CharField(source="team.slug")
+    name = serializers.CharField(source="team.name")
+    created_at = serializers.DateTimeField(source="team.created_at")
+    role = serializers.ChoiceField(choices=Role.choices, help_text="Your own.")
+    members = serializers.SerializerMethodField()
+
+    @extend_schema_field(MemberOutput(many=True))
+    def get_members(self, access: Access) -> list[dict[str, Any]]:
+        return shown(MemberOutput, members_of(access.team))
+
+
+class TokenOutput(serializers.Serializer[ApiToken]):
+    id = serializers.CharField()
+    name = serializers.CharField()
+    hint = serializers.CharField(help_text="How the token begins.")
+    created_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField(allow_null=True)
+    last_used_at = serializers.DateTimeField(allow_null=True)
+
+
+class RegistryOutput(serializers.Serializer[RegistryCredential]):
+    """The password is never shown."""
+
+    id = serializers.CharField()
+    host = serializers.CharField()
+    username = serializers.CharField()
+    created_at = serializers.DateTimeField()

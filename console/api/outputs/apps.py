@@ -1,0 +1,130 @@
+"""How apps, their services and releases are shown."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from rest_framework import serializers
+
+from console.api.outputs.containers import NodeNameOutput, SlotOutput
+from console.workloads.enums import AppState, ReleaseState, RolloutState
+from console.workloads.models import Release, Rollout, Volume
+from console.workloads.queries import AppSummary, ServiceDetail
+
+
+class RolloutOutput(serializers.Serializer[Rollout]):
+    state = serializers.ChoiceField(choices=RolloutState.choices)
+    reason = serializers.CharField()
+    operation = serializers.CharField(source="operation_id", allow_null=True)
+    started_at = serializers.DateTimeField()
+    deadline = serializers.DateTimeField()
+    ended_at = serializers.DateTimeField(allow_null=True)
+
+
+class AppWantedOutput(serializers.Serializer[AppSummary]):
+    release = serializers.IntegerField(source="release.number", default=None, allow_null=True)
+    replicas = serializers.IntegerField(source="wanted")
+    stopped = serializers.BooleanField(source="app.stopped")
+    deleting = serializers.BooleanField(source="app.deleting")
+
+
+class AppSeenOutput(serializers.Serializer[AppSummary]):
+    state = serializers.ChoiceField(choices=AppState.choices)
+    replicas = serializers.IntegerField(
+        source="well", help_text="Running, and healthy where a check says so."
+    )
+    rollout = RolloutOutput(allow_null=True)
+
+
+def _seen_at(services: Any) -> datetime | None:
+    times = [
+        slot.current.observed_at
+        for service in services
+        for slot in service.slots
+        if slot.current and slot.current.observed_at
+    ]
+    return max(times, default=None)
+
+
+class AppOutput(serializers.Serializer[AppSummary]):
+    id = serializers.CharField(source="app.id")
+    name = serializers.CharField(source="app.name")
+    created_at = serializers.DateTimeField(source="app.created_at")
+    urls = serializers.ListField(child=serializers.CharField())
+    desired = AppWantedOutput(source="*")
+    observed = AppSeenOutput(source="*")
+    observed_at = serializers.SerializerMethodField(
+        help_text="When a node last spoke of one of its containers."
+    )
+
+    def get_observed_at(self, summary: AppSummary) -> datetime | None:
+        return _seen_at(summary.services)
+
+
+class ServiceWantedOutput(serializers.Serializer[ServiceDetail]):
+    replicas = serializers.IntegerField(source="wanted", help_text="0 while it is stopped.")
+    scale = serializers.IntegerField(source="service.replicas", help_text="Once it is not stopped.")
+    stopped = serializers.BooleanField(source="service.stopped")
+    image = serializers.CharField(source="spec.image", default="", help_text="As the release names it.")
+
+
+class ServiceSeenOutput(serializers.Serializer[ServiceDetail]):
+    replicas = serializers.IntegerField(source="well")
+    live = serializers.IntegerField(help_text="On a node or on the way there.")
+
+
+class ServiceOutput(serializers.Serializer[ServiceDetail]):
+    name = serializers.CharField(source="service.name")
+    present = serializers.BooleanField(
+        source="service.present", help_text="Whether the newest release has it."
+    )
+    desired = ServiceWantedOutput(source="*")
+    observed = ServiceSeenOutput(source="*")
+    observed_at = serializers.SerializerMethodField()
+    slots = SlotOutput(many=True)
+
+    def get_observed_at(self, service: ServiceDetail) -> datetime | None:
+        return _seen_at([service])
+
+
+class VolumeOutput(serializers.Serializer[Volume]):
+    name = serializers.CharField()
+    node = NodeNameOutput(allow_null=True)
+    engine_name = serializers.CharField(help_text="The volume's name in the node's engine.")
+
+
+class ProblemOutput(serializers.Serializer[dict[str, Any]]):
+    """A finding in a Compose file; line 0 has no place in the text."""
+
+    line = serializers.IntegerField()
+    column = serializers.IntegerField()
+    service = serializers.CharField()
+    key = serializers.CharField()
+    code = serializers.CharField()
+    message = serializers.CharField()
+
+
+class AppDetailOutput(AppOutput):
+    services = ServiceOutput(many=True)
+    warnings = ProblemOutput(many=True, source="release.warnings", default=list)
+
+
+class ReleaseOutput(serializers.Serializer[Release]):
+    number = serializers.IntegerField()
+    state = serializers.ChoiceField(choices=ReleaseState.choices)
+    error = serializers.CharField()
+    warnings = ProblemOutput(many=True)
+    rolled_back_from = serializers.IntegerField(allow_null=True)
+    created_by = serializers.CharField()
+    created_at = serializers.DateTimeField()
+
+
+class ReleaseDetailOutput(ReleaseOutput):
+    """With all that it was made from, and the images that it resolved to."""
+
+    compose = serializers.CharField()
+    variables = serializers.DictField(child=serializers.CharField())
+    files = serializers.DictField(child=serializers.CharField())
+    images = serializers.DictField(child=serializers.DictField())
+    digests = serializers.DictField(child=serializers.CharField(), help_text="Spec digest by service.")

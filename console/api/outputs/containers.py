@@ -1,0 +1,97 @@
+"""How containers and slots are shown: what is wanted of them beside what was seen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from console.workloads.enums import ContainerState, Health
+from console.workloads.models import Container
+from console.workloads.queries import SlotDetail
+
+
+class NodeNameOutput(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    name = serializers.CharField()
+
+
+class PublishedPort(serializers.Serializer[Any]):
+    host = serializers.IntegerField()
+    container = serializers.IntegerField()
+    protocol = serializers.CharField()
+
+
+class ContainerWantedOutput(serializers.Serializer[Container]):
+    release = serializers.IntegerField(source="release.number")
+    image = serializers.CharField()
+    cpu = serializers.IntegerField(help_text="Thousandths of a core.")
+    memory = serializers.IntegerField(help_text="Bytes.")
+    pids = serializers.IntegerField()
+    ports = serializers.SerializerMethodField()
+    volumes = serializers.ListField(child=serializers.CharField())
+
+    @extend_schema_field(PublishedPort(many=True))
+    def get_ports(self, container: Container) -> list[dict[str, Any]]:
+        return [
+            {"host": host, "container": inside, "protocol": protocol}
+            for host, inside, protocol in container.ports
+        ]
+
+
+class ContainerSeenOutput(serializers.Serializer[Container]):
+    state = serializers.ChoiceField(choices=ContainerState.choices)
+    health = serializers.ChoiceField(choices=Health.choices)
+    engine_id = serializers.CharField()
+    restarts = serializers.IntegerField()
+    exit_code = serializers.IntegerField(allow_null=True)
+    oom = serializers.BooleanField()
+    error = serializers.CharField()
+    stop_reason = serializers.CharField()
+    progress = serializers.CharField()
+    last_lines = serializers.ListField(child=serializers.CharField())
+    started_at = serializers.DateTimeField(allow_null=True)
+    ended_at = serializers.DateTimeField(allow_null=True)
+    removed_at = serializers.DateTimeField(allow_null=True)
+
+
+class ContainerOutput(serializers.Serializer[Container]):
+    id = serializers.CharField()
+    name = serializers.CharField()
+    generation = serializers.IntegerField()
+    node = NodeNameOutput()
+    urls = serializers.ListField(
+        child=serializers.CharField(), help_text="Where its published ports are reached."
+    )
+    created_at = serializers.DateTimeField()
+    desired = ContainerWantedOutput(source="*")
+    observed = ContainerSeenOutput(source="*")
+    observed_at = serializers.DateTimeField(allow_null=True)
+
+
+class PlacedContainerOutput(ContainerOutput):
+    """A container by itself: with the place that it fills."""
+
+    app = serializers.CharField(source="app.name")
+    service = serializers.CharField(source="slot.service.name")
+    slot = serializers.IntegerField(source="slot.index")
+
+
+class SlotOutput(serializers.Serializer[SlotDetail]):
+    index = serializers.IntegerField(source="slot.index")
+    name = serializers.CharField(source="slot")
+    generation = serializers.IntegerField(source="slot.generation")
+    failures = serializers.IntegerField(
+        source="slot.failures", help_text="In a row; with them the back-off grows."
+    )
+    not_before = serializers.DateTimeField(source="slot.not_before", allow_null=True)
+    pending = serializers.CharField(source="slot.pending", help_text="Why nothing fills it; empty otherwise.")
+    container = ContainerOutput(source="current", allow_null=True)
+
+
+class SlotDetailOutput(SlotOutput):
+    """With how the last placement came about: each node refused by a filter, or scored."""
+
+    verdicts = serializers.ListField(source="slot.verdicts", child=serializers.DictField())
+    older = ContainerOutput(many=True, help_text="Earlier containers that are still on a node.")

@@ -1,0 +1,46 @@
+"""How operations and events are shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from console.common.models import Event
+from console.workloads.enums import OperationKind, OperationState
+from console.workloads.models import Operation
+
+
+class StepOutput(serializers.Serializer[dict[str, Any]]):
+    at = serializers.DateTimeField()
+    text = serializers.CharField()
+
+
+class OperationAppOutput(serializers.Serializer[Operation]):
+    id = serializers.CharField(source="app_id")
+    name = serializers.CharField(source="app_name")
+
+
+class OperationOutput(serializers.Serializer[Operation]):
+    id = serializers.CharField()
+    kind = serializers.ChoiceField(choices=OperationKind.choices)
+    app = OperationAppOutput(source="*")
+    target = serializers.CharField(help_text="What of the app: a service, or a release as #3.")
+    state = serializers.ChoiceField(choices=OperationState.choices)
+    steps = StepOutput(many=True)
+    error = serializers.CharField()
+    actor = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    ended_at = serializers.DateTimeField(allow_null=True)
+
+
+class EventOutput(serializers.Serializer[Event]):
+    id = serializers.IntegerField()
+    at = serializers.DateTimeField()
+    kind = serializers.CharField()
+    message = serializers.CharField()
+    actor = serializers.CharField()
+    app = serializers.CharField(source="app_id", help_text="Its id; empty for what is of no app.")
+    node = serializers.CharField(source="node_id")
+    warning = serializers.BooleanField()
+    details = serializers.DictField(source="data")

@@ -1,0 +1,66 @@
+"""Addresses of the API, below `/api/v1/`. All but oneself and the list of teams begin with a team."""
+
+from __future__ import annotations
+
+from django.urls import path, register_converter
+from django.urls.converters import StringConverter
+from drf_spectacular.views import SpectacularJSONAPIView
+
+from console.api.views import accounts, apps, containers, history, nodes, registries, releases, steering
+from console.api.views.logs import logs
+from console.api.views.waiting import wait
+
+app_name = "api"
+
+
+class NameConverter(StringConverter):
+    """Names and ids: what could be no name never reaches the database."""
+
+    regex = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}"
+
+
+register_converter(NameConverter, "name")
+
+TEAM = "teams/<slug:team>"
+APP = f"{TEAM}/apps/<name:app>"
+SERVICE = f"{APP}/services/<name:service>"
+OPERATION = f"{TEAM}/operations/<name:operation>"
+NODE = f"{TEAM}/nodes/<name:node>"
+
+urlpatterns = [
+    path("schema", SpectacularJSONAPIView.as_view(), name="schema"),
+    path("me", accounts.Me.as_view(), name="me"),
+    path("teams", accounts.Teams.as_view(), name="teams"),
+    path(TEAM, accounts.TeamDetail.as_view(), name="team"),
+    path(f"{TEAM}/apps", apps.Apps.as_view(), name="apps"),
+    path(APP, apps.AppDetail.as_view(), name="app"),
+    path(f"{APP}/releases", releases.Releases.as_view(), name="releases"),
+    path(f"{APP}/releases/<int:number>", releases.ReleaseDetail.as_view(), name="release"),
+    path(f"{APP}/rollback", releases.Rollback.as_view(), name="rollback"),
+    path(f"{APP}/restart", steering.RestartApp.as_view(), name="restart-app"),
+    path(f"{APP}/stop", steering.StopApp.as_view(), name="stop-app"),
+    path(f"{APP}/start", steering.StartApp.as_view(), name="start-app"),
+    path(f"{APP}/containers", containers.Containers.as_view(), name="containers"),
+    path(f"{APP}/metrics", containers.Metrics.as_view(), name="metrics"),
+    path(f"{APP}/events", history.AppEvents.as_view(), name="app-events"),
+    path(f"{APP}/logs", logs, name="logs"),
+    path(f"{SERVICE}/scale", steering.Scale.as_view(), name="scale"),
+    path(f"{SERVICE}/restart", steering.RestartService.as_view(), name="restart-service"),
+    path(f"{SERVICE}/stop", steering.StopService.as_view(), name="stop-service"),
+    path(f"{SERVICE}/start", steering.StartService.as_view(), name="start-service"),
+    path(f"{SERVICE}/slots/<int:index>", containers.SlotDetail.as_view(), name="slot"),
+    path(f"{TEAM}/compose/check", apps.ComposeCheck.as_view(), name="compose-check"),
+    path(f"{TEAM}/containers/<name:container>", containers.ContainerDetail.as_view(), name="container"),
+    path(f"{TEAM}/operations", history.Operations.as_view(), name="operations"),
+    path(OPERATION, history.OperationDetail.as_view(), name="operation"),
+    path(f"{OPERATION}/wait", wait, name="wait"),
+    path(f"{TEAM}/events", history.TeamEvents.as_view(), name="events"),
+    path(f"{TEAM}/nodes", nodes.Nodes.as_view(), name="nodes"),
+    path(NODE, nodes.NodeDetail.as_view(), name="node"),
+    path(f"{NODE}/cordon", nodes.Cordon.as_view(), name="cordon"),
+    path(f"{NODE}/uncordon", nodes.Uncordon.as_view(), name="uncordon"),
+    path(f"{TEAM}/registries", registries.Registries.as_view(), name="registries"),
+    path(f"{TEAM}/registries/<name:registry>", registries.Registry.as_view(), name="registry"),
+    path(f"{TEAM}/tokens", accounts.Tokens.as_view(), name="tokens"),
+    path(f"{TEAM}/tokens/<name:token>", accounts.Token.as_view(), name="token"),
+]

@@ -1,0 +1,79 @@
+"""Oneself, teams, and one's tokens."""
+
+# ruff: noqa: ARG002  (Django passes the names in the path)
+
+from __future__ import annotations
+
+from drf_spectacular.utils import extend_schema, inline_serializer
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from console.accounts import services
+from console.accounts.access import teams_of
+from console.accounts.models import ApiToken, Team, User
+from console.accounts.queries import tokens_of
+from console.api.inputs import TokenInput, checked
+from console.api.outputs import shown
+from console.api.outputs.accounts import TeamDetailOutput, TeamOutput, TokenOutput, UserOutput
+from console.api.views.base import ApiView, TeamView, listing, page
+
+ME = inline_serializer(
+    "Me", {"user": UserOutput(), "token": TokenOutput(allow_null=True), "teams": TeamOutput(many=True)}
+)
+NEW_TOKEN = inline_serializer(
+    "NewToken", {"token": TokenOutput(), "secret": serializers.CharField(help_text="Shown this once.")}
+)
+
+
+class Me(ApiView):
+    @extend_schema(operation_id="me", responses=ME)
+    def get(self, request: Request) -> Response:
+        """Who you are, by which token, and your teams."""
+        return Response(
+            {
+                "user": UserOutput(self.user).data,
+                "token": TokenOutput(self.token).data if self.token else None,
+                "teams": shown(TeamOutput, reachable_teams(self.user, self.token)),
+            }
+        )
+
+
+class Teams(ApiView):
+    @extend_schema(operation_id="list_teams", responses=listing(TeamOutput))
+    def get(self, request: Request) -> Response:
+        """Your teams; with a token, its team."""
+        return page(TeamOutput, reachable_teams(self.user, self.token))
+
+
+def reachable_teams(user: User, token: ApiToken | None) -> list[Team]:
+    """The user's teams; a token reaches its own alone."""
+    return [team for team in teams_of(user) if token is None or team.pk == token.team_id]
+
+
+class TeamDetail(TeamView):
+    @extend_schema(operation_id="get_team", responses=TeamDetailOutput)
+    def get(self, request: Request, team: str) -> Response:
+        """The team, your role in it, and its members."""
+        return Response(TeamDetailOutput(self.access).data)
+
+
+class Tokens(TeamView):
+    @extend_schema(operation_id="list_tokens", responses=listing(TokenOutput))
+    def get(self, request: Request, team: str) -> Response:
+        """Your own tokens in this team."""
+        return page(TokenOutput, tokens_of(self.access.user, self.access.team))
+
+    @extend_schema(operation_id="create_token", request=TokenInput, responses={201: NEW_TOKEN})
+    def post(self, request: Request, team: str) -> Response:
+        """A new token of yours in this team. It acts with your rights there, as they are at the time."""
+        token, secret = services.create_token(self.access, **checked(TokenInput, request.data))
+        return Response({"token": TokenOutput(token).data, "secret": secret}, status=201)
+
+
+class Token(TeamView):
+    @extend_schema(operation_id="revoke_token", responses={204: None})
+    def delete(self, request: Request, team: str, token: str) -> Response:
+        """End one of your tokens, at once."""
+        services.revoke_token(self.access, token)
+        return Response(status=204)

@@ -1,0 +1,80 @@
+"""Nodes: every member sees them, administrators change them."""
+
+# ruff: noqa: ARG002  (Django passes the names in the path)
+
+from __future__ import annotations
+
+from drf_spectacular.utils import extend_schema, inline_serializer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from console.api.inputs import NodeInput, NoInput, checked
+from console.api.outputs import shown
+from console.api.outputs.cluster import AgentConfigOutput, NodeOutput, loaded
+from console.api.outputs.containers import PlacedContainerOutput
+from console.api.views.base import TeamView, listing, page
+from console.cluster import services
+from console.cluster.access import find_node, require_administrator
+from console.cluster.models import Node
+from console.cluster.queries import all_nodes
+from console.workloads.queries import containers_on, node_load
+
+NEW_NODE = inline_serializer("NewNode", {"node": NodeOutput(), "config": AgentConfigOutput()})
+NODE = inline_serializer(
+    "NodeWithContainers", {"node": NodeOutput(), "containers": PlacedContainerOutput(many=True)}
+)
+
+
+class Nodes(TeamView):
+    @extend_schema(operation_id="list_nodes", responses=listing(NodeOutput))
+    def get(self, request: Request, team: str) -> Response:
+        """All nodes, with what is reserved of each by all teams."""
+        load = node_load()
+        return page(NodeOutput, [loaded(node, load) for node in all_nodes()])
+
+    @extend_schema(operation_id="add_node", request=NodeInput, responses={201: NEW_NODE})
+    def post(self, request: Request, team: str) -> Response:
+        """A node that may join. `config` is for its agent and is shown this once. For administrators."""
+        require_administrator(self.access)
+        made = services.add_node(**checked(NodeInput, request.data), actor=self.access.actor)
+        body = {
+            "node": NodeOutput(loaded(made.node, {})).data,
+            "config": AgentConfigOutput(made.config()).data,
+        }
+        return Response(body, status=201)
+
+
+class NodeDetail(TeamView):
+    @extend_schema(operation_id="get_node", responses=NODE)
+    def get(self, request: Request, team: str, node: str) -> Response:
+        """A node, and your team's containers on it."""
+        found = find_node(node)
+        containers = shown(PlacedContainerOutput, containers_on(found, self.access.team))
+        return Response({"node": NodeOutput(loaded(found, node_load())).data, "containers": containers})
+
+    @extend_schema(operation_id="remove_node", responses={204: None})
+    def delete(self, request: Request, team: str, node: str) -> Response:
+        """Forget a node that holds nothing. For administrators."""
+        services.remove_node(self.access, find_node(node))
+        return Response(status=204)
+
+
+class _Cordoning(TeamView):
+    def set(self, request: Request, node: str, *, cordoned: bool) -> Response:
+        checked(NoInput, request.data)
+        found: Node = services.set_cordoned(self.access, find_node(node), cordoned=cordoned)
+        return Response(NodeOutput(loaded(found, node_load())).data)
+
+
+class Cordon(_Cordoning):
+    @extend_schema(operation_id="cordon_node", request=None, responses=NodeOutput)
+    def post(self, request: Request, team: str, node: str) -> Response:
+        """Place nothing new on the node; what runs there stays. For administrators."""
+        return self.set(request, node, cordoned=True)
+
+
+class Uncordon(_Cordoning):
+    @extend_schema(operation_id="uncordon_node", request=None, responses=NodeOutput)
+    def post(self, request: Request, team: str, node: str) -> Response:
+        """Let the node be chosen again. For administrators."""
+        return self.set(request, node, cordoned=False)

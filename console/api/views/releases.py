@@ -1,0 +1,44 @@
+"""Releases of an app, and the way back to an old one."""
+
+# ruff: noqa: ARG002  (Django passes the names in the path)
+
+from __future__ import annotations
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from console.api.inputs import ComposeInput, RollbackInput, checked
+from console.api.outputs.apps import ReleaseDetailOutput, ReleaseOutput
+from console.api.views.base import ACCEPTED, AppView, accepted, listing, page
+from console.workloads import queries, services
+from console.workloads.access import find_release
+
+
+class Releases(AppView):
+    @extend_schema(operation_id="list_releases", responses=listing(ReleaseOutput))
+    def get(self, request: Request, team: str, app: str) -> Response:
+        """All releases, newest first."""
+        return page(ReleaseOutput, queries.releases_of(self.app))
+
+    @extend_schema(operation_id="create_release", request=ComposeInput, responses={202: ACCEPTED})
+    def post(self, request: Request, team: str, app: str) -> Response:
+        """Deploy a changed file. Variables and files that are left out stay as they were."""
+        given = checked(ComposeInput, request.data)
+        return accepted(self.access, services.create_release(self.access, self.app, **given))
+
+
+class ReleaseDetail(AppView):
+    @extend_schema(operation_id="get_release", responses=ReleaseDetailOutput)
+    def get(self, request: Request, team: str, app: str, number: int) -> Response:
+        """One release with what it was made from."""
+        return Response(ReleaseDetailOutput(find_release(self.app, number)).data)
+
+
+class Rollback(AppView):
+    @extend_schema(operation_id="roll_back", request=RollbackInput, responses={202: ACCEPTED})
+    def post(self, request: Request, team: str, app: str) -> Response:
+        """A new release with the content and the images of an old one."""
+        given, found = checked(RollbackInput, request.data), self.app
+        release = find_release(found, given["release"])
+        return accepted(self.access, services.roll_back(self.access, found, to=release))

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandParser
+
+from console.accounts.access import Access
+from console.accounts.enums import Role
+from console.accounts.models import User
+from console.accounts.services import create_first_owner, create_sign_in_link, create_token
+from console.cluster.management.commands.add_node import write_private
+from console.cluster.models import Node
+from console.cluster.queries import cluster
+from console.cluster.services import add_node, renew_credential
+
+
+class Command(BaseCommand):
+    help = (
+        "First owner, team “default”, an API token and the local node, where they are missing. Prints JSON."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--email", default="owner@localhost.localdomain")
+        parser.add_argument("--node", default="local", help="name of this machine's node; empty for none")
+        parser.add_argument(
+            "--agent-config", type=Path, default=settings.BERTH_HOME / "agent" / "config.json"
+        )
+        parser.add_argument("--agent-option", action="append", default=[], metavar="KEY=VALUE")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        cluster()
+        user, team = create_first_owner(email=options["email"])
+        token_file = settings.BERTH_HOME / "owner-token"
+        if not token_file.exists():
+            _token, secret = create_token(Access(user, team, Role.OWNER), name="owner-token")
+            write_private(token_file, secret)
+        if options["node"]:
+            self._local_node(options)
+        self.stdout.write(json.dumps({"url": self._link(user)}))
+
+    def _local_node(self, options: dict[str, Any]) -> None:
+        """The node's row and its agent's file belong together; a lost file means new credentials."""
+        path: Path = options["agent_config"]
+        node = Node.objects.filter(name=options["node"]).first()
+        if node and path.exists():
+            return
+        credential = (
+            renew_credential(node, actor="bootstrap")
+            if node
+            else add_node(name=options["node"], actor="bootstrap")
+        )
+        extra = dict(pair.split("=", 1) for pair in options["agent_option"])
+        write_private(path, json.dumps({**credential.config(), **extra}, indent=2))
+
+    def _link(self, user: User) -> str:
+        if user.has_usable_password():
+            return f"{settings.BERTH_URL}/"
+        return f"{settings.BERTH_URL}/sign-in/{create_sign_in_link(user)}/"

@@ -1,0 +1,58 @@
+"""Response headers that hold for every page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+
+from console.common.ids import new_id
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_REQUEST_ID_KEY = "berth.request_id"
+
+_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "font-src 'self'",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+    )
+)
+
+
+def content_security_policy(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """No inline script or style, and nothing from another host."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        response.headers.setdefault("Content-Security-Policy", _POLICY)
+        return response
+
+    return middleware
+
+
+def request_id(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Every request has an id, a harmless one of the client's own or a new one; the answer and the errors name it."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        given = request.headers.get("X-Request-Id", "")
+        chosen = given if _REQUEST_ID.fullmatch(given) else new_id()
+        request.META[_REQUEST_ID_KEY] = chosen
+        response = get_response(request)
+        response.headers["X-Request-Id"] = chosen
+        return response
+
+    return middleware
+
+
+def request_id_of(request: HttpRequest) -> str:
+    return str(request.META.get(_REQUEST_ID_KEY, ""))

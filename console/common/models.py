@@ -1,0 +1,40 @@
+"""History, wake-up marks: rows that know no domain. Owners are named by id, so history outlives them."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class Event(models.Model):
+    """One line of an app's, a node's or a team's history: who or what did what, when, why."""
+
+    id = models.BigAutoField(primary_key=True)
+    at = models.DateTimeField()
+    team_id = models.CharField(max_length=16, blank=True)
+    app_id = models.CharField(max_length=16, blank=True)
+    node_id = models.CharField(max_length=16, blank=True)
+    kind = models.CharField(max_length=64)
+    message = models.TextField()
+    actor = models.CharField(max_length=200)
+    data = models.JSONField(default=dict)
+    warning = models.BooleanField(default=False)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["team_id", "-id"], name="event_team"),
+            models.Index(fields=["app_id", "-id"], name="event_app"),
+            models.Index(fields=["node_id", "-id"], name="event_node"),
+        ]
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class Dirty(models.Model):
+    """An app whose desired or observed state changed. The controller deletes what it consumed."""
+
+    id = models.BigAutoField(primary_key=True)
+    app_id = models.CharField(max_length=16)
+
+    def __str__(self) -> str:
+        return self.app_id

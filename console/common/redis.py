@@ -1,0 +1,46 @@
+"""The two Redis clients, and the names of what the console keeps there. All of it can be rebuilt."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import redis
+import redis.asyncio
+from django.conf import settings
+
+REPORTS = "berth:reports"
+"""Stream of what nodes observed, and of pokes."""
+EPOCH = "berth:epoch"
+"""Random word set with the first use of a Redis; another one means that its contents are gone."""
+CONTACT = "berth:contact"
+"""Sorted set: node id by the time (Redis' clock) of its last stored heartbeat."""
+BEATS = "berth:beats"
+"""Hash: node id to the last heartbeat."""
+
+
+def samples_key(node_id: str, slot_id: str, generation: int) -> str:
+    """List of recent samples; the node is part of it, so that an agent writes of its own containers alone."""
+    return f"berth:samples:{node_id}:{slot_id}:{generation}"
+
+
+def node_samples_key(node_id: str) -> str:
+    return f"berth:samples:node:{node_id}"
+
+
+def stream_channel(stream_id: str) -> str:
+    return f"berth:stream:{stream_id}"
+
+
+@cache
+def client() -> redis.Redis:
+    """Blocking client. Every call ends within a few seconds."""
+    return redis.Redis.from_url(
+        settings.REDIS_URL, socket_timeout=5, socket_connect_timeout=3, health_check_interval=10
+    )
+
+
+def async_client() -> redis.asyncio.Redis:
+    """A client for the running event loop; the caller closes it."""
+    return redis.asyncio.Redis.from_url(
+        settings.REDIS_URL, socket_connect_timeout=3, health_check_interval=10
+    )

@@ -1,0 +1,152 @@
+"""Contact → node states. Silence is judged only while the console itself can see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.conf import settings
+
+from console.cluster.enums import NodeState
+from console.cluster.models import Node
+from console.common import events
+from console.controller.context import Step
+from console.controller.wire import Beat
+from console.workloads.models import App, Container
+
+AWAY = timedelta(seconds=5)
+"""A controller that did not step for this long trusts no silence for a while."""
+ENGINE_PATIENCE = timedelta(seconds=3)
+"""How long an engine may be unreachable by its own agent before the node counts as down."""
+_DIGEST_PATIENCE = timedelta(seconds=3)
+"""A digest may differ for this long while its delta is on the way."""
+_CONTACT_RESOLUTION = timedelta(seconds=10)
+_RANK = {NodeState.JOINING: 0, NodeState.READY: 0, NodeState.SUSPECT: 1, NodeState.DOWN: 2}
+
+
+@dataclass(slots=True)
+class Watch:
+    """What the judge remembers between steps. It can be lost: it only makes the judge patient."""
+
+    last: datetime | None = None
+    blind_until: datetime | None = None
+    strange: dict[str, datetime] = field(default_factory=dict)
+    """Since when a node's digest differs from what is stored."""
+
+    def freeze(self, now: datetime) -> None:
+        until = now + timedelta(seconds=settings.NODE_DOWN_AFTER)
+        self.blind_until = max(self.blind_until or until, until)
+
+    def blind(self, now: datetime) -> bool:
+        return self.blind_until is not None and now < self.blind_until
+
+
+def judge(step: Step, beats: Mapping[str, Beat] | None, watch: Watch) -> None:
+    """Move each node's state by its contact. While silence proves nothing, no state gets worse."""
+    away = watch.last is None or step.now - watch.last > AWAY
+    watch.last = step.now
+    if beats is None or away:
+        watch.freeze(step.now)
+    silent = [
+        node
+        for node in step.nodes.values()
+        if node.session and _age(node, beats) >= settings.NODE_SUSPECT_AFTER
+    ]
+    newly = [node for node in silent if node.state == NodeState.READY]
+    if len(newly) > max(1, len(step.nodes) // 3):
+        watch.freeze(step.now)
+        _storm(step, newly)
+    step.frozen = beats is None
+    for node in step.nodes.values():
+        if beats is not None and node.session:
+            _judge(step, node, beats.get(node.id), watch)
+
+
+def _age(node: Node, beats: Mapping[str, Beat] | None) -> float:
+    beat = (beats or {}).get(node.id)
+    return beat.age if beat else float("inf")
+
+
+def _judge(step: Step, node: Node, beat: Beat | None, watch: Watch) -> None:
+    state, reason = _state(step, node, beat)
+    if watch.blind(step.now) and _RANK[state] > _RANK[NodeState(node.state)]:
+        return
+    if beat is not None:
+        _compare(step, node, beat, watch)
+        _keep_contact(step, node, beat)
+    if (state, reason) != (node.state, node.state_reason):
+        _move(step, node, state, reason)
+
+
+def _state(step: Step, node: Node, beat: Beat | None) -> tuple[NodeState, str]:
+    age = beat.age if beat else float("inf")
+    if age >= settings.NODE_DOWN_AFTER:
+        return NodeState.DOWN, "its agent has not been heard of"
+    if age >= settings.NODE_SUSPECT_AFTER:
+        return NodeState.SUSPECT, "its agent is silent"
+    if beat and not beat.engine_ok:
+        node.engine_failed_at = node.engine_failed_at or step.now
+        patient = step.now - node.engine_failed_at < ENGINE_PATIENCE
+        return (
+            NodeState.SUSPECT if patient else NodeState.DOWN,
+            f"its engine does not answer: {beat.engine_error}"[:300],
+        )
+    node.engine_failed_at = None
+    if node.synced_session != node.session or (beat and beat.session != node.session):
+        waiting = NodeState.JOINING if node.state == NodeState.JOINING else NodeState(node.state)
+        return (NodeState.SUSPECT if waiting is NodeState.READY else waiting), "it waits for its assignment"
+    return NodeState.READY, ""
+
+
+def _move(step: Step, node: Node, state: NodeState, reason: str) -> None:
+    before, node.state, node.state_reason = node.state, state, reason
+    node.save(update_fields=["state", "state_reason", "engine_failed_at"])
+    if before == state:
+        return
+    because = f": {reason}" if reason else ""
+    events.record(
+        "node.state",
+        f"Node {node.name} is {state}{because}",
+        actor=events.CONTROLLER,
+        node=node.id,
+        warning=state in (NodeState.SUSPECT, NodeState.DOWN),
+        at=step.now,
+    )
+    for team in App.objects.values_list("team_id", flat=True).distinct():
+        events.announce(team, "node", node.id)
+    step.freed |= state == NodeState.READY
+    step.dirty.update(
+        Container.objects.filter(node=node, removed_at=None).values_list("app_id", flat=True).distinct()
+    )
+
+
+def _compare(step: Step, node: Node, beat: Beat, watch: Watch) -> None:
+    """Ask for the full set when the node's digest stays different, or the agent waits for a sync that is gone."""
+    if beat.session != node.session or beat.digest == node.digest:
+        watch.strange.pop(node.id, None)
+        if beat.session > node.session:
+            step.ask.add(node.id)
+        return
+    since = watch.strange.setdefault(node.id, step.now)
+    if step.now - since >= _DIGEST_PATIENCE:
+        step.ask.add(node.id)
+        watch.strange[node.id] = step.now
+
+
+def _keep_contact(step: Step, node: Node, beat: Beat) -> None:
+    seen = step.now - timedelta(seconds=beat.age)
+    if node.contact_at is None or seen - node.contact_at > _CONTACT_RESOLUTION:
+        node.contact_at = seen
+        node.save(update_fields=["contact_at", "engine_failed_at"])
+
+
+def _storm(step: Step, silent: list[Node]) -> None:
+    names = ", ".join(sorted(node.name for node in silent))
+    events.record(
+        "cluster.storm",
+        f"{len(silent)} nodes fell silent at once ({names}): nothing is replaced until this is clear",
+        actor=events.CONTROLLER,
+        warning=True,
+        at=step.now,
+    )

@@ -1,0 +1,180 @@
+"""Which image each service of a release runs: decided once per release, from present copies or its registry."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from console.cluster.enums import JobKind, NodeState
+from console.cluster.models import Job, Node
+from console.common import events
+from console.controller import jobs
+from console.controller.context import Step
+from console.workloads import operations
+from console.workloads.compose import Service as Spec
+from console.workloads.compose import spec_digest
+from console.workloads.enums import OperationState, ReleaseState, RolloutState
+from console.workloads.models import App, Release, Rollout
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What the engine is asked to run. A local one is in no registry: only nodes that have it can run it."""
+
+    identity: str
+    local: bool = False
+    warning: str = ""
+
+
+class CannotResolve(Exception):
+    """No digest is to be had for an image; the text says why and what to do."""
+
+
+def resolve(step: Step, app: App) -> None:
+    """Carry the app's newest release on from `resolving`; older ones that never got ready are given up."""
+    waiting = list(Release.objects.filter(app=app, state=ReleaseState.RESOLVING).order_by("-number"))
+    if not waiting:
+        return
+    for old in waiting[1:]:
+        old.state, old.error = ReleaseState.FAILED, "A newer release came before its images were known."
+        old.save(update_fields=["state", "error"])
+    release = waiting[0]
+    try:
+        images = _images(step, app, release)
+    except CannotResolve as error:
+        _fail(step, app, release, str(error))
+        return
+    if images is not None:
+        _ready(step, app, release, images)
+
+
+def _images(step: Step, app: App, release: Release) -> dict[str, Image] | None:
+    """The image of each service; None while a registry's answer is awaited."""
+    found: dict[str, Image] = {}
+    pending = False
+    for name, spec in release.project.services.items():
+        image = _known(step, spec) or _asked(step, app, release, spec)
+        if image is None:
+            pending = True
+        else:
+            found[name] = image
+    return None if pending else found
+
+
+def _known(step: Step, spec: Spec) -> Image | None:
+    """Without asking a registry: a digest in the name, or a present copy that the pull policy accepts."""
+    if "@sha256:" in spec.image:
+        return Image(spec.image)
+    present = present_copy(list(step.nodes.values()), spec.image)
+    if spec.pull_policy == "never" and present is None:
+        raise CannotResolve(
+            f"No node has the image {spec.image}, and its pull_policy is “never”. Load it on a node, "
+            "or let it be pulled."
+        )
+    return present if spec.pull_policy != "always" or (present and present.local) else None
+
+
+def _asked(step: Step, app: App, release: Release, spec: Spec) -> Image | None:
+    """By way of a node: its engine asks the registry, with the team's login."""
+    asked = Job.objects.filter(release_id=release.id, kind=JobKind.PULL, payload__image=spec.image)
+    job = asked.order_by("-created_at").first()
+    if job is None or (job.done_at and job.ok is None):
+        node = _asking_node(step)
+        if node is not None:
+            jobs.add_pull(step, node, release, app.team, spec.image)
+            _note(step, app, f"Asking the registry which digest {spec.image} stands for")
+        else:
+            _note(step, app, f"No node is ready to ask the registry for {spec.image}")
+        return None
+    if job.done_at is None:
+        return None
+    digests = job.result.get("digests") or []
+    if job.ok and digests:
+        return Image(digests[0])
+    present = present_copy(list(step.nodes.values()), spec.image)
+    if present is None:
+        raise CannotResolve(job.message or f"The registry knows no image {spec.image}.")
+    return Image(
+        present.identity,
+        present.local,
+        f"The registry did not answer for {spec.image} ({job.message}); the copy that is present is used.",
+    )
+
+
+def _asking_node(step: Step) -> Node | None:
+    ready = [node for node in step.nodes.values() if node.state == NodeState.READY]
+    return min(ready, key=lambda node: node.id, default=None)
+
+
+def present_copy(nodes: list[Node], name: str) -> Image | None:
+    """The copy that most ready nodes have; of equals the least id, so that every controller picks the same."""
+    wanted = familiar(name)
+    votes: Counter[tuple[str, bool]] = Counter()
+    for node in nodes:
+        if node.state != NodeState.READY:
+            continue
+        for image in node.images:
+            if wanted in image.get("tags", ()) or name == image["id"]:
+                digests = sorted(image.get("digests", ()))
+                votes[(digests[0], False) if digests else (image["id"], True)] += 1
+    if not votes:
+        return None
+    identity, local = min(votes, key=lambda vote: (-votes[vote], vote))
+    return Image(identity, local)
+
+
+def familiar(name: str) -> str:
+    """The short form by which engines list an image: no default registry, always a tag."""
+    name = name.removeprefix("docker.io/").removeprefix("library/")
+    return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
+
+
+def _ready(step: Step, app: App, release: Release, images: dict[str, Image]) -> None:
+    release.images = {name: {"image": image.identity, "local": image.local} for name, image in images.items()}
+    release.digests = {
+        name: spec_digest(spec, image=images[name].identity)
+        for name, spec in release.project.services.items()
+    }
+    extra = [
+        {
+            "line": release.project.services[name].line,
+            "column": 1,
+            "service": name,
+            "code": "image",
+            "key": f"services.{name}.image",
+            "message": image.warning,
+        }
+        for name, image in images.items()
+        if image.warning
+    ]
+    release.warnings = [*release.warnings, *extra]
+    release.state = ReleaseState.READY
+    release.save(update_fields=["images", "digests", "warnings", "state"])
+    _note(step, app, "Images are known")
+
+
+def _fail(step: Step, app: App, release: Release, reason: str) -> None:
+    release.state, release.error = ReleaseState.FAILED, reason
+    release.save(update_fields=["state", "error"])
+    for rollout in Rollout.objects.filter(release=release, state=RolloutState.RUNNING).select_related(
+        "operation"
+    ):
+        rollout.state, rollout.reason, rollout.ended_at = RolloutState.FAILED, reason, step.now
+        rollout.save(update_fields=["state", "reason", "ended_at"])
+        if rollout.operation:
+            operations.end(rollout.operation, OperationState.FAILED, step.now, reason)
+    events.record(
+        "release.failed",
+        f"Release {release.number} failed: {reason}",
+        actor=events.CONTROLLER,
+        team=app.team_id,
+        app=app.id,
+        warning=True,
+        at=step.now,
+    )
+
+
+def _note(step: Step, app: App, text: str) -> None:
+    rollout = Rollout.objects.filter(app=app, state=RolloutState.RUNNING).select_related("operation").first()
+    if rollout and rollout.operation:
+        operations.note(rollout.operation, text, step.now)

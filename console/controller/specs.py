@@ -1,0 +1,102 @@
+"""From a release's service to what the agent is told: one container's spec and identity."""
+
+from __future__ import annotations
+
+from console.cluster.queries import cluster
+from console.workloads.compose import Service as Spec
+from console.workloads.models import Container
+from nodeagent import protocol
+
+
+def network_name(app_id: str) -> str:
+    return f"berth-{app_id}"
+
+
+def identity(container: Container) -> protocol.Identity:
+    return protocol.Identity(
+        cluster=cluster().id,
+        team=container.app.team.slug,
+        app=container.app_id,
+        service=container.slot.service.name,
+        slot=container.slot_id,
+        generation=container.generation,
+        container=container.id,
+        digest=container.digest,
+        name=container.name,
+    )
+
+
+def build(container: Container, spec: Spec) -> protocol.Spec:
+    """The agent's spec of this container, with the host ports and the image that were chosen for it."""
+    return protocol.Spec(
+        image=container.image,
+        image_ref=spec.image,
+        command=spec.command,
+        entrypoint=spec.entrypoint,
+        environment=spec.environment,
+        labels=spec.labels,
+        user=spec.user,
+        working_dir=spec.working_dir,
+        hostname=spec.hostname,
+        stop_signal=spec.stop_signal,
+        stop_grace=spec.stop_grace_period,
+        init=spec.init,
+        tty=spec.tty,
+        stdin_open=spec.stdin_open,
+        read_only=spec.read_only,
+        shm_size=spec.shm_size,
+        memory=spec.resources.memory,
+        cpu=spec.resources.cpu,
+        pids=spec.resources.pids,
+        restart=spec.restart.condition,
+        restart_max=spec.restart.max_attempts,
+        healthcheck=_healthcheck(spec),
+        ports=tuple(
+            protocol.PortBinding(host=host, container=inside, protocol=kind)
+            for host, inside, kind in container.ports
+        ),
+        mounts=_mounts(container, spec),
+        files=tuple(
+            protocol.File(
+                target=one.target, content=one.content.encode(), mode=one.mode, uid=one.uid, gid=one.gid
+            )
+            for one in spec.configs
+        ),
+        ulimits=tuple(protocol.Ulimit(name=one.name, soft=one.soft, hard=one.hard) for one in spec.ulimits),
+        log_max_size=spec.logging.max_size,
+        log_max_file=spec.logging.max_file,
+        network=network_name(container.app_id),
+        aliases=(spec.name,),
+    )
+
+
+def _healthcheck(spec: Spec) -> protocol.Healthcheck | None:
+    check = spec.healthcheck
+    if check is None:
+        return None
+    return protocol.Healthcheck(
+        test=check.test,
+        interval=check.interval or 30.0,
+        timeout=check.timeout or 30.0,
+        retries=check.retries or 3,
+        start_period=check.start_period or 0.0,
+    )
+
+
+def _mounts(container: Container, spec: Spec) -> tuple[protocol.Mount, ...]:
+    return tuple(
+        protocol.Mount(
+            kind=mount.kind,
+            target=mount.target,
+            source=volume_name(container.app_id, mount.source) if mount.kind == "volume" else "",
+            read_only=mount.read_only,
+            size=mount.size,
+            mode=mount.mode,
+        )
+        for mount in (*spec.volumes, *spec.tmpfs)
+    )
+
+
+def volume_name(app_id: str, name: str) -> str:
+    """The engine's name of an app's volume."""
+    return f"berth-{app_id}-{name}".lower()

@@ -1,0 +1,74 @@
+"""Registry credentials: write-only for people, sealed to a node when a pull needs them."""
+
+from __future__ import annotations
+
+import re
+
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+
+from console.accounts.access import Access
+from console.accounts.models import Team
+from console.accounts.secrets import open_at_rest, seal_at_rest
+from console.common import events
+from console.common.errors import BerthError, Conflict, NotFound
+from console.images.models import RegistryCredential
+
+DEFAULT_HOST = "docker.io"
+_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?")
+
+
+def registry_of(image: str) -> str:
+    """The registry host of an image's name, by Docker's rule: a first part with a dot, a colon, or localhost."""
+    first, slash, _rest = image.partition("/")
+    return first if slash and ("." in first or ":" in first or first == "localhost") else DEFAULT_HOST
+
+
+def credential_for(team: Team, image: str) -> RegistryCredential | None:
+    return RegistryCredential.objects.filter(team=team, host=registry_of(image)).first()
+
+
+def password_of(credential: RegistryCredential) -> str:
+    return open_at_rest(bytes(credential.sealed_password))
+
+
+def list_credentials(team: Team) -> list[RegistryCredential]:
+    return list(RegistryCredential.objects.filter(team=team))
+
+
+def store_credential(access: Access, *, host: str, username: str, password: str) -> RegistryCredential:
+    """Keep a login for one registry host of the team."""
+    access.require_owner()
+    host = host.strip().lower()
+    if not _HOST.fullmatch(host):
+        message = _("Give a host such as registry.example.com or registry.example.com:5000.")
+        raise BerthError(message, fields={"host": [message]})
+    if not username or not password:
+        field = "password" if username else "username"
+        raise BerthError(
+            _("Give a user name and a password."), fields={field: [_("This field is required.")]}
+        )
+    try:
+        with transaction.atomic():
+            credential = RegistryCredential.objects.create(
+                team=access.team, host=host, username=username, sealed_password=seal_at_rest(password)
+            )
+            events.record(
+                "registry.stored", f"Login for {host} stored", actor=access.actor, team=access.team.id
+            )
+    except IntegrityError as error:
+        message = _("A login for this registry exists. Delete it first.")
+        raise Conflict(message, fields={"host": [message]}) from error
+    return credential
+
+
+@transaction.atomic
+def delete_credential(access: Access, credential_id: str) -> None:
+    access.require_owner()
+    credential = RegistryCredential.objects.filter(team=access.team, pk=credential_id).first()
+    if credential is None:
+        raise NotFound(_("There is no such registry login."))
+    credential.delete()
+    events.record(
+        "registry.deleted", f"Login for {credential.host} deleted", actor=access.actor, team=access.team.id
+    )

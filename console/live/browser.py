@@ -1,0 +1,61 @@
+"""The browsers' live socket: authorize, subscribe, forward. The page refetches what it shows."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import suppress
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from channels.generic.websocket import AsyncWebsocketConsumer
+
+from console.accounts.access import team_access
+from console.common.errors import BerthError
+
+RECHECK = 30.0
+"""Seconds after which membership is looked up again."""
+NOT_FOUND = 4404
+
+
+class BrowserConsumer(AsyncWebsocketConsumer):
+    """Tells one browser which objects of one team changed: `{"type", "id", "revision"}`."""
+
+    group = ""
+    check: asyncio.Task[None] | None = None
+
+    async def connect(self) -> None:
+        if not await self._authorize():
+            await self.close(NOT_FOUND)
+            return
+        await self.channel_layer.group_add(self.group, self.channel_name)
+        await self.accept()
+        self.check = asyncio.create_task(self._keep_checking())
+
+    async def _authorize(self) -> bool:
+        slug = self.scope["url_route"]["kwargs"]["team"]
+        try:
+            access = await sync_to_async(team_access)(self.scope["user"], slug)
+        except BerthError:
+            return False
+        self.group = f"team.{access.team.id}"
+        return True
+
+    async def _keep_checking(self) -> None:
+        while True:
+            await asyncio.sleep(RECHECK)
+            if not await self._authorize():
+                await self.close(NOT_FOUND)
+                return
+
+    async def disconnect(self, code: int) -> None:
+        if self.check:
+            self.check.cancel()
+            with suppress(asyncio.CancelledError):
+                await self.check
+        if self.group:
+            await self.channel_layer.group_discard(self.group, self.channel_name)
+
+    async def changed(self, event: dict[str, Any]) -> None:
+        message = {"type": event["kind"], "id": event["id"], "revision": event["revision"]}
+        await self.send(text_data=json.dumps(message))

@@ -1,0 +1,205 @@
+"""The console's settings. Everything that differs between installations comes from the environment."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import dj_database_url
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext_lazy as _
+
+from console.common import env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+TESTING = "pytest" in sys.modules
+BERTH_HOME = Path(env.text("BERTH_HOME", str(BASE_DIR / ".berth"))).resolve()
+
+DEBUG = env.flag("BERTH_DEBUG", False)
+_key_file = BERTH_HOME / "secret-key"
+SECRET_KEY = env.text(
+    "BERTH_SECRET_KEY",
+    "only-for-tests-" * 4 if TESTING else (_key_file.read_text().strip() if _key_file.exists() else ""),
+)
+_NEEDS_NO_KEY = {"makemigrations", "compilemessages", "makemessages", "collectstatic", "help", "check"}
+if len(SECRET_KEY) < 32:
+    if len(sys.argv) > 1 and sys.argv[1] in _NEEDS_NO_KEY or "mypy" in sys.argv[0]:
+        SECRET_KEY = "no-secret-needed-for-this-command-" * 2  # noqa: S105
+    else:
+        raise ImproperlyConfigured("Set BERTH_SECRET_KEY or BERTH_SECRET_KEY_FILE (32 characters or more).")
+
+BERTH_PORT = int(env.number("BERTH_PORT", 8000, least=1, most=65535))
+BERTH_URL = env.text("BERTH_URL", f"http://127.0.0.1:{BERTH_PORT}").rstrip("/")
+ALLOWED_HOSTS = env.words("BERTH_ALLOWED_HOSTS", f"localhost,127.0.0.1,[::1],{urlsplit(BERTH_URL).hostname}")
+CSRF_TRUSTED_ORIGINS = [BERTH_URL]
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "template_partials",
+    "django_htmx",
+    "channels",
+    "rest_framework",
+    "drf_spectacular",
+    "console.common",
+    "console.accounts",
+    "console.cluster",
+    "console.workloads",
+    "console.images",
+    "console.controller",
+    "console.api",
+    "console.web",
+]
+
+MIDDLEWARE = [
+    "console.common.middleware.request_id",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "console.common.middleware.content_security_policy",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "console.urls"
+ASGI_APPLICATION = "console.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.template.context_processors.i18n",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+DATABASE_URL = env.text("DATABASE_URL", f"sqlite:///{BERTH_HOME / 'berth.sqlite3'}")
+DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=60)}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    DATABASES["default"]["CONN_MAX_AGE"] = None
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 10,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA busy_timeout=10000;",
+    }
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = env.text("REDIS_URL", f"unix://{BERTH_HOME / 'redis.sock'}")
+BERTH_BROKER_URL = env.text("BERTH_BROKER_URL", REDIS_URL)
+"""Address that agents are given for their broker; the user and the password are each node's own."""
+
+CHANNEL_LAYERS = {
+    "default": {
+        # Pub/sub keeps nothing in Redis, so a wiped Redis loses no group.
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [REDIS_URL], "prefix": "berth:channels"},
+    }
+}
+
+CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://")
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_DETECT_QUORUM_QUEUES = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "global_keyprefix": "berth:worker:",
+    "socket_timeout": 10,
+    "socket_connect_timeout": 5,
+    "socket_keepalive": True,
+    "health_check_interval": 10,
+    "visibility_timeout": 600,
+}
+CELERY_BEAT_SCHEDULE = {"retention": {"task": "console.workloads.tasks.sweep", "schedule": 600.0}}
+
+AUTH_USER_MODEL = "accounts.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+if TESTING:
+    PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+LOGIN_URL = "web:sign-in"
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BERTH_URL.startswith("https://")
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", _("English")), ("zh-hans", _("Simplified Chinese"))]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = Path(env.text("BERTH_STATIC_ROOT", str(BASE_DIR / "staticfiles")))
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = DEBUG
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "console.api.authentication.BearerAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["console.api.permissions.TeamPermission"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "console.api.errors.handle",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Berth",
+    "DESCRIPTION": "Deploy Compose apps on your own machines.",
+    "VERSION": "1",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "OAS_VERSION": "3.1.1",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "console.api.openapi.complete",
+    ],
+    "ENUM_NAME_OVERRIDES": {
+        "AppState": "console.workloads.enums.AppState",
+        "ContainerState": "console.workloads.enums.ContainerState",
+        "NodeState": "console.cluster.enums.NodeState",
+        "OperationState": "console.workloads.enums.OperationState",
+        "ReleaseState": "console.workloads.enums.ReleaseState",
+    },
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
+
+NODE_SUSPECT_AFTER = env.number("BERTH_NODE_SUSPECT_AFTER", 5, least=3, most=600)
+NODE_DOWN_AFTER = env.number("BERTH_NODE_DOWN_AFTER", 8, least=4, most=3600)
+ROLLOUT_DEADLINE = env.number("BERTH_ROLLOUT_DEADLINE", 600, least=10, most=86400)
+ALLOW_LOW_PORTS = env.flag("BERTH_ALLOW_LOW_PORTS", False)
+RETENTION_DAYS = env.number("BERTH_RETENTION_DAYS", 30, least=1, most=3650)
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.text("BERTH_LOG_LEVEL", "INFO")},
+}

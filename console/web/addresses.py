@@ -1,0 +1,35 @@
+"""Addresses of objects whose names may collide with a page's own."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from django.urls import reverse
+
+from console.workloads.models import App
+
+
+def app_key(app: App) -> str:
+    """How an app is named in a path: by its id where its name is taken by a page, or free again."""
+    return app.id if app.deleting or app.name == "new" else app.name
+
+
+def app_url(app: App, page: str = "app") -> str:
+    return reverse(f"web:{page}", args=[app.team.slug, app_key(app)])
+
+
+def service_url(app: App, service: str, page: str) -> str:
+    return reverse(f"web:{page}", args=[app.team.slug, app_key(app), service])
+
+
+def logs_url(app: App, service: str = "", container: str = "") -> str:
+    """The API's stream of log lines."""
+    wanted = {"follow": "1", "tail": "200", "service": service, "container": container}
+    query = urlencode({name: value for name, value in wanted.items() if value})
+    return f"/api/v1/teams/{app.team.slug}/apps/{app_key(app)}/logs?{query}"
+
+
+def metrics_url(app: App, service: str = "") -> str:
+    """The API's samples of the last hour."""
+    query = f"?{urlencode({'service': service})}" if service else ""
+    return f"/api/v1/teams/{app.team.slug}/apps/{app_key(app)}/metrics{query}"

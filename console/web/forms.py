@@ -1,0 +1,170 @@
+"""What people type into pages. Forms check shape; services check sense."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+_ASSIGNMENT = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_.-]*)\s*=(.*)")
+
+
+class AssignmentsField(forms.CharField):
+    """Lines of NAME=value, as a dict. Empty lines and those that begin with # are passed over."""
+
+    widget = forms.Textarea
+
+    def __init__(self, **options: Any) -> None:
+        options.setdefault("required", False)
+        super().__init__(strip=False, **options)
+
+    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
+        return {**super().widget_attrs(widget), "rows": 4, "spellcheck": "false", "autocomplete": "off"}
+
+    def clean(self, value: Any) -> Any:
+        text = super().clean(value) or ""
+        found: dict[str, str] = {}
+        for number, line in enumerate(text.splitlines(), start=1):
+            if not line.strip() or line.lstrip().startswith("#"):
+                continue
+            match = _ASSIGNMENT.fullmatch(line.strip())
+            if match is None:
+                raise forms.ValidationError(_("Line %(line)d is not NAME=value."), params={"line": number})
+            found[match[1]] = _unquote(match[2].strip())
+        return found
+
+
+def _unquote(value: str) -> str:
+    quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+    return value[1:-1] if quoted else value
+
+
+class SignInForm(forms.Form):
+    email = forms.EmailField(
+        label=_("E-mail"), widget=forms.EmailInput(attrs={"autocomplete": "username", "autofocus": True})
+    )
+    password = forms.CharField(
+        label=_("Password"),
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
+
+
+class ProfileForm(forms.Form):
+    name = forms.CharField(
+        label=_("Name"), max_length=100, widget=forms.TextInput(attrs={"autocomplete": "name"})
+    )
+    email = forms.EmailField(label=_("E-mail"), widget=forms.EmailInput(attrs={"autocomplete": "username"}))
+    password = forms.CharField(
+        label=_("New password"),
+        required=False,
+        strip=False,
+        help_text=_("At least 10 characters. Leave it empty to keep the one you have."),
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+
+
+class AppNameForm(forms.Form):
+    name = forms.CharField(
+        label=_("App name"),
+        max_length=40,
+        help_text=_("Lower-case letters, digits and hyphens."),
+        widget=forms.TextInput(
+            attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}
+        ),
+    )
+
+
+class ImageForm(AppNameForm):
+    """An app of one service from an image."""
+
+    image = forms.CharField(
+        label=_("Image"),
+        max_length=300,
+        help_text=_("A name as `docker pull` takes it, with a tag or a digest."),
+        widget=forms.TextInput(
+            attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}
+        ),
+    )
+    port = forms.IntegerField(
+        label=_("Container port"),
+        required=False,
+        min_value=1,
+        max_value=65535,
+        help_text=_("The port the app listens on. Berth publishes it on a free port of its node."),
+    )
+    replicas = forms.IntegerField(label=_("Replicas"), min_value=0, max_value=1000, initial=1)
+    environment = AssignmentsField(label=_("Environment"), help_text=_("One NAME=value a line."))
+
+
+class ReleaseForm(forms.Form):
+    """A Compose text with its variables. Its files come as rows of `file_path` and `file_text`."""
+
+    compose = forms.CharField(
+        label=_("Compose file"),
+        strip=False,
+        widget=forms.Textarea(attrs={"spellcheck": "false", "rows": 18, "data-editor": _("Compose file")}),
+    )
+    variables = AssignmentsField(
+        label=_("Variables"), help_text=_("NAME=value lines for ${NAME} in the file.")
+    )
+
+
+class ComposeForm(ReleaseForm, AppNameForm):
+    """A new app from a Compose text."""
+
+    field_order = ["name", "compose", "variables"]
+
+
+class ScaleForm(forms.Form):
+    replicas = forms.IntegerField(min_value=0, max_value=1000)
+
+
+class NodeForm(forms.Form):
+    name = forms.CharField(
+        label=_("Node name"),
+        max_length=40,
+        help_text=_("Lower-case letters, digits and hyphens."),
+        widget=forms.TextInput(
+            attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}
+        ),
+    )
+    zone = forms.CharField(
+        label=_("Zone"),
+        max_length=40,
+        required=False,
+        help_text=_("A room, rack or site; replicas are spread over zones."),
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
+
+class TokenForm(forms.Form):
+    name = forms.CharField(
+        label=_("Token name"),
+        max_length=100,
+        help_text=_("What will use it, “CI” for example."),
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    days = forms.TypedChoiceField(
+        label=_("Valid for"),
+        coerce=int,
+        initial=90,
+        choices=[(30, _("30 days")), (90, _("90 days")), (365, _("One year")), (0, _("Until revoked"))],
+    )
+
+
+class RegistryForm(forms.Form):
+    host = forms.CharField(
+        label=_("Registry"), max_length=200, widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
+    username = forms.CharField(
+        label=_("User name"), max_length=200, widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
+    password = forms.CharField(
+        label=_("Password or token"),
+        strip=False,
+        help_text=_("Kept sealed and never shown again."),
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )

@@ -1,0 +1,90 @@
+"""What pages need of an app beyond its fields: addresses, live words, verdicts as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.forms import BoundField
+from django.utils.safestring import SafeString
+
+from console.web import addresses
+from console.web.templatetags.berth import status
+from console.workloads.enums import OperationState, ReleaseState, RolloutState
+from console.workloads.models import Operation, Release, Rollout
+
+register = template.Library()
+
+register.simple_tag(addresses.app_url, name="app_url")
+register.simple_tag(addresses.service_url, name="service_url")
+register.simple_tag(addresses.logs_url, name="logs_url")
+register.simple_tag(addresses.metrics_url, name="metrics_url")
+
+
+@register.simple_tag
+def state_of(row: Operation | Release | Rollout, style: str = "badge") -> SafeString:
+    """The row's state as icon, word and tone."""
+    match row:
+        case Operation():
+            return status(OperationState(row.state), style)
+        case Release():
+            return status(ReleaseState(row.state), style)
+        case Rollout():
+            return status(RolloutState(row.state), style)
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictRow:
+    """One node in an explanation: a sentence why not, or its score and the parts of it."""
+
+    name: str
+    refusal: str
+    total: str
+    scores: Sequence[tuple[str, str]]
+
+
+@register.filter
+def verdict_rows(verdicts: Sequence[Mapping[str, Any]]) -> list[VerdictRow]:
+    """Stored verdicts, those that fit first and the best of them at the top."""
+    rows = sorted(verdicts, key=lambda one: (bool(one.get("refusal")), -sum((one.get("scores") or {}).values())))
+    return [_row(one) for one in rows]
+
+
+def _row(verdict: Mapping[str, Any]) -> VerdictRow:
+    scores: Mapping[str, float] = verdict.get("scores") or {}
+    refusal = verdict.get("refusal") or {}
+    parts = [(name, f"{value:.2f}") for name, value in scores.items()]
+    return VerdictRow(verdict["name"], refusal.get("reason", ""), f"{sum(scores.values()):.2f}", parts)
+
+
+@register.filter
+def marks(problems: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Problems as the editor's marks."""
+    return [
+        {"line": one["line"], "severity": "error", "message": one["message"]} for one in problems if one["line"]
+    ]
+
+
+@register.filter
+def item(mapping: Mapping[Any, Any], key: Any) -> Any:
+    return mapping.get(key)
+
+
+@register.filter
+def plus(count: int, more: Sequence[Any]) -> int:
+    return count + len(more)
+
+
+@register.filter
+def as_time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+@register.simple_tag
+def code_area(bound: BoundField) -> SafeString:
+    """A text area that the page's script turns into an editor."""
+    invalid = " is-invalid" if bound.errors else ""
+    return bound.as_widget(attrs={"class": f"form-control code{invalid}"})

@@ -1,0 +1,60 @@
+"""Addresses of the dashboard. A team's pages carry the team in their path."""
+
+from __future__ import annotations
+
+from django.urls import include, path
+from django.views.i18n import set_language
+
+from console.web.views import actions, app, apps, entry, events, gallery, nodes, overview, settings
+
+app_name = "web"
+
+of_app = [
+    path("", app.overview, name="app"),
+    path("releases/", app.releases, name="app-releases"),
+    path("logs/", app.logs, name="app-logs"),
+    path("metrics/", app.metrics, name="app-metrics"),
+    path("events/", app.events, name="app-events"),
+    path("compose/", app.compose, name="app-compose"),
+    path("redeploy/", actions.redeploy, name="app-redeploy"),
+    path("restart/", actions.restart, name="app-restart"),
+    path("stop/", actions.stop, name="app-stop"),
+    path("start/", actions.start, name="app-start"),
+    path("delete/", actions.delete, name="app-delete"),
+    path("roll-back/", actions.roll_back, name="app-roll-back"),
+    path("services/<str:service>/scale/", actions.scale, name="service-scale"),
+    path("services/<str:service>/restart/", actions.restart, name="service-restart"),
+    path("services/<str:service>/stop/", actions.stop, name="service-stop"),
+    path("services/<str:service>/start/", actions.start, name="service-start"),
+]
+
+of_team = [
+    path("", overview.overview, name="overview"),
+    path("apps/", apps.app_list, name="apps"),
+    path("apps/new/", apps.from_image, name="app-new"),
+    path("apps/new/compose/", apps.from_compose, name="app-new-compose"),
+    path("apps/demo/deploy/", apps.deploy_demo, name="app-demo"),
+    path("apps/<str:name>/", include(of_app)),
+    path("nodes/", nodes.node_list, name="nodes"),
+    path("nodes/add/", nodes.add, name="node-add"),
+    path("nodes/<str:name>/", nodes.node, name="node"),
+    path("nodes/<str:name>/cordon/", nodes.cordon, name="node-cordon"),
+    path("nodes/<str:name>/remove/", nodes.remove, name="node-remove"),
+    path("events/", events.event_list, name="events"),
+    path("settings/", settings.overview, name="settings"),
+    path("settings/tokens/", settings.create_token, name="token-create"),
+    path("settings/tokens/<str:token>/revoke/", settings.revoke_token, name="token-revoke"),
+    path("settings/registries/", settings.store_registry, name="registry-store"),
+    path("settings/registries/<str:registry>/delete/", settings.delete_registry, name="registry-delete"),
+]
+
+urlpatterns = [
+    path("", entry.home, name="home"),
+    path("sign-in/", entry.sign_in, name="sign-in"),
+    path("sign-in/<str:secret>/", entry.sign_in_by_link, name="sign-in-link"),
+    path("sign-out/", entry.sign_out, name="sign-out"),
+    path("account/", entry.profile, name="profile"),
+    path("language/", set_language, name="set-language"),
+    path("components/", gallery.components, name="components"),
+    path("t/<slug:team>/", include(of_team)),
+]

@@ -1,0 +1,154 @@
+"""One app: each tab is a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_http_methods
+
+from console.accounts.access import Access
+from console.common.errors import BerthError
+from console.web.addresses import app_url
+from console.web.composing import differences
+from console.web.files import as_mapping, posted_rows, rows_of
+from console.web.forms import ReleaseForm
+from console.web.shell import Link, WebRequest, add_errors, render_page, team_page
+from console.workloads.access import find_app, find_release
+from console.workloads.enums import ContainerState
+from console.workloads.models import App
+from console.workloads.queries import (
+    containers_of,
+    events_of,
+    operations_of,
+    releases_of,
+    rollouts_of,
+    summary,
+    volumes_of,
+)
+from console.workloads.services import create_release
+
+PAGE = 50
+
+
+@require_GET
+@team_page
+def overview(request: WebRequest, access: Access, name: str) -> HttpResponse:
+    """Services, slots and containers as they are now."""
+    app = find_app(access, name)
+    operations = operations_of(app, limit=1)
+    context = {
+        "operation": operations[0] if operations else None,
+        "past": [one for one in containers_of(app, ended=True, limit=60) if one.removed_at][:8],
+        "events": events_of(access.team, app=app, limit=6),
+    }
+    return _tab(request, access, app, "app", context)
+
+
+@require_GET
+@team_page
+def releases(request: WebRequest, access: Access, name: str) -> HttpResponse:
+    """All releases; `?from=1&to=2` adds the difference between two."""
+    app = find_app(access, name)
+    chosen = [request.GET.get(end, "") for end in ("from", "to")]
+    context: dict[str, Any] = {"releases": releases_of(app), "rollouts": _newest_rollouts(app)}
+    if all(number.isdecimal() for number in chosen):
+        old, new = (find_release(app, int(number)) for number in chosen)
+        context |= {"old": old, "new": new, "diff": differences(old.compose, new.compose)}
+    return _tab(request, access, app, "app-releases", context)
+
+
+def _newest_rollouts(app: App) -> dict[int, Any]:
+    """The newest rollout by release number."""
+    return {rollout.release.number: rollout for rollout in reversed(rollouts_of(app, limit=200))}
+
+
+@require_GET
+@team_page
+def logs(request: WebRequest, access: Access, name: str) -> HttpResponse:
+    """All containers' output, or one service's or container's."""
+    app = find_app(access, name)
+    context = {
+        "service": request.GET.get("service", ""),
+        "container": request.GET.get("container", ""),
+        "containers": sorted(containers_of(app), key=lambda one: (one.slot.service.name, one.slot.index)),
+    }
+    return _tab(request, access, app, "app-logs", context)
+
+
+@require_GET
+@team_page
+def metrics(request: WebRequest, access: Access, name: str) -> HttpResponse:
+    app = find_app(access, name)
+    return _tab(request, access, app, "app-metrics", {"service": request.GET.get("service", "")})
+
+
+@require_GET
+@team_page
+def events(request: WebRequest, access: Access, name: str) -> HttpResponse:
+    app = find_app(access, name)
+    before = request.GET.get("before", "")
+    found = events_of(access.team, app=app, before=int(before) if before.isdecimal() else 0, limit=PAGE + 1)
+    context = {
+        "events": found[:PAGE],
+        "older": f"?before={found[PAGE - 1].id}" if len(found) > PAGE else "",
+        "newer": request.path if before else "",
+    }
+    return _tab(request, access, app, "app-events", context)
+
+
+@require_http_methods(["GET", "POST"])
+@team_page
+def compose(request: WebRequest, access: Access, name: str) -> HttpResponse:
+    """The newest release's text; a changed one is the next release."""
+    app = find_app(access, name)
+    last = releases_of(app)[0]
+    lines = "\n".join(f"{key}={value}" for key, value in last.variables.items())
+    form = ReleaseForm(request.POST or None, initial={"compose": last.compose, "variables": lines})
+    rows = posted_rows(request) if request.method == "POST" else rows_of(last.files)
+    problems: list[Mapping[str, Any]] = []
+    if request.method == "POST" and form.is_valid():
+        try:
+            create_release(access, app, **form.cleaned_data, files=as_mapping(rows))
+        except BerthError as error:
+            problems = error.data.get("problems", [])
+            add_errors(form, error)
+        else:
+            messages.success(request, _("The new release is on its way."))
+            return redirect(app_url(app))
+    context = {"form": form, "files": rows, "last": last, "problems": problems}
+    return _tab(request, access, app, "app-compose", context, status=422 if form.errors else 200)
+
+
+def _tab(
+    request: WebRequest, access: Access, app: App, page: str, context: Mapping[str, Any], *, status: int = 200
+) -> HttpResponse:
+    names = (
+        ("app", _("Overview"), "layout-dashboard"),
+        ("app-releases", _("Releases"), "tag"),
+        ("app-logs", _("Logs"), "terminal-2"),
+        ("app-metrics", _("Metrics"), "chart-line"),
+        ("app-events", _("Events"), "history"),
+        ("app-compose", _("Compose"), "file-code"),
+    )
+    tabs = [Link(label, app_url(app, name), icon, active=name == page) for name, label, icon in names]
+    here = next(tab for tab in tabs if tab.active)
+    crumbs = [Link(app.name)] if page == "app" else [Link(app.name, app_url(app)), Link(here.label)]
+    words = {f"{kind}_word": f"{kind}:{app.id}" for kind in ("app", "operation", "event")}
+    values = {
+        "app": app,
+        "summary": summary(app),
+        "volumes": volumes_of(app),
+        "pending": ContainerState.PENDING,
+        "tabs": tabs,
+        **words,
+        **context,
+    }
+    template = f"web/{page.replace('-', '_')}.html"
+    return render_page(
+        request, access, template, values, section="apps", crumbs=crumbs, base="web/app_base.html", status=status
+    )

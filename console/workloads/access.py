@@ -1,0 +1,57 @@
+"""A team's own apps and what hangs on them. Another team's is not found."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext_lazy as _
+
+from console.accounts.access import Access
+from console.common.errors import NotFound
+from console.workloads.models import App, Container, Operation, Release, Service, Slot
+
+
+def find_app(access: Access, name: str) -> App:
+    """The team's app of this name or id. An app that is being deleted is found by its id alone."""
+    apps = App.objects.filter(team=access.team).select_related("team")
+    app = apps.filter(name=name, deleting=False).first() or apps.filter(pk=name).first()
+    if app is None:
+        raise NotFound(_("There is no such app."))
+    return app
+
+
+def find_release(app: App, number: int) -> Release:
+    release = Release.objects.filter(app=app, number=number).select_related("app").first()
+    if release is None:
+        raise NotFound(_("There is no such release."))
+    return release
+
+
+def find_service(app: App, name: str) -> Service:
+    service = Service.objects.filter(app=app, name=name, present=True).select_related("app").first()
+    if service is None:
+        raise NotFound(_("The app has no such service."))
+    return service
+
+
+def find_slot(app: App, service: str, index: int) -> Slot:
+    slot = Slot.objects.filter(service__app=app, service__name=service, index=index).first()
+    if slot is None:
+        raise NotFound(_("The service has no such slot."))
+    return slot
+
+
+def find_container(access: Access, container_id: str) -> Container:
+    container = (
+        Container.objects.filter(app__team=access.team, pk=container_id)
+        .select_related("app", "slot__service", "node", "release")
+        .first()
+    )
+    if container is None:
+        raise NotFound(_("There is no such container."))
+    return container
+
+
+def find_operation(access: Access, operation_id: str) -> Operation:
+    operation = Operation.objects.filter(team=access.team, pk=operation_id).first()
+    if operation is None:
+        raise NotFound(_("There is no such operation."))
+    return operation

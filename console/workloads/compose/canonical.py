@@ -1,0 +1,147 @@
+"""The project in the normal form of Compose v2's `config --format json`.
+
+Where Compose keeps two spellings of one thing (mem_limit and deploy.resources, restart and
+restart_policy, …), this form has one: `deploy.resources` and `restart`. What Berth filled in is left out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .model import Healthcheck, Mount, Project, Service
+
+
+def canonical(project: Project) -> dict[str, Any]:
+    """Plain JSON values. As in Compose, volumes and configs that no service takes are not in it; a `$` is single."""
+    mounted = {mount.source for service in project.services.values() for mount in service.volumes}
+    used = {config.source for service in project.services.values() for config in service.configs}
+    return {
+        "name": project.name,
+        "services": {name: _service(service) for name, service in project.services.items()},
+        "volumes": sorted(mounted & set(project.volumes)),
+        "configs": {name: content for name, content in project.configs.items() if name in used},
+        **project.x,
+    }
+
+
+def _service(service: Service) -> dict[str, Any]:
+    given: dict[str, Any] = {
+        "image": service.image,
+        "command": _list(service.command),
+        "entrypoint": _list(service.entrypoint),
+        "environment": service.environment or None,
+        "labels": service.labels or None,
+        "user": service.user or None,
+        "working_dir": service.working_dir or None,
+        "hostname": service.hostname or None,
+        "stop_signal": service.stop_signal or None,
+        "stop_grace_period": go_duration(service.stop_grace_period),
+        "init": service.init,
+        "tty": service.tty,
+        "stdin_open": service.stdin_open,
+        "read_only": service.read_only,
+        "shm_size": str(service.shm_size),
+        "pull_policy": service.pull_policy,
+        "healthcheck": _healthcheck(service.healthcheck) if service.healthcheck else None,
+        "ports": _list(_port(port.container, port.host, port.protocol) for port in service.ports) or None,
+        "expose": list(service.expose) or None,
+        "volumes": [_mount(mount) for mount in service.volumes] or None,
+        "tmpfs": [_mount(mount) for mount in service.tmpfs] or None,
+        "configs": [
+            {
+                "source": c.source,
+                "target": c.target,
+                "uid": str(c.uid),
+                "gid": str(c.gid),
+                "mode": f"0{c.mode:o}",
+            }
+            for c in service.configs
+        ]
+        or None,
+        "ulimits": {u.name: {"soft": u.soft, "hard": u.hard} for u in service.ulimits} or None,
+        "logging": _logging(service),
+        "restart": None if "restart" in service.defaults else _restart(service),
+        "deploy": _deploy(service),
+    }
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def _list(values: Any) -> list[Any] | None:
+    return None if values is None else list(values)
+
+
+def _port(container: int, host: int, protocol: str) -> dict[str, Any]:
+    return {"target": container, "published": str(host), "protocol": protocol}
+
+
+def _mount(mount: Mount) -> dict[str, Any]:
+    form: dict[str, Any] = {"type": mount.kind, "target": mount.target}
+    if mount.source:
+        form["source"] = mount.source
+    if mount.read_only:
+        form["read_only"] = True
+    options = {key: value for key, value in (("size", str(mount.size)), ("mode", mount.mode)) if int(value)}
+    return {**form, "tmpfs": options} if options else form
+
+
+def _healthcheck(check: Healthcheck) -> dict[str, Any]:
+    form: dict[str, Any] = {"test": list(check.test)} if check.test else {}
+    for key in ("interval", "timeout", "start_period"):
+        if (seconds := getattr(check, key)) is not None:
+            form[key] = go_duration(seconds)
+    return form if check.retries is None else {**form, "retries": check.retries}
+
+
+def _logging(service: Service) -> dict[str, Any]:
+    options = {}
+    if "log_max_size" not in service.defaults:
+        options["max-size"] = service.logging.max_size
+    if "log_max_file" not in service.defaults:
+        options["max-file"] = service.logging.max_file
+    return {"driver": service.logging.driver, "options": options}
+
+
+def _restart(service: Service) -> str:
+    attempts = service.restart.max_attempts
+    return f"{service.restart.condition}:{attempts}" if attempts else service.restart.condition
+
+
+def _deploy(service: Service) -> dict[str, Any]:
+    held, placement = service.resources, service.placement
+    limits = {
+        name: shown
+        for key, name, shown in (
+            ("cpu", "cpus", held.cpu / 1000),
+            ("memory", "memory", str(held.memory)),
+            ("pids", "pids", held.pids),
+        )
+        if key not in service.defaults
+    }
+    reservations: dict[str, Any] = {"cpus": held.cpu_reserved / 1000} if held.cpu_reserved else {}
+    if held.memory_reserved:
+        reservations["memory"] = str(held.memory_reserved)
+    return {
+        "replicas": service.replicas,
+        "resources": {"limits": limits, "reservations": reservations},
+        "placement": {
+            "constraints": [f"{c.key}{'==' if c.equal else '!='}{c.value}" for c in placement.constraints],
+            "preferences": [{"spread": key} for key in placement.spread],
+            "max_replicas_per_node": placement.max_per_node,
+        },
+    }
+
+
+def go_duration(seconds: float) -> str:
+    """Seconds as Go prints a duration: 1m30s, 1h0m1.5s, 500ms."""
+    nanoseconds = round(seconds * 1e9)
+    if nanoseconds == 0:
+        return "0s"
+    for scale, unit in ((1, "ns"), (1_000, "µs"), (1_000_000, "ms")):
+        if nanoseconds < 1_000_000_000 and nanoseconds < scale * 1000:
+            return f"{nanoseconds / scale:.9f}".rstrip("0").rstrip(".") + unit
+    minutes, rest = divmod(nanoseconds, 60 * 1_000_000_000)
+    hours, minutes = divmod(minutes, 60)
+    text = f"{rest / 1e9:.9f}".rstrip("0").rstrip(".") + "s"
+    if hours:
+        return f"{hours}h{minutes}m{text}"
+    return f"{minutes}m{text}" if minutes else text

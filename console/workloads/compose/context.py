@@ -1,0 +1,51 @@
+"""What the readers of a service need besides the service itself."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .cursor import Cursor
+from .expand import storable
+from .interpolation import Budget
+from .model import Policy
+from .problems import clip
+
+
+@dataclass(slots=True)
+class Context:
+    """`volumes` and `configs` are the file's own top-level ones; `files` are the uploaded texts by path."""
+
+    policy: Policy
+    variables: Mapping[str, str]
+    files: Mapping[str, str]
+    volumes: tuple[str, ...] = ()
+    configs: dict[str, str] = field(default_factory=dict)
+    content_left: int = 0
+    budget: Budget = field(default_factory=lambda: Budget(0))
+
+    def __post_init__(self) -> None:
+        self.files = {posixpath.normpath(name): text for name, text in self.files.items()}
+
+    def has(self, path: str) -> bool:
+        return posixpath.normpath(path) in self.files
+
+    def file(self, at: Cursor, path: str) -> str | None:
+        """The uploaded file that `path` names; an error at the cursor when there is none."""
+        content = self.files.get(posixpath.normpath(path))
+        if content is None:
+            at.fail("missing", f"file {clip(path)} was not given along with the Compose file")
+            return None
+        return content if self.take(at, content) else None
+
+    def take(self, at: Cursor, text: str) -> bool:
+        """Counts a text against the bound of all contents, and refuses what cannot be stored."""
+        if not storable(text):
+            at.fail("invalid", "has a character that a container cannot take")
+            return False
+        self.content_left -= len(text.encode())
+        if self.content_left < 0:
+            at.fail("limit", f"files and configs together are larger than {self.policy.max_content} bytes")
+            return False
+        return True

@@ -1,0 +1,99 @@
+"""Env files, in the dialect that Compose reads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+from .interpolation import Budget, Interpolator
+from .problems import clip
+
+_BLANK = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)*")
+_NAME = re.compile(r"(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.\-\[\]]*)[ \t]*(?=[=:\n]|\r\n|$)")
+_REST = re.compile(r"[^\n]{0,20}")
+_UNQUOTED = re.compile(r"[^\n]*")
+_COMMENT = re.compile(r" +#.*", re.DOTALL)
+_QUOTED = {
+    '"': re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL),
+    "'": re.compile(r"'((?:[^'\\]|\\.)*)'", re.DOTALL),
+}
+_TAIL = re.compile(r"[ \t\r]*(?:#[^\n]*)?(?=\n|$)")
+_ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", '"': '"', "\\": "\\"}
+_ESCAPE = re.compile(r'\\([abfnrtv"\\$])')
+
+
+def parse_env(
+    text: str, variables: Mapping[str, str], unset: Callable[[str], None], *, budget: Budget
+) -> dict[str, str]:
+    """The variables of an env file. A name without `=` takes its value from `variables`, or is left out.
+
+    References are looked up in `variables` first, then among the names above. Raises ValueError by line.
+    """
+    found: dict[str, str] = {}
+    scope = _Scope(variables, found)
+    interpolator = Interpolator(scope, budget)
+    at = _skip(text, 0)
+    while at < len(text):
+        match = _NAME.match(text, at)
+        if match is None:
+            raise ValueError(f"line {_line(text, at)}: {clip(_REST.findall(text, at)[0])} is no NAME=value")
+        name, at = match[1], match.end()
+        if text[at : at + 1] in ("=", ":"):
+            try:
+                found[name], at = _value(text, at + 1, lambda raw: interpolator.substitute(raw, unset))
+            except ValueError as error:
+                raise ValueError(f"line {_line(text, match.start())}: {error}") from None
+        elif name in variables:
+            found[name] = variables[name]
+        at = _skip(text, at)
+    return found
+
+
+class _Scope(dict[str, str]):
+    """Names of the file, behind the given variables."""
+
+    def __init__(self, variables: Mapping[str, str], found: dict[str, str]) -> None:
+        super().__init__()
+        self._variables, self._found = variables, found
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._variables or name in self._found
+
+    def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override]
+        return self._variables.get(name, self._found.get(name, default))
+
+
+def _skip(text: str, at: int) -> int:
+    match = _BLANK.match(text, at)
+    return match.end() if match else at
+
+
+def _line(text: str, at: int) -> int:
+    return text.count("\n", 0, at) + 1
+
+
+def _value(text: str, at: int, substitute: Callable[[str], str]) -> tuple[str, int]:
+    """The value that starts after `=`, and where its line ends."""
+    while text[at : at + 1] in (" ", "\t"):
+        at += 1
+    quote = text[at : at + 1]
+    if quote not in _QUOTED:
+        match = _UNQUOTED.match(text, at)
+        raw = match[0] if match else ""
+        plain = "" if raw.startswith(" #") else _COMMENT.sub("", raw, count=1)
+        return substitute(plain.strip()), at + len(raw)
+    match = _QUOTED[quote].match(text, at)
+    if match is None:
+        raise ValueError("the quote is not closed")
+    tail = _TAIL.match(text, match.end())
+    if tail is None:
+        raise ValueError("there is text after the closing quote")
+    if quote == "'":
+        return match[1].replace("\\'", "'"), tail.end()
+    return _double_quoted(match[1], substitute), tail.end()
+
+
+def _double_quoted(raw: str, substitute: Callable[[str], str]) -> str:
+    r"""Escapes, then variables; `\$` stays a dollar sign."""
+    unescaped = _ESCAPE.sub(lambda match: "$$" if match[1] == "$" else _ESCAPES[match[1]], raw)
+    return substitute(unescaped)

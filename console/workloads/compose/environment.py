@@ -1,0 +1,93 @@
+"""`environment`, `env_file` and `labels`: names with texts, as a mapping or as a list of NAME=value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .context import Context
+from .cursor import Cursor, value
+from .dotenv import parse_env
+from .expand import storable
+from .problems import clip
+from .scalars import as_text
+from .values import boolean, text
+
+RESERVED_LABELS = "berth."
+
+
+def read_environment(fields: dict[str, Cursor], context: Context) -> dict[str, str]:
+    """Env files in their order, then `environment` over them. A name without a value takes the variable's."""
+    found: dict[str, str] = {}
+    if "env_file" in fields:
+        for entry in fields["env_file"].one_or_more():
+            found.update(_env_file(entry, context))
+    for at, name, given in _pairs(fields.get("environment")):
+        written = context.variables.get(name) if given is None else given
+        if written is None:
+            at.warn("unset", f"{name[:80]} has no value and no variable of that name is set; it is left out")
+            found.pop(name, None)
+        elif given is not None or context.take(at, written):
+            found[name] = written
+    return dict(sorted(found.items()))
+
+
+def read_labels(labels: Cursor | None) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for at, name, given in _pairs(labels):
+        if name.startswith(RESERVED_LABELS):
+            at.fail("refused", f"labels below {RESERVED_LABELS} are Berth's own")
+        found[name] = given or ""
+    return dict(sorted(found.items()))
+
+
+def _pairs(at: Cursor | None) -> Iterator[tuple[Cursor, str, str | None]]:
+    """Each entry with its name and its text (None: no value), of either form."""
+    if at is None:
+        return
+    if at.is_list:
+        for item in at.items():
+            name, equal, given = item.parse(text, "").partition("=")
+            if not name or name != name.strip():
+                item.fail("invalid", f"must be NAME=value, not {clip(item.text)}")
+            else:
+                yield item, name, given if equal else None
+        return
+    for entry in at.entries():
+        name = str(entry.key)
+        if not name or "=" in name or not storable(name):
+            entry.fail_key("invalid", f"{clip(name)} is no name")
+        elif entry.node.value is None:
+            yield entry, name, None
+        else:
+            yield entry, name, entry.parse(as_text, "")
+
+
+def _env_file(entry: Cursor, context: Context) -> dict[str, str]:
+    at, required = entry, True
+    if entry.is_map:
+        fields = entry.fields({"path", "required"}, unsupported={"format": ""})
+        if "path" not in fields:
+            entry.fail("missing", "env_file needs a path")
+            return {}
+        at = fields["path"]
+        required = value(fields, "required", boolean, True)
+    path = at.parse(text, "")
+    if not path or (not required and not context.has(path)):
+        return {}
+    content = context.file(at, path)
+    if content is None:
+        return {}
+    try:
+        values = parse_env(
+            content.removeprefix("\ufeff"),
+            context.variables,
+            lambda name: at.warn("unset", f"{path}: variable {name[:80]} is not set; it counts as empty"),
+            budget=context.budget,
+        )
+    except ValueError as error:
+        at.fail("invalid", f"{path[:200]}, {error}")
+        return {}
+    if not all(map(storable, values.values())):
+        at.fail("invalid", f"{path[:200]} has a character that a container cannot take")
+        return {}
+    return values

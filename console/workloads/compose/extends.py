@@ -1,0 +1,173 @@
+"""`extends` within the file: a service takes another's keys and lays its own over them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .cursor import Cursor
+from .nodes import Key, Node
+from .problems import ComposeError, clip
+
+_REPLACED = {("command",), ("entrypoint",), ("healthcheck", "test"), ("scale",)}
+_KEYED = {"environment", "labels"}
+_LISTED = {"tmpfs", "env_file"}
+
+
+def resolve_extends(services: Cursor, budget: int) -> dict[Key, Node]:
+    """The services with every `extends` written out. What cannot be resolved is an error.
+
+    `budget` bounds how many entries all of it may copy; past it comes a `ComposeError`.
+    """
+    return _Resolver(services, budget).all()
+
+
+class _Resolver:
+    def __init__(self, services: Cursor, budget: int) -> None:
+        self._known = {str(entry.key): entry for entry in services.entries()}
+        self._done: dict[str, Node] = {}
+        self._left = budget
+
+    def all(self) -> dict[Key, Node]:
+        return {
+            entry.key: self._resolved(entry, ()) for entry in self._known.values() if entry.key is not None
+        }
+
+    def _resolved(self, entry: Cursor, chain: tuple[str, ...]) -> Node:
+        name = str(entry.key)
+        if name not in self._done:
+            self._done[name] = self._extended(entry, (*chain, name))
+        return self._done[name]
+
+    def _extended(self, entry: Cursor, chain: tuple[str, ...]) -> Node:
+        value = entry.node.value
+        extends = (
+            next((child for child in entry.entries() if child.key == "extends"), None)
+            if entry.is_map
+            else None
+        )
+        if extends is None or not isinstance(value, dict):
+            return entry.node
+        own = Node(
+            {k: node for k, node in value.items() if k != "extends"}, entry.node.line, entry.node.column
+        )
+        name = _target(extends)
+        if name is None:
+            return own
+        if name not in self._known:
+            extends.fail("missing", f"there is no service {clip(name)} in this file to extend")
+            return own
+        if name in chain:
+            extends.fail("invalid", "services extend each other in a circle")
+            return own
+        base = self._resolved(self._known[name], chain)
+        self._spend(extends, base)
+        merged = _merge(base, own, ())
+        return Node(merged.value, own.line, own.column)
+
+    def _spend(self, at: Cursor, base: Node) -> None:
+        """Charges all that the base holds, since the service below is read with it."""
+        self._left -= _count(base)
+        if self._left < 0:
+            at.fail("limit", "extends makes the file too large")
+            raise ComposeError(at.problems.errors)
+
+
+def _count(node: Node) -> int:
+    if isinstance(node.value, dict):
+        return 1 + sum(map(_count, node.value.values()))
+    return 1 + sum(map(_count, node.value)) if isinstance(node.value, list) else 1
+
+
+def _target(extends: Cursor) -> str | None:
+    if extends.is_map:
+        fields = extends.fields(
+            {"service"}, unsupported={"file": "a service can extend only one of the same file"}
+        )
+        if "service" not in fields:
+            extends.fail("missing", "extends needs a service")
+            return None
+        extends = fields["service"]
+    if extends.text is None:
+        extends.fail("invalid", "must be the name of a service")
+    return extends.text
+
+
+def _merge(base: Node, over: Node, path: tuple[str, ...]) -> Node:
+    """`over` laid on `base`, by the rules that the specification gives for each key."""
+    if over.value is None:
+        return base
+    if base.value is None or path in _REPLACED or _other_driver(base, over, path):
+        return over
+    if len(path) == 1 and path[0] in _KEYED:
+        base, over = _as_mapping(base), _as_mapping(over)
+    if len(path) == 1 and path[0] in _LISTED:
+        base, over = _as_list(base), _as_list(over)
+    if isinstance(base.value, dict) and isinstance(over.value, dict):
+        merged = dict(base.value)
+        for key, node in over.value.items():
+            below = merged.pop(key, None)
+            merged[key] = node if below is None else _merge(below, node, (*path, str(key)))
+        return Node(merged, over.line, over.column)
+    if isinstance(base.value, list) and isinstance(over.value, list):
+        identity = _IDENTITY.get(path[0], _plain) if len(path) == 1 else _plain
+        taken = {identity(node) for node in over.value}
+        kept = [node for node in base.value if identity(node) not in taken]
+        return Node([*kept, *over.value], over.line, over.column)
+    return over
+
+
+def _other_driver(base: Node, over: Node, path: tuple[str, ...]) -> bool:
+    """Options of another logging driver do not carry over."""
+    if path != ("logging",) or not isinstance(base.value, dict) or not isinstance(over.value, dict):
+        return False
+    first, second = base.value.get(Key("driver")), over.value.get(Key("driver"))
+    return first is not None and second is not None and first.value != second.value
+
+
+def _as_mapping(node: Node) -> Node:
+    if not isinstance(node.value, list):
+        return node
+    entries: dict[Key, Node] = {}
+    for item in node.value:
+        name, equal, value = str(item.value).partition("=")
+        entries[Key.at(name, item.line, item.column)] = Node(value if equal else None, item.line, item.column)
+    return Node(entries, node.line, node.column)
+
+
+def _as_list(node: Node) -> Node:
+    return node if isinstance(node.value, list) else Node([node], node.line, node.column)
+
+
+def _plain(node: Node) -> object:
+    """Equal texts are one entry; anything else stays apart."""
+    return node.value if isinstance(node.value, str | int) else id(node)
+
+
+def _field(node: Node, *names: str) -> object:
+    if isinstance(node.value, dict):
+        for name in names:
+            if (found := node.value.get(Key(name))) is not None:
+                return found.value if isinstance(found.value, str) else id(node)
+    return id(node)
+
+
+def _mount(node: Node) -> object:
+    if isinstance(node.value, str):
+        parts = node.value.split(":")
+        return parts[1] if len(parts) > 1 else parts[0]
+    return _field(node, "target")
+
+
+def _config(node: Node) -> object:
+    return f"/{node.value}" if isinstance(node.value, str) else _field(node, "target", "source")
+
+
+def _env_file(node: Node) -> object:
+    return node.value if isinstance(node.value, str) else _field(node, "path")
+
+
+_IDENTITY: dict[str, Callable[[Node], object]] = {
+    "volumes": _mount,
+    "configs": _config,
+    "env_file": _env_file,
+}

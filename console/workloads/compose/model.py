@@ -1,0 +1,179 @@
+"""The checked Compose model: frozen, typed, and JSON by `msgspec.to_builtins` and back by `msgspec.convert`.
+
+CPU is in thousandths of a core, sizes in bytes, times in seconds. Fields that hold their default are left
+out of the JSON, so that a field added later changes neither stored models nor digests.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from .problems import Problem
+
+MIB = 1024 * 1024
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """What an administrator allows, the limits that a file leaves out, and the bounds of a file."""
+
+    low_ports: bool = False
+    """Host ports below 1024 may be asked for."""
+    cpu: int = 1000
+    memory: int = 512 * MIB
+    pids: int = 256
+    max_text: int = 256 * 1024
+    max_services: int = 100
+    max_replicas: int = 1000
+    max_ports: int = 100
+    """Published ports of one service."""
+    max_nodes: int = 20_000
+    """YAML values after aliases and merge keys were written out."""
+    max_expanded: int = 4 * MIB
+    """Characters that variables may produce."""
+    max_content: int = 2 * MIB
+    """Bytes of all configs, as the services take them, and of env files."""
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Base of everything below."""
+
+
+class Healthcheck(Part, frozen=True, kw_only=True):
+    """`test` starts with CMD, CMD-SHELL or NONE (switched off); empty takes the image's.
+
+    None, and 0, stand for the engine's default.
+    """
+
+    test: tuple[str, ...] = ()
+    interval: float | None = None
+    timeout: float | None = None
+    retries: int | None = None
+    start_period: float | None = None
+
+
+class Port(Part, frozen=True, kw_only=True):
+    """A published port. `host` 0 leaves the choice to the scheduler."""
+
+    container: int
+    host: int = 0
+    protocol: Literal["tcp", "udp"] = "tcp"
+
+
+class Mount(Part, frozen=True, kw_only=True):
+    """A named volume, or a tmpfs (`source` empty; `size` and `mode` 0 are the engine's defaults)."""
+
+    kind: Literal["volume", "tmpfs"]
+    target: str
+    source: str = ""
+    read_only: bool = False
+    size: int = 0
+    mode: int = 0
+
+
+class ConfigFile(Part, frozen=True, kw_only=True):
+    """A config as one service sees it: a file with this content."""
+
+    source: str
+    target: str
+    content: str
+    uid: int = 0
+    gid: int = 0
+    mode: int = 0o444
+
+
+class Ulimit(Part, frozen=True, kw_only=True):
+    name: str
+    soft: int
+    hard: int
+
+
+class Logging(Part, frozen=True, kw_only=True):
+    driver: Literal["json-file", "local"] = "json-file"
+    max_size: int = 10 * MIB
+    max_file: int = 3
+
+
+class Restart(Part, frozen=True, kw_only=True):
+    """The engine's policy. `max_attempts` 0 is no limit and goes with `on-failure` alone."""
+
+    condition: Literal["no", "unless-stopped", "on-failure"] = "unless-stopped"
+    max_attempts: int = 0
+
+
+class Resources(Part, frozen=True, kw_only=True):
+    """Limits, and what is reserved of a node (0: no reservation was given)."""
+
+    cpu: int
+    memory: int
+    pids: int
+    cpu_reserved: int = 0
+    memory_reserved: int = 0
+
+
+class Constraint(Part, frozen=True, kw_only=True):
+    """`key == value`, or `key != value` when not `equal`."""
+
+    key: str
+    equal: bool
+    value: str
+
+
+class Placement(Part, frozen=True, kw_only=True):
+    """`spread` are label keys (`node.labels.zone`), the most important first; `max_per_node` 0: no limit."""
+
+    constraints: tuple[Constraint, ...] = ()
+    spread: tuple[str, ...] = ()
+    max_per_node: int = 0
+
+
+class Service(Part, frozen=True, kw_only=True):
+    """One service, normalized. `command` and `entrypoint` None take the image's own."""
+
+    name: str
+    line: int = 0
+    """Where the file names it."""
+    image: str
+    command: tuple[str, ...] | None = None
+    entrypoint: tuple[str, ...] | None = None
+    environment: dict[str, str] = {}
+    labels: dict[str, str] = {}
+    user: str = ""
+    working_dir: str = ""
+    hostname: str = ""
+    stop_signal: str = ""
+    stop_grace_period: float = 10.0
+    init: bool = False
+    tty: bool = False
+    stdin_open: bool = False
+    read_only: bool = False
+    shm_size: int = 64 * MIB
+    pull_policy: Literal["missing", "always", "never"] = "missing"
+    healthcheck: Healthcheck | None = None
+    ports: tuple[Port, ...] = ()
+    expose: tuple[str, ...] = ()
+    volumes: tuple[Mount, ...] = ()
+    tmpfs: tuple[Mount, ...] = ()
+    configs: tuple[ConfigFile, ...] = ()
+    ulimits: tuple[Ulimit, ...] = ()
+    logging: Logging = Logging()
+    restart: Restart = Restart()
+    resources: Resources
+    replicas: int = 1
+    placement: Placement = Placement()
+    defaults: tuple[str, ...] = ()
+    """What the file left out and Berth filled in: cpu, memory, pids, logging, restart."""
+    x: dict[str, Any] = {}
+    """Its `x-` fields."""
+
+
+class Project(Part, frozen=True, kw_only=True):
+    """A checked file. `configs` are contents by name; `warnings` say what has no effect and why."""
+
+    name: str = ""
+    services: dict[str, Service]
+    volumes: tuple[str, ...] = ()
+    configs: dict[str, str] = {}
+    x: dict[str, Any] = {}
+    warnings: tuple[Problem, ...] = ()

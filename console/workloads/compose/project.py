@@ -1,0 +1,119 @@
+"""A Compose text → `Project`, or every problem it has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from .configs import read_top_configs
+from .context import Context
+from .cursor import Cursor, value
+from .expand import Expander
+from .extends import resolve_extends
+from .interpolation import Budget, Interpolator
+from .keys import TOP, TOP_UNSUPPORTED
+from .model import Policy, Project, Service
+from .nodes import Node, parse
+from .plain import read_extensions
+from .problems import ComposeError, Problem, Problems, clip
+from .service import read_service
+from .values import matching, text
+
+_PROJECT_NAME = matching(r"[a-z0-9][a-z0-9_-]{0,62}", "a project name: small letters, digits, _ and -")
+_VOLUME_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}")
+
+
+def load(
+    text: str,
+    *,
+    variables: Mapping[str, str] = {},
+    files: Mapping[str, str] = {},
+    policy: Policy = Policy(),  # noqa: B008 (frozen)
+) -> Project:
+    """The checked model of a file.
+
+    `variables` fill `${…}`; `files` are the texts that env_file and configs name. Raises `ComposeError`
+    with all problems, and nothing else whatever the text is; `policy` bounds the time.
+    """
+    problems = Problems()
+    _check_size(text, policy)
+    root = Cursor(parse(text, problems, policy.max_nodes), problems)
+    budget = Budget(policy.max_expanded)
+    expander = Expander(Interpolator(variables, budget), problems, policy.max_nodes)
+    root = Cursor(expander.expand(root), problems)
+    if not root.is_map:
+        root.fail("invalid", "the file is empty" if root.node.value is None else "the file must be a mapping")
+    problems.raise_if_any()
+    project = _project(
+        root, Context(policy, variables, files, content_left=policy.max_content, budget=budget)
+    )
+    problems.raise_if_any()
+    return project
+
+
+def _check_size(text: str, policy: Policy) -> None:
+    if len(text) > policy.max_text or len(text.encode(errors="replace")) > policy.max_text:
+        raise ComposeError(
+            [Problem(0, 0, "", "", "limit", f"the file is larger than {policy.max_text} bytes")]
+        )
+
+
+def _project(root: Cursor, context: Context) -> Project:
+    fields = root.fields(TOP, unsupported=TOP_UNSUPPORTED)
+    if "version" in fields:
+        fields["version"].warn("obsolete", "version has no meaning any more and can go")
+    name = value(fields, "name", _PROJECT_NAME, "")
+    context.volumes = _volumes(fields.get("volumes"))
+    context.configs = read_top_configs(fields.get("configs"), context)
+    services = _services(root, fields, context)
+    return Project(
+        name=name,
+        services=services,
+        volumes=context.volumes,
+        configs=context.configs,
+        x=read_extensions(root),
+        warnings=tuple(root.problems.warnings),
+    )
+
+
+def _services(root: Cursor, fields: dict[str, Cursor], context: Context) -> dict[str, Service]:
+    if "services" not in fields or fields["services"].node.value == {}:
+        root.fail("missing", "the file has no services")
+        return {}
+    at = fields["services"]
+    if at.is_map and len(at.entries()) > context.policy.max_services:
+        at.fail("limit", f"more than {context.policy.max_services} services")
+        return {}
+    node = Node(resolve_extends(at, context.policy.max_nodes), at.node.line, at.node.column)
+    resolved = Cursor(node, root.problems, path=at.path)
+    return {str(entry.key): read_service(entry, context) for entry in resolved.entries()}
+
+
+def _volumes(at: Cursor | None) -> tuple[str, ...]:
+    """Names of the app's own volumes: plain local ones, as options and drivers can reach a host path."""
+    names = []
+    for entry in at.entries() if at else []:
+        name = str(entry.key)
+        if not _VOLUME_NAME.fullmatch(name):
+            entry.fail_key("invalid", f"{clip(name)} is not a volume name")
+        names.append(name)
+        if entry.node.value is not None:
+            _check_volume(entry)
+    return tuple(names)
+
+
+def _check_volume(entry: Cursor) -> None:
+    fields = entry.fields(
+        {"driver", "driver_opts"},
+        unsupported={"name": "Berth names volumes itself, by app", "labels": ""},
+        refused={"external": "it reaches a volume that is not the app's"},
+    )
+    if value(fields, "driver", text, "local") != "local":
+        fields["driver"].fail("unsupported", "volume drivers other than local are not supported yet")
+    for option in fields["driver_opts"].entries() if "driver_opts" in fields else []:
+        if option.key in ("device", "o", "type"):
+            option.fail_key(
+                "refused", f"{option.key} is not allowed: a volume could reach a path of its host"
+            )
+        else:
+            option.fail_key("unsupported", "volume driver options are not supported yet")

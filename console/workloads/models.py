@@ -1,0 +1,264 @@
+"""Apps, their releases and rollouts, the slots they want filled, and the containers that fill them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from django.db import models
+
+from console.accounts.models import Team
+from console.cluster.models import Node
+from console.common.ids import IdField
+from console.workloads.compose import Project
+from console.workloads.enums import (
+    ContainerState,
+    Health,
+    OperationKind,
+    OperationState,
+    ReleaseState,
+    RolloutState,
+)
+
+
+class App(models.Model):
+    """A Compose project of one team. Desired state."""
+
+    id = IdField()
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="apps")
+    name = models.CharField(max_length=40)
+    stopped = models.BooleanField(default=False)
+    deleting = models.BooleanField(default=False)
+    delete_volumes = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["team", "name"], condition=models.Q(deleting=False), name="app_name_unique"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Release(models.Model):
+    """An immutable, numbered snapshot of an app's whole Compose model. Only its images are filled in later."""
+
+    id = IdField()
+    app = models.ForeignKey(App, on_delete=models.CASCADE, related_name="releases")
+    number = models.IntegerField()
+    compose = models.TextField()
+    variables = models.JSONField(default=dict)
+    files = models.JSONField(default=dict)
+    model = models.JSONField()
+    warnings = models.JSONField(default=list)
+    rolled_back_from = models.IntegerField(null=True)
+    created_by = models.CharField(max_length=200)
+    created_at = models.DateTimeField()
+
+    state = models.CharField(max_length=16, choices=ReleaseState.choices, default=ReleaseState.RESOLVING)
+    error = models.TextField(blank=True)
+    images = models.JSONField(default=dict)
+    """By service: {"image": identity the engine runs, "local": whether no registry has it}."""
+    digests = models.JSONField(default=dict)
+    """Spec digest by service, once the images are known."""
+
+    class Meta:
+        ordering = ["-number"]
+        constraints = [models.UniqueConstraint(fields=["app", "number"], name="release_number_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.app.name} #{self.number}"
+
+    @property
+    def project(self) -> Project:
+        return msgspec.convert(self.model, Project)
+
+
+class Service(models.Model):
+    """What is wanted of one entry of the Compose file beyond the file: scale and stop outlive releases."""
+
+    id = IdField()
+    app = models.ForeignKey(App, on_delete=models.CASCADE, related_name="services")
+    name = models.CharField(max_length=63)
+    replicas = models.IntegerField(default=1)
+    """Wanted now: the file's number, until scaled; a release that changes the file's number sets it anew."""
+    stopped = models.BooleanField(default=False)
+    restart_at = models.DateTimeField(null=True)
+    """Containers that started earlier are replaced one by one."""
+    present = models.BooleanField(default=True)
+    """Whether the newest release has it."""
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["app", "name"], name="service_name_unique")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Volume(models.Model):
+    """A named local volume of an app. Its first user's node becomes its own."""
+
+    id = IdField()
+    app = models.ForeignKey(App, on_delete=models.CASCADE, related_name="volumes")
+    name = models.CharField(max_length=64)
+    node = models.ForeignKey(Node, on_delete=models.PROTECT, null=True, related_name="volumes")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["app", "name"], name="volume_name_unique")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def engine_name(self) -> str:
+        return f"berth-{self.app_id}-{self.name}".lower()
+
+
+class Slot(models.Model):
+    """The n-th place of a service. It outlives the containers that fill it."""
+
+    id = IdField()
+    service = models.ForeignKey(Service, on_delete=models.CASCADE, related_name="slots")
+    index = models.IntegerField()
+    generation = models.BigIntegerField(default=0)
+    failures = models.IntegerField(default=0)
+    not_before = models.DateTimeField(null=True)
+    retired = models.BooleanField(default=False)
+    """Wanted no more, and nothing of it is left; kept for its history, taken up again by scaling."""
+    pending = models.TextField(blank=True)
+    """Why it is not filled, as a sentence; empty otherwise."""
+    verdicts = models.JSONField(default=list)
+    """The nodes' verdicts of the last placement, good or bad."""
+
+    class Meta:
+        ordering = ["index"]
+        constraints = [models.UniqueConstraint(fields=["service", "index"], name="slot_index_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.service.name}.{self.index}"
+
+
+class Container(models.Model):
+    """One attempt to fill a slot, on one node, from one release. Never moved, only replaced."""
+
+    id = IdField()
+    app = models.ForeignKey(App, on_delete=models.CASCADE, related_name="containers")
+    slot = models.ForeignKey(Slot, on_delete=models.CASCADE, related_name="containers")
+    release = models.ForeignKey(Release, on_delete=models.CASCADE, related_name="containers")
+    node = models.ForeignKey(Node, on_delete=models.PROTECT, related_name="containers")
+    generation = models.BigIntegerField()
+    name = models.CharField(max_length=120)
+    digest = models.CharField(max_length=64)
+    image = models.CharField(max_length=300)
+    cpu = models.BigIntegerField()
+    memory = models.BigIntegerField()
+    pids = models.BigIntegerField()
+    ports = models.JSONField(default=list)
+    """[[host, container, protocol], …] as given by the scheduler."""
+    volumes = models.JSONField(default=list)
+    created_at = models.DateTimeField()
+
+    # Observed, and the one lifecycle that both sides move.
+    state = models.CharField(max_length=16, choices=ContainerState.choices, default=ContainerState.ASSIGNED)
+    health = models.CharField(max_length=16, choices=Health.choices, default=Health.NONE)
+    engine_id = models.CharField(max_length=64, blank=True)
+    restarts = models.IntegerField(default=0)
+    recent_restarts = models.JSONField(default=list)
+    """Times (ISO) of restarts by the engine in the last ten minutes."""
+    exit_code = models.IntegerField(null=True)
+    oom = models.BooleanField(default=False)
+    error = models.TextField(blank=True)
+    fatal = models.BooleanField(default=False)
+    stop_reason = models.CharField(max_length=200, blank=True)
+    last_lines = models.JSONField(default=list)
+    progress = models.CharField(max_length=300, blank=True)
+    started_at = models.DateTimeField(null=True)
+    unhealthy_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    removed_at = models.DateTimeField(null=True)
+    observed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["slot", "generation"], name="container_generation_unique")
+        ]
+        indexes = [
+            models.Index(fields=["node"], condition=models.Q(removed_at=None), name="container_on_node"),
+            models.Index(fields=["app"], condition=models.Q(removed_at=None), name="container_of_app"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def container_state(self) -> ContainerState:
+        return ContainerState(self.state)
+
+    @property
+    def health_state(self) -> Health:
+        return Health(self.health)
+
+    @property
+    def urls(self) -> list[str]:
+        """Where its published TCP ports are reached."""
+        host = self.node.address or self.node.name
+        return [f"http://{host}:{port}" for port, _inside, protocol in self.ports if protocol == "tcp"]
+
+
+class Operation(models.Model):
+    """What a 202 points at: a change under way, its steps, and how it ended."""
+
+    id = IdField()
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="operations")
+    app_id = models.CharField(max_length=16, db_index=True)
+    app_name = models.CharField(max_length=40)
+    kind = models.CharField(max_length=16, choices=OperationKind.choices)
+    target = models.CharField(max_length=120, blank=True)
+    """What of the app: a service, a release."""
+    state = models.CharField(max_length=16, choices=OperationState.choices, default=OperationState.RUNNING)
+    steps: models.JSONField[list[dict[str, Any]]] = models.JSONField(default=list)
+    """[{"at": ISO time, "text": sentence}, …]"""
+    error = models.TextField(blank=True)
+    actor = models.CharField(max_length=200)
+    created_at = models.DateTimeField()
+    ended_at: models.DateTimeField[datetime | None, datetime | None] = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.app_name}"
+
+
+class Rollout(models.Model):
+    """The work of moving an app's services to a release. One runs per app; a newer one supersedes it."""
+
+    id = IdField()
+    app = models.ForeignKey(App, on_delete=models.CASCADE, related_name="rollouts")
+    release = models.ForeignKey(Release, on_delete=models.CASCADE, related_name="rollouts")
+    operation = models.ForeignKey(Operation, on_delete=models.SET_NULL, null=True, related_name="rollouts")
+    state = models.CharField(max_length=16, choices=RolloutState.choices, default=RolloutState.RUNNING)
+    reason = models.TextField(blank=True)
+    started_at = models.DateTimeField()
+    deadline = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-started_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["app"], condition=models.Q(state="running"), name="one_rollout_per_app"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"rollout of {self.release}"

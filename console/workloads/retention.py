@@ -1,0 +1,39 @@
+"""What is deleted once it is old: history, ended jobs, records of containers, sessions."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.contrib.sessions.models import Session
+from django.utils import timezone
+
+from console.accounts.models import SignInLink
+from console.cluster.models import Job
+from console.common.models import Event
+from console.workloads.enums import OperationState
+from console.workloads.models import Container, Operation
+
+BATCH = 1000
+"""Rows per statement: a sweep never holds SQLite's writer for long."""
+
+
+def sweep_old_rows() -> dict[str, int]:
+    """Delete in batches what is older than its time; answers with the number of rows by kind."""
+    now = timezone.now()
+    old = now - timedelta(days=settings.RETENTION_DAYS)
+    doomed = {
+        "jobs": Job.objects.filter(done_at__lt=now - timedelta(days=1)),
+        "containers": Container.objects.filter(removed_at__lt=old),
+        "events": Event.objects.filter(at__lt=old),
+        "operations": Operation.objects.filter(ended_at__lt=old).exclude(state=OperationState.RUNNING),
+        "sessions": Session.objects.filter(expire_date__lt=now),
+        "links": SignInLink.objects.filter(expires_at__lt=now),
+    }
+    counts = {}
+    for kind, rows in doomed.items():
+        counts[kind] = 0
+        while ids := list(rows.values_list("pk", flat=True)[:BATCH]):
+            rows.model._default_manager.filter(pk__in=ids).delete()
+            counts[kind] += len(ids)
+    return counts

@@ -1,0 +1,254 @@
+"""Changes of what is wanted. Each writes rows, an event and a dirty mark in one transaction; none waits for a node."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from console.accounts.access import Access
+from console.common import events
+from console.common.errors import BerthError, Conflict
+from console.workloads import operations
+from console.workloads.compose import Project
+from console.workloads.enums import OperationKind, OperationState, ReleaseState, RolloutState
+from console.workloads.models import App, Operation, Release, Rollout, Service, Slot
+from console.workloads.parsing import parse
+
+MOST_REPLICAS = 1000
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
+
+
+def create_app(
+    access: Access,
+    *,
+    name: str,
+    compose: str,
+    variables: Mapping[str, str] | None = None,
+    files: Mapping[str, str] | None = None,
+) -> Operation:
+    """A new app and its first release. Nothing is kept when any of it is wrong."""
+    access.require_write()
+    if not _NAME.fullmatch(name):
+        message = _("Use up to 40 lower-case letters, digits and inner hyphens.")
+        raise BerthError(
+            _("“%(name)s” cannot be an app's name.") % {"name": name}, fields={"name": [message]}
+        )
+    project = parse(compose, variables or {}, files or {})
+    try:
+        with transaction.atomic():
+            app = App.objects.create(team=access.team, name=name)
+            events.record(
+                "app.created", f"App {name} created", actor=access.actor, team=app.team_id, app=app.id
+            )
+            return _release(access, app, project, compose, variables or {}, files or {})
+    except IntegrityError as error:
+        message = _("Your team has an app named “%(name)s” already.") % {"name": name}
+        raise Conflict(message, code="name_taken", fields={"name": [message]}) from error
+
+
+@transaction.atomic
+def create_release(
+    access: Access,
+    app: App,
+    *,
+    compose: str,
+    variables: Mapping[str, str] | None = None,
+    files: Mapping[str, str] | None = None,
+) -> Operation:
+    """The app's next release. Variables and files that are not given stay as they were."""
+    access.require_write()
+    app = _lock(app)
+    last = Release.objects.filter(app=app).first()
+    variables = dict(last.variables if last else {}) if variables is None else variables
+    files = dict(last.files if last else {}) if files is None else files
+    project = parse(compose, variables, files)
+    return _release(access, app, project, compose, variables, files)
+
+
+@transaction.atomic
+def roll_back(access: Access, app: App, *, to: Release) -> Operation:
+    """A new release with the content, and the very images, of an old one."""
+    access.require_write()
+    app = _lock(app)
+    if to.state != ReleaseState.READY:
+        raise Conflict(
+            _("Release %(number)s never became ready.") % {"number": to.number}, code="release_not_ready"
+        )
+    release = Release.objects.create(
+        app=app,
+        number=_next_number(app),
+        compose=to.compose,
+        variables=to.variables,
+        files=to.files,
+        model=to.model,
+        warnings=to.warnings,
+        images=to.images,
+        digests=to.digests,
+        state=ReleaseState.READY,
+        rolled_back_from=to.number,
+        created_by=access.actor,
+        created_at=timezone.now(),
+    )
+    text = f"Release {release.number} made from release {to.number}"
+    return _roll_out(access, app, release, OperationKind.ROLLBACK, text)
+
+
+@transaction.atomic
+def scale(access: Access, service: Service, *, replicas: int) -> Operation:
+    """How many slots the service has, until scaled again or a release changes the file's number."""
+    access.require_write()
+    if not 0 <= replicas <= MOST_REPLICAS:
+        message = _("Choose between 0 and %(most)s replicas.") % {"most": MOST_REPLICAS}
+        raise BerthError(message, fields={"replicas": [message]})
+    app = _lock(service.app)
+    before = service.replicas
+    service.replicas = replicas
+    service.save(update_fields=["replicas"])
+    text = f"{service.name} scaled from {before} to {replicas}"
+    return _operate(access, app, OperationKind.SCALE, target=service.name, text=text)
+
+
+@transaction.atomic
+def restart(access: Access, app: App, service: Service | None = None) -> Operation:
+    """Replace the running containers one by one."""
+    access.require_write()
+    app = _lock(app)
+    chosen = Service.objects.filter(app=app, present=True)
+    if service:
+        chosen = chosen.filter(pk=service.pk)
+    chosen.update(restart_at=timezone.now())
+    name = service.name if service else app.name
+    return _operate(
+        access,
+        app,
+        OperationKind.RESTART,
+        target=service.name if service else "",
+        text=f"Restart of {name} asked for",
+    )
+
+
+@transaction.atomic
+def set_stopped(access: Access, app: App, service: Service | None = None, *, stopped: bool) -> Operation:
+    """Stop or start a service, or the whole app; starting an app leaves single stopped services stopped."""
+    access.require_write()
+    app = _lock(app)
+    if service:
+        service.stopped = stopped
+        service.save(update_fields=["stopped"])
+    else:
+        app.stopped = stopped
+        app.save(update_fields=["stopped"])
+    kind = OperationKind.STOP if stopped else OperationKind.START
+    name = service.name if service else app.name
+    text = f"{'Stop' if stopped else 'Start'} of {name} asked for"
+    return _operate(access, app, kind, target=service.name if service else "", text=text)
+
+
+@transaction.atomic
+def delete_app(access: Access, app: App, *, delete_volumes: bool) -> Operation:
+    """Stop and forget the app. Its name is free at once; what is on a node that is away goes at its return."""
+    access.require_write()
+    app = _lock(app)
+    app.deleting, app.delete_volumes = True, delete_volumes
+    app.save(update_fields=["deleting", "delete_volumes"])
+    for rollout in Rollout.objects.filter(app=app, state=RolloutState.RUNNING):
+        _supersede(rollout)
+    names = ", ".join(app.volumes.values_list("name", flat=True))
+    fate = (
+        f"; its volumes ({names}) are {'deleted' if delete_volumes else 'kept on their nodes'}"
+        if names
+        else ""
+    )
+    return _operate(access, app, OperationKind.DELETE, text=f"Deletion of {app.name} asked for{fate}")
+
+
+def _lock(app: App) -> App:
+    """The app as it is now, locked for this transaction; one that is going takes no more changes."""
+    app = App.objects.select_for_update().select_related("team").get(pk=app.pk)
+    if app.deleting:
+        raise Conflict(_("The app %(name)s is being deleted.") % {"name": app.name}, code="app_deleting")
+    return app
+
+
+def _next_number(app: App) -> int:
+    last = Release.objects.filter(app=app).first()
+    return last.number + 1 if last else 1
+
+
+def _release(
+    access: Access,
+    app: App,
+    project: Project,
+    compose: str,
+    variables: Mapping[str, str],
+    files: Mapping[str, str],
+) -> Operation:
+    release = Release.objects.create(
+        app=app,
+        number=_next_number(app),
+        compose=compose,
+        variables=dict(variables),
+        files=dict(files),
+        model=msgspec.to_builtins(project),
+        warnings=[msgspec.to_builtins(warning) for warning in project.warnings],
+        created_by=access.actor,
+        created_at=timezone.now(),
+    )
+    return _roll_out(access, app, release, OperationKind.DEPLOY, f"Release {release.number} made")
+
+
+def _roll_out(access: Access, app: App, release: Release, kind: OperationKind, text: str) -> Operation:
+    for rollout in Rollout.objects.filter(app=app, state=RolloutState.RUNNING).select_related("operation"):
+        _supersede(rollout)
+    _take_services(app, release)
+    Slot.objects.filter(service__app=app).update(failures=0, not_before=None)
+    operation = _operate(access, app, kind, target=f"#{release.number}", text=text)
+    now = timezone.now()
+    Rollout.objects.create(
+        app=app,
+        release=release,
+        operation=operation,
+        started_at=now,
+        deadline=now + timedelta(seconds=settings.ROLLOUT_DEADLINE),
+    )
+    return operation
+
+
+def _supersede(rollout: Rollout) -> None:
+    rollout.state, rollout.ended_at = RolloutState.SUPERSEDED, timezone.now()
+    rollout.save(update_fields=["state", "ended_at"])
+    if rollout.operation:
+        operations.end(rollout.operation, OperationState.SUPERSEDED, rollout.ended_at)
+
+
+def _take_services(app: App, release: Release) -> None:
+    """Service rows follow the file; a scale stays until the file's own number changes."""
+    previous = Release.objects.filter(app=app, number__lt=release.number).first()
+    before: Mapping[str, Any] = previous.project.services if previous else {}
+    present = release.project.services
+    Service.objects.filter(app=app).exclude(name__in=present).update(present=False)
+    for name, spec in present.items():
+        service, made = Service.objects.get_or_create(
+            app=app, name=name, defaults={"replicas": spec.replicas}
+        )
+        unchanged = name in before and before[name].replicas == spec.replicas
+        if not made and not (unchanged and service.present):
+            service.replicas = spec.replicas
+        service.present = True
+        service.save(update_fields=["replicas", "present"])
+
+
+def _operate(access: Access, app: App, kind: OperationKind, *, text: str, target: str = "") -> Operation:
+    operation = operations.begin(app, kind, actor=access.actor, target=target, text=text)
+    events.record(f"app.{kind}", text, actor=access.actor, team=app.team_id, app=app.id)
+    events.mark_dirty(app.id)
+    events.announce(app.team_id, "app", app.id)
+    return operation

@@ -1,0 +1,88 @@
+"""All parts of one agent, put together."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from nodeagent.assignment import Assignment
+from nodeagent.config import Config
+from nodeagent.desk import Desk
+from nodeagent.dispatch import Dispatcher
+from nodeagent.fence import Fence
+from nodeagent.link import Link
+from nodeagent.observer import Observer
+from nodeagent.outgoing import Outgoing
+from nodeagent.pulls import Images
+from nodeagent.runtime.base import Runtime
+from nodeagent.samples import Sampler
+from nodeagent.seal import NodeKey
+from nodeagent.session import Session
+from nodeagent.step import Stepper
+from nodeagent.streams import Streams
+from nodeagent.tasks import make_app, make_worker
+
+log = logging.getLogger(__name__)
+
+FENCE_FILE = "fence.json"
+
+
+class Agent:
+    """Reports over the link, works off the broker's queue. Containers do not depend on its life."""
+
+    def __init__(self, config: Config, runtime: Runtime) -> None:
+        self._config = config
+        self.outgoing = Outgoing()
+        self.session = Session(config.state_dir)
+        key = NodeKey(config.state_dir)
+        fence = Fence(config.state_dir / FENCE_FILE)
+        stepper = Stepper(runtime, fence, self.session)
+        assignment = Assignment(runtime, stepper, fence, self.session)
+        self.dispatcher = Dispatcher(self.session, stepper, assignment, Images(runtime, key), self.outgoing)
+        self.observer = Observer(
+            runtime,
+            lambda: self.session.cluster,
+            self.outgoing.wake,
+            self._engine_changed,
+        )
+        self.streams = Streams(runtime, self.observer, self.outgoing.wake)
+        self.sampler = Sampler(runtime, self.observer, self.outgoing.put_samples)
+        self.desk = Desk(
+            config,
+            key.public_key,
+            self.session,
+            fence,
+            self.observer,
+            self.outgoing,
+            self.streams,
+            self.sampler,
+        )
+        self.link = Link(config.link_url, config.token, config.node, self.desk)
+        self.consumer = threading.Thread(target=self._consume, name="consumer", daemon=True)
+
+    def start(self) -> None:
+        self.observer.start()
+        self.sampler.start()
+        self.link.start()
+        self.consumer.start()
+
+    def stop(self) -> None:
+        """Ask every thread to end; none is waited for longer than a moment."""
+        self.link.stop()
+        self.streams.close_all()
+        self.sampler.stop()
+        self.observer.stop()
+        self.link.thread.join(1.5)
+
+    def dead_thread(self) -> str:
+        """Name of a thread that ended though the agent runs; empty while all live."""
+        threads = [self.link.thread, self.consumer, self.sampler.thread, *self.observer.threads]
+        return next((thread.name for thread in threads if not thread.is_alive()), "")
+
+    def _engine_changed(self, well: bool) -> None:
+        self.desk.engine_changed(well)
+
+    def _consume(self) -> None:
+        app = make_app(self._config.node, self._config.broker, self.dispatcher.accept)
+        make_worker(app, self._config.node).start()
+        log.error("the broker's consumer ended")

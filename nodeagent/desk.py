@@ -1,0 +1,173 @@
+"""What goes over the link, and in which order. It knows messages, not sockets."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from nodeagent import __version__
+from nodeagent.config import Config
+from nodeagent.fence import Fence
+from nodeagent.observer import Observer
+from nodeagent.outgoing import Outgoing
+from nodeagent.protocol import (
+    Ack,
+    Capacity,
+    Close,
+    Credit,
+    Down,
+    Heartbeat,
+    Hello,
+    Images,
+    OpenLogs,
+    Receipt,
+    Resend,
+    Result,
+    Up,
+    Welcome,
+)
+from nodeagent.samples import Sampler
+from nodeagent.session import Session
+from nodeagent.streams import Streams
+
+log = logging.getLogger(__name__)
+
+FIRST_LOOK_WAIT = 10.0
+
+
+class Desk:
+    """One session after another: `begin`, then `next_message` or `wait` over and over, then `end`."""
+
+    def __init__(
+        self,
+        config: Config,
+        public_key: bytes,
+        session: Session,
+        fence: Fence,
+        observer: Observer,
+        outgoing: Outgoing,
+        streams: Streams,
+        sampler: Sampler,
+    ) -> None:
+        self._config = config
+        self._public_key = public_key
+        self._session = session
+        self._fence = fence
+        self._observer = observer
+        self._outgoing = outgoing
+        self._streams = streams
+        self._sampler = sampler
+        self._hello_due = True
+        self._beat_at = 0.0
+        self._beat_every = 2.0
+        self._acked = 0.0
+
+    def begin(self, welcome: Welcome) -> None:
+        """Open a session: the set is looked at anew if it is another cluster's than the one known."""
+        if self._session.begin(welcome):
+            self._observer.refresh()
+        self._observer.looked.wait(FIRST_LOOK_WAIT)
+        self._beat_every = max(0.2, welcome.heartbeat)
+        self._sampler.interval = max(1.0, welcome.sample)
+        self._hello_due = True
+        self._beat_at = 0.0
+        self._acked = time.monotonic()
+        log.info("session %s of cluster %s begins", welcome.session, welcome.cluster)
+
+    def end(self) -> None:
+        self._session.end()
+        self._streams.close_all()
+
+    def receive(self, message: Down) -> None:
+        match message:
+            case Ack(sent=sent):
+                self._acked = max(self._acked, sent)
+            case Resend():
+                self._hello_due = True
+                self._outgoing.wake()
+            case OpenLogs():
+                self._streams.open(message)
+            case Credit():
+                self._streams.credit(message)
+            case Close():
+                self._streams.close(message)
+            case Welcome():
+                log.warning("a second welcome in one session is ignored")
+
+    def engine_changed(self, well: bool) -> None:
+        """Said at once: a heartbeat when it went away, a full hello when it is back."""
+        self._beat_at = 0.0
+        self._hello_due = self._hello_due or well
+        self._outgoing.wake()
+
+    def since_ack(self) -> float:
+        """Seconds since the console last stored a heartbeat, counted from when that was sent."""
+        return time.monotonic() - self._acked
+
+    def next_message(self) -> Up | None:
+        """What to send now: the set first, so that a heartbeat's digest is always of what was told."""
+        if self._hello_due:
+            self._hello_due = False
+            return self._hello()
+        return (
+            self._observer.take_delta()
+            or self._outgoing.first()
+            or self._heartbeat()
+            or self._images()
+            or self._outgoing.take_progress()
+            or self._streams.next_frame()
+            or self._outgoing.take_samples()
+        )
+
+    def sent(self, message: Up) -> None:
+        if isinstance(message, Receipt | Result):
+            self._outgoing.sent(message)
+
+    def wait(self) -> None:
+        """Until there may be something to send."""
+        until_beat = self._beat_at - time.monotonic()
+        frame = self._streams.due()
+        self._outgoing.wait(until_beat if frame is None else min(until_beat, frame))
+
+    def wake(self) -> None:
+        self._outgoing.wake()
+
+    def _hello(self) -> Hello:
+        containers, images, digest = self._observer.hello()
+        host = self._observer.host
+        config = self._config
+        return Hello(
+            agent=__version__,
+            address=config.address,
+            public_key=self._public_key,
+            labels=config.labels,
+            capacity=Capacity(
+                cpu=config.cpu or (host.cpu if host else 0),
+                memory=config.memory or (host.memory if host else 0),
+                port_first=config.port_first,
+                port_last=config.port_last,
+            ),
+            engine=host.engine if host and self._observer.engine_ok else None,
+            containers=containers,
+            foreign=self._observer.foreign,
+            images=images,
+            generations=self._fence.generations(),
+            digest=digest,
+        )
+
+    def _heartbeat(self) -> Heartbeat | None:
+        now = time.monotonic()
+        if now < self._beat_at:
+            return None
+        self._beat_at = now + self._beat_every
+        return Heartbeat(
+            sent=now,
+            digest=self._observer.told_digest(),
+            engine_ok=self._observer.engine_ok,
+            engine_error=self._observer.engine_error,
+            waiting=self._session.waiting,
+        )
+
+    def _images(self) -> Images | None:
+        images = self._observer.take_images()
+        return None if images is None else Images(images=images)

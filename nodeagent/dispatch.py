@@ -1,0 +1,182 @@
+"""Jobs of a batch, carried out side by side: in order within a slot, freely between slots."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from nodeagent.assignment import Assignment
+from nodeagent.errors import AgentError, Busy
+from nodeagent.outgoing import Outgoing
+from nodeagent.protocol import (
+    Batch,
+    Ensure,
+    ImageFact,
+    Job,
+    Progress,
+    Pull,
+    Receipt,
+    Remove,
+    Result,
+    Stop,
+    Sync,
+)
+from nodeagent.pulls import Images
+from nodeagent.session import Session
+from nodeagent.step import NeedsPull, Stepper
+
+log = logging.getLogger(__name__)
+
+WORKERS = 8
+PULLERS = 4
+LIMIT = 2000
+PULL_TIMEOUT = 600.0
+
+
+class Dispatcher:
+    """`accept` returns at once; each job ends in exactly one `Result`, unless the agent ends first.
+
+    A job that arrives again while it is under way is only receipted. Pulls have threads of their own, so that
+    slow registries never hold up starts and stops.
+    """
+
+    def __init__(
+        self, session: Session, stepper: Stepper, assignment: Assignment, images: Images, outgoing: Outgoing
+    ) -> None:
+        self._session = session
+        self._stepper = stepper
+        self._assignment = assignment
+        self._images = images
+        self._outgoing = outgoing
+        self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="job")
+        self._pullers = ThreadPoolExecutor(PULLERS, thread_name_prefix="pull")
+        self._lock = threading.Lock()
+        self._under_way: set[str] = set()
+        self._queues: dict[str, deque[Job]] = {}
+
+    def accept(self, batch: Batch) -> None:
+        """Receipt all, then start what is new. A `Sync` opens the gate before the jobs beside it run."""
+        self._outgoing.put(Receipt(jobs=tuple(job.id for job in batch.jobs)))
+        for job in sorted(batch.jobs, key=lambda job: not isinstance(job, Sync)):
+            self._begin(job)
+
+    def _begin(self, job: Job) -> None:
+        with self._lock:
+            if job.id in self._under_way:
+                return
+            if len(self._under_way) >= LIMIT:
+                busy = Busy(
+                    f"This node has {LIMIT} jobs under way and takes no more now. The job is repeated."
+                )
+                self._outgoing.put(_failure(job, busy))
+                return
+            self._under_way.add(job.id)
+        if isinstance(job, Sync):
+            self._sync(job)
+        elif isinstance(job, Pull):
+            self._pullers.submit(self._finish, job, lambda: self._pull(job))
+        else:
+            self._queue(job)
+
+    def _queue(self, job: Ensure | Stop | Remove) -> None:
+        slot = job.identity.slot if isinstance(job, Ensure) else job.slot
+        with self._lock:
+            queue = self._queues.get(slot)
+            if queue is not None:
+                queue.append(job)
+                return
+            self._queues[slot] = deque([job])
+        self._workers.submit(self._drain, slot)
+
+    def _drain(self, slot: str) -> None:
+        while True:
+            with self._lock:
+                queue = self._queues[slot]
+                if not queue:
+                    del self._queues[slot]
+                    return
+                job = queue.popleft()
+            self._run(job)
+
+    def _run(self, job: Job) -> None:
+        try:
+            self._session.require_sync()
+            match job:
+                case Ensure():
+                    self._stepper.ensure(job)
+                case Stop():
+                    self._stepper.stop(job)
+                case Remove():
+                    self._stepper.remove(job)
+        except NeedsPull:
+            assert isinstance(job, Ensure)  # noqa: S101 - only `ensure` raises it
+            self._pullers.submit(self._finish, job, lambda: self._pull_then_ensure(job))
+        except Exception as error:  # noqa: BLE001 - the edge: every job gets an answer
+            self._end(_failure(job, error))
+        else:
+            self._end(Result(job=job.id, ok=True))
+
+    def _finish(self, job: Job, work: Callable[[], Result]) -> None:
+        try:
+            result = work()
+        except Exception as error:  # noqa: BLE001 - the edge: every job gets an answer
+            result = _failure(job, error)
+        self._end(result)
+
+    def _end(self, result: Result) -> None:
+        with self._lock:
+            self._under_way.discard(result.job)
+        self._outgoing.put(result)
+
+    def _sync(self, job: Sync) -> None:
+        try:
+            strangers = self._assignment.accept(job)
+        except Exception as error:  # noqa: BLE001 - the edge: every job gets an answer
+            self._end(_failure(job, error))
+            return
+
+        def clear() -> Result:
+            self._assignment.clear(strangers)
+            return Result(job=job.id, ok=True, message=f"{len(strangers)} containers were not this node's.")
+
+        self._workers.submit(self._finish, job, clear)
+
+    def _pull(self, job: Pull) -> Result:
+        login = self._images.login(job.auth)
+        warning = ""
+        fact: ImageFact
+        if job.resolve:
+            fact, warning = self._images.resolve(job.image, login)
+        else:
+            fact = self._images.pull(job.image, login, self._reporter(job.id), job.timeout)
+        code = "present-copy" if warning else ""
+        return Result(job=job.id, ok=True, code=code, message=warning, image=fact)
+
+    def _pull_then_ensure(self, job: Ensure) -> Result:
+        login = self._images.login(job.auth)
+        self._images.pull(job.spec.image, login, self._reporter(job.id), PULL_TIMEOUT)
+        self._session.require_sync()
+        self._stepper.ensure(job)
+        return Result(job=job.id, ok=True)
+
+    def _reporter(self, job: str) -> Callable[[str, int, int], None]:
+        def report(text: str, done: int, total: int) -> None:
+            self._outgoing.put_progress(Progress(job=job, text=text, done=done, total=total))
+
+        return report
+
+
+def _failure(job: Job, error: Exception) -> Result:
+    if isinstance(error, AgentError):
+        log.warning("job %s failed: %s: %s", job.id, error.code, error.message)
+        return Result(job=job.id, ok=False, code=error.code, message=error.message, fatal=error.fatal)
+    log.error("job %s failed unexpectedly", job.id, exc_info=error)
+    return Result(
+        job=job.id,
+        ok=False,
+        code="internal",
+        message=f"The agent failed on this job ({type(error).__name__}); see its log. It is tried again.",
+    )

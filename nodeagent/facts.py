@@ -1,0 +1,98 @@
+"""From the engine's facts to the reports of the wire. Pure but for ages, which need the host's clock."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from nodeagent import protocol
+from nodeagent.protocol import Identity, Observed
+from nodeagent.runtime.base import ContainerFacts
+
+Key = tuple[str, int]
+"""Slot and generation."""
+
+
+def identity_of(labels: Mapping[str, str]) -> Identity | None:
+    """The identity that a container's labels carry; None unless they are complete."""
+    try:
+        return Identity(
+            cluster=labels[protocol.LABEL_CLUSTER],
+            team=labels[protocol.LABEL_TEAM],
+            app=labels[protocol.LABEL_APP],
+            service=labels[protocol.LABEL_SERVICE],
+            slot=labels[protocol.LABEL_SLOT],
+            generation=int(labels[protocol.LABEL_GENERATION]),
+            container=labels[protocol.LABEL_CONTAINER],
+            digest=labels[protocol.LABEL_DIGEST],
+            name=labels[protocol.LABEL_NAME],
+        )
+    except (KeyError, ValueError):
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """One container of this cluster as last seen. `child_oom`: the engine told of an OOM since its start."""
+
+    identity: Identity
+    facts: ContainerFacts
+    child_oom: bool = False
+    last_lines: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> Key:
+        return self.identity.slot, self.identity.generation
+
+    @property
+    def oom(self) -> bool:
+        # Of an ended container a child's old OOM only counts when it did not end well.
+        return self.facts.oom or (self.child_oom and self.facts.exit_code != 0)
+
+    def essence(self) -> bytes:
+        """Everything a digest covers: the facts, not their age."""
+        facts = self.facts
+        return msgspec.json.encode(
+            [
+                self.identity,
+                facts.engine_id,
+                facts.state,
+                facts.health,
+                facts.exit_code,
+                self.oom,
+                facts.error,
+                facts.restarts,
+                facts.ports,
+            ]
+        )
+
+    def observed(self, now: float) -> Observed:
+        """The report, with ages as of `now` (seconds since the epoch)."""
+        facts = self.facts
+        live = facts.state in {"running", "paused", "restarting"}
+        return Observed(
+            identity=self.identity,
+            engine_id=facts.engine_id,
+            state=facts.state,
+            health=facts.health,
+            exit_code=facts.exit_code,
+            oom=self.oom,
+            error=facts.error,
+            restarts=facts.restarts,
+            running_for=_age(facts.started_at, now) if live else None,
+            ended_ago=_age(facts.finished_at, now),
+            ports=facts.ports,
+            last_lines=self.last_lines,
+        )
+
+
+def digest(essences: Iterable[bytes]) -> str:
+    """SHA-256 over the sorted facts of a whole set."""
+    return hashlib.sha256(b"\n".join(sorted(essences))).hexdigest()
+
+
+def _age(since: float | None, now: float) -> float | None:
+    return None if since is None else max(0.0, now - since)

@@ -1,0 +1,84 @@
+"""The fence: what this node knows of each slot's past, so that no late job revives it (design rule 3)."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from nodeagent.errors import Stale
+from nodeagent.files import write_atomic
+
+log = logging.getLogger(__name__)
+
+
+class Fence:
+    """By slot: the highest generation seen, and the highest that was told to stop.
+
+    Kept in one JSON file, `{"slot": [seen, stopped]}`, written before the engine is touched. A missing or
+    unreadable file is rebuilt from the labels of what the engine holds (`rebuild`).
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._slots: dict[str, tuple[int, int]] = {}
+        self.needs_rebuild = not self._load()
+
+    def _load(self) -> bool:
+        try:
+            raw = json.loads(self._path.read_bytes())
+            self._slots = {str(slot): (int(seen), int(stopped)) for slot, (seen, stopped) in raw.items()}
+        except FileNotFoundError:
+            return False
+        except (ValueError, TypeError, AttributeError):
+            log.warning("fence file %s is unreadable and is rebuilt from the engine's labels", self._path)
+            return False
+        return True
+
+    def rebuild(self, containers: Iterable[tuple[str, int]]) -> None:
+        """Take the generations of existing containers as seen. Never lowers anything."""
+        with self._lock:
+            changed = [self._raise(slot, generation, 0) for slot, generation in containers]
+            if self.needs_rebuild or any(changed):
+                self._save()
+            self.needs_rebuild = False
+
+    def admit(self, slot: str, generation: int) -> None:
+        """Remember that this generation may run. Raises `Stale` when it belongs to the past."""
+        with self._lock:
+            seen, stopped = self._slots.get(slot, (0, 0))
+            if generation < seen:
+                raise Stale(
+                    f"Generation {generation} of slot {slot} is not started: this node has seen {seen}. "
+                    "Nothing to do; the newer one holds."
+                )
+            if generation <= stopped:
+                raise Stale(
+                    f"Generation {generation} of slot {slot} is not started: it was told to stop before."
+                )
+            if self._raise(slot, generation, 0):
+                self._save()
+
+    def close(self, *pairs: tuple[str, int]) -> None:
+        """These exact containers shall never be started (again)."""
+        with self._lock:
+            changed = [self._raise(slot, generation, generation) for slot, generation in pairs]
+            if any(changed):
+                self._save()
+
+    def generations(self) -> Mapping[str, int]:
+        """Highest generation seen by slot."""
+        with self._lock:
+            return {slot: seen for slot, (seen, _) in self._slots.items()}
+
+    def _raise(self, slot: str, seen: int, stopped: int) -> bool:
+        before = self._slots.get(slot, (0, 0))
+        after = (max(before[0], seen), max(before[1], stopped))
+        self._slots[slot] = after
+        return after != before
+
+    def _save(self) -> None:
+        write_atomic(self._path, json.dumps(self._slots).encode())

@@ -1,0 +1,207 @@
+"""What this node refuses to run, whoever asks (design rule 10). Pure; checked again before every create.
+
+The specification is checked as hostile input, and the HostConfig made from it against a list of what may be
+there: a key that the list does not name is refused, so that a new option is never open by default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from nodeagent import names
+from nodeagent.errors import Refused
+from nodeagent.protocol import Healthcheck, Mount, Spec
+
+CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID", "NET_BIND_SERVICE", "KILL")
+"""All that a container keeps of root's rights."""
+
+SECURITY_OPTIONS = ("no-new-privileges:true",)
+ULIMITS = frozenset(
+    {"core", "cpu", "data", "fsize", "memlock", "nofile", "nproc", "rss", "sigpending", "stack"}
+)
+MAX_GRACE = 3600.0
+MAX_FILES_BYTES = 4 * 1024 * 1024
+_KERNEL_PATHS = ("/proc", "/sys", "/dev")
+
+
+def check_spec(spec: Spec) -> None:
+    """Raises `Refused` unless every field is within what Berth allows."""
+    names.check_image(spec.image)
+    _check_limits(spec)
+    _check_texts(spec)
+    _check_network(spec)
+    _check_paths(spec)
+    for limit in spec.ulimits:
+        _need(limit.name in ULIMITS, f"The ulimit {limit.name[:40]!r} is not allowed.")
+        _need(0 <= limit.soft <= limit.hard, f"The ulimit {limit.name} needs 0 <= soft <= hard.")
+    if spec.healthcheck:
+        _check_health(spec.healthcheck)
+
+
+def assert_safe(spec: Spec, host_config: Mapping[str, Any]) -> None:
+    """Raises `Refused` unless the spec and the engine's HostConfig made from it are both harmless."""
+    check_spec(spec)
+    unknown = sorted(set(host_config) - set(_HOST_CONFIG))
+    _need(not unknown, f"The option {', '.join(unknown)} of the engine is not allowed.")
+    for key, allowed in _HOST_CONFIG.items():
+        _need(key in host_config, f"The container has no {key}; Berth sets it on every one.")
+        _need(allowed(host_config[key]), f"The value of {key} is not allowed: {host_config[key]!r:.200}")
+
+
+def _need(condition: bool, message: str) -> None:
+    if not condition:
+        raise Refused(message)
+
+
+def _check_limits(spec: Spec) -> None:
+    for name, value in (("memory", spec.memory), ("CPU", spec.cpu), ("process", spec.pids)):
+        _need(value > 0, f"A container needs a {name} limit above 0; this one has {value}.")
+    _need(spec.shm_size > 0, "shm_size must be above 0.")
+    _need(spec.log_max_size > 0 and spec.log_max_file > 0, "Log files need a size and a number above 0.")
+    _need(spec.restart_max >= 0, "The number of restarts must not be negative.")
+    _need(0 <= spec.stop_grace <= MAX_GRACE, f"The stop grace period must be within 0 and {MAX_GRACE:.0f} s.")
+    _need(not spec.stop_signal or bool(names.STOP_SIGNAL.fullmatch(spec.stop_signal)), "No such stop signal.")
+
+
+def _check_texts(spec: Spec) -> None:
+    reserved = [key for key in spec.labels if key == "berth" or key.startswith("berth.")]
+    _need(not reserved, f"The label {', '.join(reserved)[:120]} is Berth's own; choose another name.")
+    for name in spec.environment:
+        _need(bool(name) and "=" not in name, f"{name[:60]!r} is not a name of an environment variable.")
+    texts = [*(spec.command or ()), *(spec.entrypoint or ()), spec.user, spec.working_dir]
+    for key, value in (*spec.environment.items(), *spec.labels.items()):
+        texts += [key, value]
+    _need(not any("\0" in text for text in texts), "A text of this container has a NUL character in it.")
+    _need(_printable(spec.user + spec.working_dir), "user and working_dir must not hold control characters.")
+
+
+def _check_network(spec: Spec) -> None:
+    if spec.network:
+        names.check_network(spec.network)
+    for alias in spec.aliases:
+        names.check_name(names.ALIAS, alias, "The network alias")
+    if spec.hostname:
+        names.check_name(names.HOSTNAME, spec.hostname, "The host name")
+    _need(bool(spec.network) or not spec.ports, "A container without a network cannot publish ports.")
+    for port in spec.ports:
+        valid = 1 <= port.host <= 65535 and 1 <= port.container <= 65535
+        _need(valid, f"A port must be within 1 and 65535: {port.host}:{port.container}.")
+    taken = [(port.host, port.protocol) for port in spec.ports]
+    _need(len(taken) == len(set(taken)), "The same host port is published twice.")
+
+
+def _check_paths(spec: Spec) -> None:
+    for mount in spec.mounts:
+        _check_mount(mount)
+    _distinct([mount.target.rstrip("/") for mount in spec.mounts])
+    for file in spec.files:
+        _check_target(file.target)
+        _need(0 <= file.mode <= 0o777, f"The mode of {file.target!r} must be within 0 and 0777.")
+        _need(min(file.uid, file.gid) >= 0, f"The owner of {file.target!r} must not be negative.")
+    _need(
+        sum(len(file.content) for file in spec.files) <= MAX_FILES_BYTES, "The files are larger than 4 MiB."
+    )
+
+
+def _check_mount(mount: Mount) -> None:
+    _check_target(mount.target)
+    if mount.kind == "volume":
+        names.check_name(names.VOLUME, mount.source, "The volume")
+    else:
+        _need(not mount.source, "A tmpfs has no source.")
+        _need(
+            mount.size >= 0 and 0 <= mount.mode <= 0o1777, f"The size or mode of {mount.target!r} is wrong."
+        )
+
+
+def _check_target(path: str) -> None:
+    _need(path.startswith("/") and len(path) <= 4096, f"The path {path[:120]!r} must start with '/'.")
+    _need(_printable(path), f"The path {path[:120]!r} holds a control character.")
+    parts = [part for part in path.split("/") if part]
+    _need(
+        bool(parts) and ".." not in parts and "." not in parts,
+        f"The path {path[:120]!r} is not a plain path.",
+    )
+    inside = any(path == root or path.startswith(f"{root}/") for root in _KERNEL_PATHS)
+    _need(not inside or parts[:2] == ["dev", "shm"], f"The path {path[:120]!r} belongs to the kernel.")
+
+
+def _check_health(check: Healthcheck) -> None:
+    kind = check.test[0] if check.test else ""
+    _need(kind in {"CMD", "CMD-SHELL", "NONE"}, "A health check starts with CMD, CMD-SHELL or NONE.")
+    _need(kind == "NONE" or len(check.test) > 1, "A health check needs a command.")
+    _need(not any("\0" in part for part in check.test), "A health check has a NUL character in it.")
+    times = min(check.interval, check.timeout, check.start_period, float(check.retries))
+    _need(times >= 0, "Times of a health check must not be negative.")
+
+
+def _distinct(values: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for value in values:
+        _need(value not in seen, f"Two mounts have the same path {value[:120]!r}.")
+        seen.add(value)
+
+
+def _printable(text: str) -> bool:
+    return not any(ord(character) < 32 or ord(character) == 127 for character in text)
+
+
+def _safe_network(value: Any) -> bool:
+    if value == "none":
+        return True
+    try:
+        names.check_network(value)
+    except (Refused, TypeError):
+        return False
+    return True
+
+
+def _safe_mounts(value: Any) -> bool:
+    return isinstance(value, list) and all(_safe_mount(mount) for mount in value)
+
+
+def _safe_mount(mount: Mapping[str, Any]) -> bool:
+    kind = mount.get("Type")
+    if kind == "tmpfs":
+        return set(mount) <= {"Type", "Target", "ReadOnly", "TmpfsOptions"}
+    plain = set(mount) <= {"Type", "Source", "Target", "ReadOnly", "VolumeOptions"}
+    named = bool(names.VOLUME.fullmatch(str(mount.get("Source", ""))))
+    # A driver or its options could turn a named volume into any path of the host.
+    return kind == "volume" and plain and named and set(mount.get("VolumeOptions") or {}) <= {"Labels"}
+
+
+def _safe_ports(value: Any) -> bool:
+    bindings = [binding for group in value.values() for binding in group]
+    return all(set(item) <= {"HostPort"} and 1 <= int(item["HostPort"]) <= 65535 for item in bindings)
+
+
+def _safe_log(value: Any) -> bool:
+    return value.get("Type") == "local" and set(value.get("Config") or {}) == {"max-size", "max-file"}
+
+
+def _positive(value: Any) -> bool:
+    return isinstance(value, int) and value > 0
+
+
+_HOST_CONFIG: dict[str, Callable[[Any], bool]] = {
+    "CapAdd": lambda value: isinstance(value, list) and set(value) <= set(CAPABILITIES),
+    "CapDrop": lambda value: value == ["ALL"],
+    "Init": lambda value: isinstance(value, bool),
+    "IpcMode": lambda value: value == "private",
+    "LogConfig": _safe_log,
+    "Memory": _positive,
+    "MemorySwap": _positive,
+    "Mounts": _safe_mounts,
+    "NanoCpus": _positive,
+    "NetworkMode": _safe_network,
+    "PidsLimit": _positive,
+    "PortBindings": _safe_ports,
+    "Privileged": lambda value: value is False,
+    "ReadonlyRootfs": lambda value: isinstance(value, bool),
+    "RestartPolicy": lambda value: value.get("Name") in {"no", "unless-stopped", "on-failure"},
+    "SecurityOpt": lambda value: value == list(SECURITY_OPTIONS),
+    "ShmSize": _positive,
+    "Ulimits": lambda value: all(item["Name"] in ULIMITS for item in value),
+}
+"""Every key that Berth sets, each of them always, and which values it may have."""

@@ -1,0 +1,139 @@
+"""The agent's one WebSocket to the console: dialled out, kept up, redialled."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from random import SystemRandom
+
+import msgspec
+from websockets.exceptions import InvalidStatus, WebSocketException
+from websockets.sync.client import ClientConnection, connect
+
+from nodeagent import protocol
+from nodeagent.desk import Desk
+from nodeagent.errors import AgentError
+from nodeagent.protocol import Welcome
+
+log = logging.getLogger(__name__)
+
+OPEN_TIMEOUT = 10.0
+WELCOME_TIMEOUT = 10.0
+SILENCE = 15.0
+"""Without an acknowledged heartbeat for so long the link is taken for dead, whatever TCP says."""
+REDIAL = (0.2, 2.0)
+REDIAL_REFUSED = (20.0, 40.0)
+
+_random = SystemRandom()
+
+
+class Denied(Exception):
+    """The console does not let this node in; trying at once again cannot help."""
+
+
+class Link:
+    """Two threads per session: this one dials and sends, another reads."""
+
+    def __init__(self, url: str, token: str, node: str, desk: Desk) -> None:
+        self._url = url
+        self._token = token
+        self._node = node
+        self._desk = desk
+        self._stop = threading.Event()
+        self._socket: ClientConnection | None = None
+        self.thread = threading.Thread(target=self._run, name="link", daemon=True)
+
+    def start(self) -> None:
+        self.thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._desk.wake()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            pause = REDIAL
+            try:
+                self._session()
+            except Denied as error:
+                log.error("%s", error)
+                pause = REDIAL_REFUSED
+            except (WebSocketException, OSError, msgspec.MsgspecError, AgentError) as error:
+                log.warning("the link to %s is down: %s", self._url, error)
+            except Exception:
+                log.exception("the link failed and is dialled anew")
+            self._stop.wait(_random.uniform(*pause))
+
+    def _session(self) -> None:
+        with self._dial() as socket:
+            welcome = self._welcome(socket)
+            self._desk.begin(welcome)
+            closed = threading.Event()
+            reader = threading.Thread(target=self._read, args=(socket, closed), name="link-read", daemon=True)
+            reader.start()
+            try:
+                while not (closed.is_set() or self._stop.is_set()):
+                    self._send_next(socket)
+            finally:
+                self._desk.end()
+
+    def _dial(self) -> ClientConnection:
+        try:
+            return connect(
+                self._url,
+                additional_headers={"Authorization": f"Bearer {self._token}"},
+                open_timeout=OPEN_TIMEOUT,
+                close_timeout=1,
+                ping_interval=10,
+                ping_timeout=10,
+                max_size=protocol.MAX_MESSAGE_BYTES,
+                compression=None,
+            )
+        except InvalidStatus as error:
+            status = error.response.status_code
+            if status in {401, 403}:
+                raise Denied(
+                    f"The console at {self._url} refuses this node's token ({status}). Make a new one for node "
+                    f"{self._node} on the nodes page and start the agent with it. Next try in half a minute."
+                ) from error
+            raise
+
+    def _welcome(self, socket: ClientConnection) -> Welcome:
+        first = protocol.decode_down(_binary(socket.recv(timeout=WELCOME_TIMEOUT)))
+        if not isinstance(first, Welcome):
+            raise Denied(f"The console at {self._url} did not say welcome first; is it another version?")
+        if first.node != self._node:
+            raise Denied(f"This token is of node {first.node}, but this agent is node {self._node}.")
+        return first
+
+    def _send_next(self, socket: ClientConnection) -> None:
+        message = self._desk.next_message()
+        if message is None:
+            if self._desk.since_ack() > SILENCE:
+                raise OSError(f"no heartbeat was acknowledged for {SILENCE:.0f} s")
+            self._desk.wait()
+            return
+        data = protocol.encode(message)
+        if len(data) <= protocol.MAX_MESSAGE_BYTES:
+            socket.send(data)
+        else:
+            log.error("a %s of %s bytes is too large for the link", type(message).__name__, len(data))
+        self._desk.sent(message)
+
+    def _read(self, socket: ClientConnection, closed: threading.Event) -> None:
+        try:
+            for data in socket:
+                self._desk.receive(protocol.decode_down(_binary(data)))
+        except (WebSocketException, OSError, msgspec.MsgspecError, TypeError) as error:
+            log.warning("the link's reader ends: %s", error)
+        except Exception:
+            log.exception("a message of the console could not be handled")
+        finally:
+            closed.set()
+            self._desk.wake()
+
+
+def _binary(data: str | bytes) -> bytes:
+    if isinstance(data, str):
+        raise TypeError("the console sent text; the link speaks binary frames")
+    return data

@@ -1,0 +1,228 @@
+"""What the engine says, as one set: from its events at once, from a full list every 10 s."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from nodeagent.errors import AgentError
+from nodeagent.facts import Key, Known, digest, identity_of
+from nodeagent.protocol import Delta, ImageFact, Observed
+from nodeagent.runtime.base import ContainerFacts, EngineEvent, HostInfo, Runtime, Stream
+
+log = logging.getLogger(__name__)
+
+RELIST_EVERY = 10.0
+LAST_LINES = 20
+LAST_LINE_CHARS = 1000
+FIRST_RETRY, LAST_RETRY = 0.2, 5.0
+
+
+class Observer:
+    """Two threads keep the set; the link's thread takes hellos and deltas from it.
+
+    `told` is what the console knows after the last hello or delta: a delta is the difference, made when it is
+    sent, so that many changes become one message. `changed` is notified on every change.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        cluster: Callable[[], str],
+        wake: Callable[[], None],
+        engine_changed: Callable[[bool], None],
+    ) -> None:
+        self._runtime = runtime
+        self._cluster = cluster
+        self._wake = wake
+        self._engine_changed = engine_changed
+        self.changed = threading.Condition()
+        self._known: dict[str, Known] = {}
+        self._told: dict[Key, bytes] = {}
+        self._touched: dict[str, int] = {}
+        self._clock = 0
+        self._images: tuple[ImageFact, ...] = ()
+        self._images_told: tuple[ImageFact, ...] = ()
+        self._stream: Stream[EngineEvent] | None = None
+        self._stop = threading.Event()
+        self.foreign = 0
+        self.host: HostInfo | None = None
+        self.engine_ok = False
+        self.engine_error = "the engine has not been asked yet"
+        self.looked = threading.Event()
+        """Set once the first look ended, well or badly."""
+        self.threads = (
+            threading.Thread(target=self._follow, name="observer", daemon=True),
+            threading.Thread(target=self._relist_often, name="relist", daemon=True),
+        )
+
+    def start(self) -> None:
+        for thread in self.threads:
+            thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        if self._stream is not None:
+            self._stream.close()
+
+    # What the link takes.
+
+    def hello(self) -> tuple[tuple[Observed, ...], tuple[ImageFact, ...], str]:
+        """The full set, the images and the set's digest; from now on the console knows them."""
+        now = time.time()
+        with self.changed:
+            self._told = {known.key: known.essence() for known in self._known.values()}
+            self._images_told = self._images
+            observed = tuple(known.observed(now) for known in self._known.values())
+            return observed, self._images, digest(self._told.values())
+
+    def take_delta(self) -> Delta | None:
+        """What changed since the console was told last; None if nothing did."""
+        now = time.time()
+        with self.changed:
+            current = {known.key: (known, known.essence()) for known in self._known.values()}
+            fresh = [known for key, (known, essence) in current.items() if self._told.get(key) != essence]
+            gone = tuple(key for key in self._told if key not in current)
+            if not fresh and not gone:
+                return None
+            self._told = {key: essence for key, (_, essence) in current.items()}
+            changed = tuple(known.observed(now) for known in fresh)
+            return Delta(changed=changed, removed=gone, digest=digest(self._told.values()))
+
+    def take_images(self) -> tuple[ImageFact, ...] | None:
+        """The full list when it changed since the console was told last."""
+        with self.changed:
+            if self._images == self._images_told:
+                return None
+            self._images_told = self._images
+            return self._images
+
+    def told_digest(self) -> str:
+        with self.changed:
+            return digest(self._told.values())
+
+    def running(self) -> tuple[Known, ...]:
+        with self.changed:
+            return tuple(known for known in self._known.values() if known.facts.state == "running")
+
+    def refresh(self) -> None:
+        """Look at everything now. Never raises: an engine that is away is noted."""
+        try:
+            self._look()
+        except AgentError as error:
+            self._failed(error)
+
+    # The threads.
+
+    def _follow(self) -> None:
+        pause = FIRST_RETRY
+        while not self._stop.is_set():
+            try:
+                self._stream = self._runtime.events()
+                self.host = self._runtime.info()
+                self._look()
+                pause = FIRST_RETRY
+                for event in self._stream:
+                    self._take(event)
+            except AgentError as error:
+                self._failed(error)
+            except Exception:
+                log.exception("the observer failed and starts anew")
+            self._stop.wait(pause)
+            pause = min(pause * 2, LAST_RETRY)
+
+    def _relist_often(self) -> None:
+        while not self._stop.wait(RELIST_EVERY):
+            try:
+                self.refresh()
+            except Exception:
+                log.exception("a full look at the engine failed and is repeated")
+
+    def _failed(self, error: AgentError) -> None:
+        was_ok, self.engine_ok, self.engine_error = self.engine_ok, False, error.message
+        self.looked.set()
+        if was_ok and not self._stop.is_set():
+            log.error("%s", error.message)
+            self._engine_changed(False)
+
+    def _look(self) -> None:
+        with self.changed:
+            began = self._clock
+        cluster = self._cluster()
+        listing = self._runtime.list_managed(cluster)
+        images = self._runtime.images()
+        found = {facts.engine_id: facts for facts in listing.own}
+        with self.changed:
+            late = {engine_id for engine_id, at in self._touched.items() if at > began}
+            for engine_id in set(self._known) - set(found) - late:
+                del self._known[engine_id]
+            self._touched = {engine_id: at for engine_id, at in self._touched.items() if at > began}
+            self._images = images
+        for engine_id, facts in found.items():
+            if engine_id not in late:
+                self._store(facts, cluster, since=began)
+        self.foreign = listing.foreign
+        was_ok, self.engine_ok, self.engine_error = self.engine_ok, True, ""
+        self.looked.set()
+        if not was_ok:
+            self._engine_changed(True)
+        self._notify()
+
+    def _take(self, event: EngineEvent) -> None:
+        if event.kind == "image":
+            images = self._runtime.images()
+            with self.changed:
+                self._images = images
+            self._notify()
+            return
+        cluster = self._cluster()
+        if event.labels.get("berth.cluster") != cluster:
+            return
+        with self.changed:
+            self._clock += 1
+            now = self._touched[event.id] = self._clock
+            if event.action == "destroy":
+                self._known.pop(event.id, None)
+        if event.action != "destroy":
+            facts = self._runtime.inspect(event.id)
+            if facts is not None:
+                self._store(
+                    facts, cluster, since=now, oom=event.action == "oom", fresh=event.action == "start"
+                )
+        self._notify()
+
+    def _store(
+        self, facts: ContainerFacts, cluster: str, *, since: int, oom: bool = False, fresh: bool = False
+    ) -> None:
+        """Take these facts unless newer ones came (an event touched the container after `since`)."""
+        identity = identity_of(facts.labels)
+        if identity is None or identity.cluster != cluster:
+            return
+        with self.changed:
+            before = self._known.get(facts.engine_id)
+        child_oom = oom or bool(before and before.child_oom and not fresh)
+        known = Known(identity, facts, child_oom=child_oom)
+        known = replace(known, last_lines=self._last_lines(known, before))
+        with self.changed:
+            if self._touched.get(facts.engine_id, 0) <= since:
+                self._known[facts.engine_id] = known
+
+    def _last_lines(self, known: Known, before: Known | None) -> tuple[str, ...]:
+        if not known.facts.ended or known.facts.state == "created":
+            return ()
+        if before and before.last_lines and before.facts.finished_at == known.facts.finished_at:
+            return before.last_lines
+        try:
+            stream = self._runtime.logs(known.facts.engine_id, follow=False, tail=LAST_LINES, since=0.0)
+            return tuple(line.text[:LAST_LINE_CHARS] for line in stream)
+        except AgentError as error:
+            log.info("the last lines of %s cannot be read: %s", known.identity.name, error.message)
+            return ()
+
+    def _notify(self) -> None:
+        with self.changed:
+            self.changed.notify_all()
+        self._wake()

@@ -1,0 +1,117 @@
+"""Images: one pull at a time for all who ask for the same one."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import Future
+
+import msgspec
+
+from nodeagent import names
+from nodeagent.errors import AgentError
+from nodeagent.protocol import ImageFact
+from nodeagent.runtime.base import ImageMissing, Login, Progress, RegistryUnreachable, Runtime
+from nodeagent.seal import NodeKey
+
+RESOLVE_TIMEOUT = 10.0
+PROGRESS_EVERY = 1.0
+
+
+class _Credentials(msgspec.Struct, forbid_unknown_fields=False):
+    username: str
+    password: str
+
+
+class _Flight:
+    """A pull under way and those who want to hear of it."""
+
+    def __init__(self) -> None:
+        self.result: Future[ImageFact] = Future()
+        self._listeners: list[Progress] = []
+        self._said = 0.0
+
+    def join(self, listener: Progress) -> None:
+        self._listeners.append(listener)
+
+    def progress(self, text: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self._said >= PROGRESS_EVERY:
+            self._said = now
+            for listener in list(self._listeners):
+                listener(text, done, total)
+
+
+class Images:
+    """Makes images present and tells which digest a name stands for."""
+
+    def __init__(self, runtime: Runtime, key: NodeKey) -> None:
+        self._runtime = runtime
+        self._key = key
+        self._lock = threading.Lock()
+        self._flights: dict[tuple[str, Login | None], _Flight] = {}
+
+    def login(self, sealed: bytes) -> Login | None:
+        """Registry credentials sealed to this node. Raises `CannotOpen`."""
+        if not sealed:
+            return None
+        try:
+            found = msgspec.json.decode(self._key.open_sealed(sealed), type=_Credentials)
+        except msgspec.MsgspecError as error:
+            raise AgentError(
+                "The registry credentials of this job are unreadable; store them again."
+            ) from error
+        return Login(found.username, found.password)
+
+    def present(self, image: str) -> ImageFact | None:
+        return self._runtime.image(names.check_image(image))
+
+    def pull(self, image: str, login: Login | None, progress: Progress, timeout: float) -> ImageFact:
+        """Present afterwards. A present digest is never pulled again; a tag is asked for anew."""
+        fixed = "sha256:" in image
+        found = self.present(image) if fixed else None
+        if found:
+            return found
+        if names.IMAGE_ID.fullmatch(image):
+            raise ImageMissing(
+                f"The image {image} is not on this node and has no registry to come from. Load it here "
+                "(docker load), or push it to a registry and deploy it by that name."
+            )
+        return self._shared(image, login, progress, timeout)
+
+    def _shared(self, image: str, login: Login | None, progress: Progress, timeout: float) -> ImageFact:
+        with self._lock:
+            flight = self._flights.get((image, login))
+            first = flight is None
+            if flight is None:
+                flight = self._flights[image, login] = _Flight()
+            flight.join(progress)
+        if first:
+            self._fly(flight, image, login, timeout)
+        return flight.result.result()
+
+    def _fly(self, flight: _Flight, image: str, login: Login | None, timeout: float) -> None:
+        try:
+            fact = self._runtime.pull(image, login, flight.progress, timeout)
+        except Exception as error:  # noqa: BLE001 - handed to every asker, who report it
+            flight.result.set_exception(error)
+        else:
+            flight.result.set_result(fact)
+        finally:
+            with self._lock:
+                del self._flights[image, login]
+
+    def resolve(self, image: str, login: Login | None) -> tuple[ImageFact, str]:
+        """What the name stands for, and a warning when that is a present copy instead of the registry's word.
+
+        A present image without a repository digest was never in a registry: its config digest identifies it.
+        """
+        present = self.present(image)
+        if present and not present.digests:
+            return present, ""
+        try:
+            return self._runtime.resolve(image, login, RESOLVE_TIMEOUT), ""
+        except RegistryUnreachable as error:
+            if present is None:
+                raise
+            return present, f"{error.message} The copy on this node is used instead."

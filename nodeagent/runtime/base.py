@@ -1,0 +1,236 @@
+"""The port to containers: what the agent asks of an engine, and how an engine says no.
+
+Every call returns within a bound or raises an `EngineError`. Times are seconds since the epoch by the host's
+clock, memory is bytes. Docker's implementation and the tests' fake pass the same contract tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from nodeagent.errors import AgentError
+from nodeagent.protocol import (
+    Engine,
+    EngineState,
+    File,
+    Health,
+    Identity,
+    ImageFact,
+    LogLine,
+    PortBinding,
+    Spec,
+)
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class EngineError(AgentError):
+    """The engine could not do it; unless said otherwise, a later try may succeed."""
+
+    code = "engine"
+
+
+class EngineUnavailable(EngineError):
+    code = "engine-unavailable"
+
+
+class EngineTimeout(EngineUnavailable):
+    """The engine gave no answer in time. The call may still take effect."""
+
+    code = "engine-timeout"
+
+
+class NotFound(EngineError):
+    code = "not-found"
+
+
+class ImageMissing(EngineError):
+    code = "image-missing"
+    fatal = True
+
+
+class RegistryUnreachable(EngineError):
+    code = "registry-unreachable"
+
+
+class RegistryDenied(EngineError):
+    code = "registry-denied"
+    fatal = True
+
+
+class DiskFull(EngineError):
+    code = "disk-full"
+
+
+class Conflict(EngineError):
+    """Something else has this name. It is not ours to touch."""
+
+    code = "conflict"
+    fatal = True
+
+
+class InUse(EngineError):
+    code = "in-use"
+
+
+class StillRunning(InUse):
+    code = "running"
+
+
+class Invalid(EngineError):
+    """The engine refuses these values; the same ones never start."""
+
+    code = "invalid"
+    fatal = True
+
+
+class PortTaken(EngineError):
+    code = "port-taken"
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerFacts:
+    """One container as the engine shows it."""
+
+    engine_id: str
+    name: str
+    labels: Mapping[str, str]
+    state: EngineState
+    health: Health = "none"
+    exit_code: int | None = None
+    oom: bool = False
+    error: str = ""
+    restarts: int = 0
+    started_at: float | None = None
+    finished_at: float | None = None
+    ports: tuple[PortBinding, ...] = ()
+    pid: int = 0
+    tty: bool = False
+    stop_grace: float = 10.0
+    memory_limit: int = 0
+
+    @property
+    def ended(self) -> bool:
+        """It ran, or its start failed; nothing but a removal follows."""
+        return self.state in {"exited", "dead", "removing"} or (self.state == "created" and bool(self.error))
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Containers of one cluster, and how many of other clusters there are."""
+
+    own: tuple[ContainerFacts, ...]
+    foreign: int
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Registry credentials for one pull."""
+
+    username: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineEvent:
+    """A change the engine tells of. `kind` is container or image; `action` is Docker's word."""
+
+    kind: str
+    action: str
+    id: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Counters of one container. `cpu_ns`, network and block numbers only grow."""
+
+    at: float
+    cpu_ns: int
+    memory: int
+    net_rx: int = 0
+    net_tx: int = 0
+    block_read: int = 0
+    block_write: int = 0
+    pids: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HostInfo:
+    engine: Engine
+    cpu: int
+    """Thousandths of a core."""
+    memory: int
+
+
+class Stream(Protocol[T_co]):
+    """An iterator that another thread can end with `close`."""
+
+    def __iter__(self) -> Iterator[T_co]: ...
+
+    def close(self) -> None: ...
+
+
+Progress = Callable[[str, int, int], None]
+"""Called with a sentence, bytes done and bytes in all (0 unknown)."""
+
+
+class Runtime(Protocol):
+    """Containers are named by `Identity.engine_name` or by the engine's id."""
+
+    def info(self) -> HostInfo: ...
+
+    def list_managed(self, cluster: str) -> Listing:
+        """Everything that carries a cluster label; in full only what belongs to `cluster`."""
+
+    def inspect(self, name: str) -> ContainerFacts | None: ...
+
+    def create(self, identity: Identity, spec: Spec) -> ContainerFacts:
+        """Make, not start. An existing one with the same slot, generation and digest is success.
+
+        Raises `Refused`, `ImageMissing`, `Conflict`, `Invalid`.
+        """
+
+    def write_files(self, name: str, files: tuple[File, ...]) -> None:
+        """Put files into a created container, before its start. Repeating overwrites."""
+
+    def start(self, name: str) -> None:
+        """Success if it runs already. Raises `PortTaken`, `Invalid`, `NotFound`."""
+
+    def stop(self, name: str, grace: float) -> None:
+        """Ask, wait `grace` seconds, kill. Success if it does not run, or is not there."""
+
+    def remove(self, name: str) -> None:
+        """Remove an ended container with its anonymous volumes; success if gone. Raises `StillRunning`."""
+
+    def image(self, reference: str) -> ImageFact | None: ...
+
+    def images(self) -> tuple[ImageFact, ...]: ...
+
+    def pull(self, image: str, login: Login | None, progress: Progress, timeout: float) -> ImageFact:
+        """Fetch from its registry. Raises `ImageMissing`, `RegistryDenied`, `RegistryUnreachable`."""
+
+    def resolve(self, image: str, login: Login | None, timeout: float) -> ImageFact:
+        """What the registry says the name stands for (`digests` filled, `id` empty), without a pull."""
+
+    def ensure_network(self, name: str, cluster: str, app: str) -> None:
+        """The app's own bridge. Raises `Conflict` when the name is somebody else's."""
+
+    def network_exists(self, name: str) -> bool: ...
+
+    def remove_network_if_unused(self, name: str, cluster: str) -> bool:
+        """True when it is gone (or never was); a used one stays."""
+
+    def remove_volume(self, name: str, cluster: str) -> None:
+        """Success if gone. Raises `Conflict` for a volume that is not this cluster's, `InUse`."""
+
+    def events(self) -> Stream[EngineEvent]:
+        """Changes from now on. Iterating raises `EngineUnavailable` when the engine goes away."""
+
+    def logs(self, name: str, *, follow: bool, tail: int, since: float) -> Stream[LogLine]:
+        """Lines so far (`tail` < 0: all; `since` in seconds of the epoch, 0: all), then new ones."""
+
+    def stats(self, name: str) -> Usage:
+        """Counters by the engine's own reckoning; slow (about a second)."""

@@ -1,0 +1,190 @@
+"""The connection to a Docker Engine: one bounded request at a time, and its refusals as errors.
+
+The only file that imports the Docker SDK. The SDK finds the engine and speaks over its socket or TLS; what is
+asked and answered is plain JSON that `payload` builds and `parse` reads, so nothing the SDK adds can reach a
+container.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote
+
+import docker
+import requests
+import urllib3
+from docker.auth import encode_header
+from docker.tls import TLSConfig
+from docker.utils import parse_repository_tag
+
+from nodeagent.runtime import faults
+from nodeagent.runtime.base import EngineError, EngineTimeout, EngineUnavailable, Invalid, Login, NotFound
+
+T = TypeVar("T")
+Fault = Callable[[int, str], EngineError]
+
+CALL_TIMEOUT = 30.0
+NEWEST_API = (1, 47)
+"""Newest API version this code was written against; newer engines still speak it."""
+
+
+class Closable(Generic[T]):
+    """An iterator over an open answer of the engine; `close` ends it from any thread."""
+
+    def __init__(self, items: Iterator[T], response: requests.Response) -> None:
+        self._items = items
+        self._stream: Any = docker.types.CancellableStream(items, response)
+
+    def __iter__(self) -> Iterator[T]:
+        return self._items
+
+    def close(self) -> None:
+        # The SDK reaches into the socket; a stream that has already ended has none.
+        with suppress(AttributeError, OSError, docker.errors.DockerException):
+            self._stream.close()
+
+
+class Connection:
+    """Requests to one engine, from any thread. It connects at the first one, and anew after `reset`."""
+
+    def __init__(self, host: str, *, tls_dir: str = "", timeout: float = CALL_TIMEOUT) -> None:
+        self.timeout = timeout
+        self._host = host
+        self._tls_dir = tls_dir
+        self._connected: docker.APIClient | None = None
+        self._lock = threading.Lock()
+
+    def reset(self) -> None:
+        """Ask the engine again which API version it speaks."""
+        with self._lock:
+            self._connected = None
+
+    @property
+    def api_version(self) -> str:
+        return str(self._client().api_version)
+
+    def found(self, path: str, what: str) -> dict[str, Any] | None:
+        try:
+            return dict(self.json("GET", path, what))
+        except NotFound:
+            return None
+
+    def json(self, method: str, path: str, what: str = "", **options: Any) -> Any:
+        return self.call(method, path, what, **options).json()
+
+    def stream(self, method: str, path: str, what: str = "", **options: Any) -> requests.Response:
+        return self.call(method, path, what, stream=True, **options)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        what: str = "",
+        *,
+        body: Any = None,
+        timeout: float | None = -1.0,
+        fault: Fault | None = None,
+        **options: Any,
+    ) -> requests.Response:
+        """One request. `timeout` None waits for ever between bytes (event and log streams only)."""
+        client = self._client()
+        wait = self.timeout if timeout == -1.0 else timeout
+        if body is not None:
+            options["data"] = json.dumps(body)
+            options["headers"] = {"Content-Type": "application/json"}
+        with self.bounded():
+            url = f"{client.base_url}/v{client.api_version}{path}"
+            response = client.request(method, url, timeout=(self.timeout, wait), **options)
+            if response.status_code < 400:
+                return response
+            words = _words(response)
+        raise (
+            fault(response.status_code, words)
+            if fault
+            else faults.general_fault(what, response.status_code, words)
+        )
+
+    def _client(self) -> docker.APIClient:
+        with self._lock:
+            if self._connected is None:
+                with self.bounded():
+                    self._connected = self._connect()
+            return self._connected
+
+    def _connect(self) -> docker.APIClient:
+        client = self._open("auto")
+        newest = ".".join(map(str, NEWEST_API))
+        if tuple(map(int, client.api_version.split("."))) > NEWEST_API:
+            client = self._open(newest)
+        return client
+
+    def _open(self, version: str) -> docker.APIClient:
+        tls: Any = False
+        if self._tls_dir:
+            pair = (f"{self._tls_dir}/cert.pem", f"{self._tls_dir}/key.pem")
+            tls = TLSConfig(client_cert=pair, ca_cert=f"{self._tls_dir}/ca.pem", verify=True)
+        probe = "1.41" if version == "auto" else version
+        client = docker.APIClient(
+            base_url=self._host, version=probe, timeout=int(self.timeout), tls=tls, max_pool_size=32
+        )
+        # Otherwise REQUESTS_CA_BUNDLE would replace the engine's own CA, and a proxy could be asked.
+        client.trust_env = False
+        if version == "auto":
+            spoken = client.version(api_version=False)["ApiVersion"]
+            client.close()
+            return self._open(spoken)
+        return client
+
+    def gone(self, words: str, *, late: bool = False) -> EngineUnavailable:
+        if late:
+            return EngineTimeout(
+                f"The engine at {self._host} did not answer in time ({words}). It is tried again."
+            )
+        return EngineUnavailable(
+            f"The engine at {self._host} cannot be reached: {words}. Start it; the agent connects by itself."
+        )
+
+    @contextmanager
+    def bounded(self) -> Iterator[None]:
+        """Turns what the SDK and the socket raise into `EngineError`s."""
+        try:
+            yield
+        except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError) as error:
+            raise self.gone(type(error).__name__, late=True) from error
+        except docker.errors.APIError as error:
+            raise Invalid(str(error)) from error
+        except (
+            requests.RequestException,
+            urllib3.exceptions.HTTPError,
+            docker.errors.DockerException,
+            OSError,
+        ) as error:
+            raise self.gone(str(error)[:300]) from error
+
+
+def path_part(name: str) -> str:
+    """One piece of a path: a name can never reach another route of the engine."""
+    return quote(name, safe=":@/") if ".." not in name else quote(name, safe="")
+
+
+def _words(response: requests.Response) -> str:
+    try:
+        return str(response.json().get("message") or response.reason)
+    except ValueError:
+        return response.text[:500] or str(response.reason)
+
+
+def auth_header(login: Login | None) -> dict[str, str]:
+    # Never the login of whoever runs the agent: an empty one asks anonymously.
+    content = {"username": login.username, "password": login.password} if login else {}
+    return {"X-Registry-Auth": encode_header(content).decode()}
+
+
+def split_reference(image: str) -> tuple[str, str]:
+    """Repository and tag or digest (`latest` when the name has neither)."""
+    repository, tag = parse_repository_tag(image)
+    return str(repository), str(tag or "latest")

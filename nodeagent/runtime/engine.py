@@ -1,0 +1,279 @@
+"""Docker Engine behind the `Runtime` port: API 1.41 and later, cgroup v1 and v2."""
+
+from __future__ import annotations
+
+import io
+import json
+import resource
+import tarfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import requests
+
+from nodeagent import protocol
+from nodeagent.hardening import assert_safe
+from nodeagent.protocol import File, Identity, ImageFact, LogLine, Spec
+from nodeagent.runtime import demux, faults, parse, payload
+from nodeagent.runtime.base import (
+    Conflict,
+    ContainerFacts,
+    EngineError,
+    EngineEvent,
+    EngineUnavailable,
+    HostInfo,
+    Listing,
+    Login,
+    NotFound,
+    Progress,
+    Stream,
+    Usage,
+)
+from nodeagent.runtime.docker import (
+    CALL_TIMEOUT,
+    Closable,
+    Connection,
+    auth_header,
+    path_part,
+    split_reference,
+)
+from nodeagent.runtime.pull import read_pull
+
+STREAM_GAP = 60.0
+"""Longest silence of a pull. Docker writes progress several times a second."""
+CONTAINER_ACTIONS = ["create", "start", "die", "stop", "oom", "pause", "unpause", "destroy", "health_status"]
+IMAGE_ACTIONS = ["pull", "tag", "untag", "delete", "load", "import"]
+
+
+class DockerRuntime:
+    """Every call is bounded by a timeout. Safe to use from many threads."""
+
+    def __init__(self, host: str, *, tls_dir: str = "", timeout: float = CALL_TIMEOUT) -> None:
+        self._engine = Connection(host, tls_dir=tls_dir, timeout=timeout)
+        self._nofile = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        self._network_lock = threading.Lock()
+
+    def info(self) -> HostInfo:
+        self._engine.reset()
+        version = self._engine.json("GET", "/version", "The engine cannot be asked")
+        info = self._engine.json("GET", "/info", "The engine cannot be asked")
+        return parse.host(version, info, self._engine.api_version)
+
+    def list_managed(self, cluster: str) -> Listing:
+        filters = json.dumps({"label": [protocol.LABEL_CLUSTER]})
+        found = self._engine.json(
+            "GET", "/containers/json", "Containers cannot be listed", params={"all": "1", "filters": filters}
+        )
+        ours = [item["Id"] for item in found if item["Labels"].get(protocol.LABEL_CLUSTER) == cluster]
+        facts = [self.inspect(engine_id) for engine_id in ours]
+        return Listing(tuple(item for item in facts if item), len(found) - len(ours))
+
+    def inspect(self, name: str) -> ContainerFacts | None:
+        data = self._engine.found(
+            f"/containers/{path_part(name)}/json", f"The container {name} cannot be looked at"
+        )
+        return parse.container(data) if data else None
+
+    def create(self, identity: Identity, spec: Spec) -> ContainerFacts:
+        body = payload.create_body(identity, spec, self._nofile)
+        assert_safe(spec, body["HostConfig"])
+        name = identity.engine_name
+        try:
+            made = self._engine.json(
+                "POST",
+                "/containers/create",
+                params={"name": name},
+                body=body,
+                fault=lambda status, words: faults.create_fault(name, status, words),
+            )
+        except Conflict as conflict:
+            return self._same_or(conflict, identity)
+        facts = self.inspect(made["Id"])
+        if facts is None:
+            raise NotFound(f"The container {name} was made and is gone again. It is tried again.")
+        return facts
+
+    def _same_or(self, conflict: Conflict, identity: Identity) -> ContainerFacts:
+        facts = self.inspect(identity.engine_name)
+        wanted = payload.labels(identity)
+        keys = (protocol.LABEL_CLUSTER, protocol.LABEL_SLOT, protocol.LABEL_GENERATION, protocol.LABEL_DIGEST)
+        if facts is None or any(facts.labels.get(key) != wanted[key] for key in keys):
+            raise conflict
+        return facts
+
+    def write_files(self, name: str, files: tuple[File, ...]) -> None:
+        what = f"Files cannot be written into {name}"
+        self._engine.call(
+            "PUT", f"/containers/{path_part(name)}/archive", what, params={"path": "/"}, data=_archive(files)
+        )
+
+    def start(self, name: str) -> None:
+        self._engine.call(
+            "POST",
+            f"/containers/{path_part(name)}/start",
+            fault=lambda status, words: faults.start_fault(name, status, words),
+        )
+
+    def stop(self, name: str, grace: float) -> None:
+        seconds = max(0, round(grace))
+        with suppress(NotFound):
+            self._engine.call(
+                "POST",
+                f"/containers/{path_part(name)}/stop",
+                f"The container {name} cannot be stopped",
+                params={"t": str(seconds)},
+                timeout=self._engine.timeout + seconds,
+            )
+
+    def remove(self, name: str) -> None:
+        with suppress(NotFound):
+            path = f"/containers/{path_part(name)}"
+            self._engine.call("DELETE", path, f"The container {name} cannot be removed", params={"v": "1"})
+
+    def image(self, reference: str) -> ImageFact | None:
+        data = self._engine.found(
+            f"/images/{path_part(reference)}/json", f"The image {reference} cannot be looked at"
+        )
+        return parse.image(data) if data else None
+
+    def images(self) -> tuple[ImageFact, ...]:
+        return tuple(
+            parse.image(item) for item in self._engine.json("GET", "/images/json", "Images cannot be listed")
+        )
+
+    def pull(self, image: str, login: Login | None, progress: Progress, timeout: float) -> ImageFact:
+        deadline = time.monotonic() + timeout
+        repository, tag = split_reference(image)
+        with self._engine.stream(
+            "POST",
+            "/images/create",
+            params={"fromImage": repository, "tag": tag},
+            headers=auth_header(login),
+            timeout=min(STREAM_GAP, timeout),
+            fault=lambda _, words: faults.pull_fault(image, words),
+        ) as response:
+            read_pull(image, response.iter_lines(), progress, deadline)
+        fact = self.image(image)
+        if fact is None:
+            raise EngineError(f"The image {image} was pulled but is not on the node. It is tried again.")
+        return fact
+
+    def resolve(self, image: str, login: Login | None, timeout: float) -> ImageFact:
+        repository, _ = split_reference(image)
+        answer = self._engine.json(
+            "GET",
+            f"/distribution/{path_part(image)}/json",
+            headers=auth_header(login),
+            timeout=timeout,
+            fault=lambda _, words: faults.pull_fault(image, words),
+        )
+        return ImageFact(id="", tags=(image,), digests=(f"{repository}@{answer['Descriptor']['digest']}",))
+
+    def ensure_network(self, name: str, cluster: str, app: str) -> None:
+        # The engine lets two networks have one name, so makers take turns.
+        with self._network_lock:
+            if self._owned(f"/networks/{path_part(name)}", "network", name, cluster):
+                return
+            body = {
+                "Name": name,
+                "Driver": "bridge",
+                "CheckDuplicate": True,
+                "Labels": {protocol.LABEL_CLUSTER: cluster, protocol.LABEL_APP: app},
+            }
+            self._engine.call("POST", "/networks/create", f"The network {name} cannot be made", body=body)
+
+    def network_exists(self, name: str) -> bool:
+        return (
+            self._engine.found(f"/networks/{path_part(name)}", f"The network {name} cannot be looked at")
+            is not None
+        )
+
+    def remove_network_if_unused(self, name: str, cluster: str) -> bool:
+        path = f"/networks/{path_part(name)}"
+        with self._network_lock:
+            found = self._owned(path, "network", name, cluster)
+            if found and found.get("Containers"):
+                return False
+            if found:
+                try:
+                    self._engine.call("DELETE", path, f"The network {name} cannot be removed")
+                except NotFound:
+                    return True
+                except EngineUnavailable:
+                    raise
+                except EngineError:
+                    # Somebody joined between the look and the removal.
+                    return False
+        return True
+
+    def remove_volume(self, name: str, cluster: str) -> None:
+        path = f"/volumes/{path_part(name)}"
+        if self._owned(path, "volume", name, cluster):
+            with suppress(NotFound):
+                self._engine.call("DELETE", path, f"The volume {name} cannot be removed")
+
+    def events(self) -> Stream[EngineEvent]:
+        filters = json.dumps({"type": ["container", "image"], "event": CONTAINER_ACTIONS + IMAGE_ACTIONS})
+        response = self._engine.stream(
+            "GET", "/events", "Events cannot be read", params={"filters": filters}, timeout=None
+        )
+        return Closable(self._events(response), response)
+
+    def _events(self, response: requests.Response) -> Iterator[EngineEvent]:
+        with self._engine.bounded():
+            for line in response.iter_lines(chunk_size=None):
+                if line:
+                    yield parse.event(json.loads(line))
+        raise self._engine.gone("its stream of events ended")
+
+    def logs(self, name: str, *, follow: bool, tail: int, since: float) -> Stream[LogLine]:
+        facts = self.inspect(name)
+        if facts is None:
+            raise NotFound(f"The container {name} is not on this node any more, so it has no log here.")
+        params = {
+            "stdout": "1",
+            "stderr": "1",
+            "timestamps": "1",
+            "follow": "1" if follow else "0",
+            "tail": "all" if tail < 0 else str(tail),
+            "since": f"{since:.9f}" if since > 0 else "0",
+        }
+        response = self._engine.stream(
+            "GET",
+            f"/containers/{path_part(facts.engine_id)}/logs",
+            f"The log of {name} cannot be read",
+            params=params,
+            timeout=None if follow else self._engine.timeout,
+        )
+        return Closable(self._lines(response, facts.tty), response)
+
+    def _lines(self, response: requests.Response, tty: bool) -> Iterator[LogLine]:
+        with self._engine.bounded():
+            yield from demux.lines(response.raw.stream(65536), tty=tty)
+
+    def stats(self, name: str) -> Usage:
+        what = f"The numbers of {name} cannot be read"
+        path = f"/containers/{path_part(name)}/stats"
+        return parse.usage(self._engine.json("GET", path, what, params={"stream": "0", "one-shot": "1"}))
+
+    def _owned(self, path: str, kind: str, name: str, cluster: str) -> dict[str, Any] | None:
+        found = self._engine.found(path, f"The {kind} {name} cannot be looked at")
+        if found and (found.get("Labels") or {}).get(protocol.LABEL_CLUSTER) != cluster:
+            raise Conflict(
+                f"The {kind} {name} on this node was not made by this cluster, so it is not touched. "
+                "Rename or remove it by hand."
+            )
+        return found
+
+
+def _archive(files: tuple[File, ...]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for file in files:
+            entry = tarfile.TarInfo(file.target.lstrip("/"))
+            entry.size, entry.mode, entry.uid, entry.gid = len(file.content), file.mode, file.uid, file.gid
+            archive.addfile(entry, io.BytesIO(file.content))
+    return buffer.getvalue()

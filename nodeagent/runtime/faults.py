@@ -1,0 +1,112 @@
+"""From the engine's words to an error that says what happened and what to do. Pure."""
+
+from __future__ import annotations
+
+from nodeagent.runtime.base import (
+    Conflict,
+    DiskFull,
+    EngineError,
+    ImageMissing,
+    InUse,
+    Invalid,
+    NotFound,
+    PortTaken,
+    RegistryDenied,
+    RegistryUnreachable,
+    StillRunning,
+)
+
+Rule = tuple[tuple[str, ...], type[EngineError], str]
+"""Words of the engine, any of which tells this error, and what to do about it."""
+
+_CHECK_NAME = "Check the name, or store registry credentials for it."
+_FREE_DISK = "Free disk space on the node, or remove unused images."
+_AGAIN = "It is tried again."
+
+_PULL: tuple[Rule, ...] = (
+    (("no space left",), DiskFull, _FREE_DISK),
+    (("no matching manifest",), ImageMissing, "The image has no variant for this node's platform."),
+    (("denied", "unauthorized", "authentication required", "no basic auth"), RegistryDenied, _CHECK_NAME),
+    (
+        ("no such host", "server misbehaving", "network is unreachable", "connection refused", "timeout"),
+        RegistryUnreachable,
+        f"The registry cannot be reached from the node: check the name and the node's network. {_AGAIN}",
+    ),
+    (("manifest unknown", "not found", "does not exist", "name unknown"), ImageMissing, _CHECK_NAME),
+)
+
+_START: tuple[Rule, ...] = (
+    (
+        ("port is already allocated", "address already in use"),
+        PortTaken,
+        "Another process on the node has this port; free it or publish another one.",
+    ),
+    (
+        ("executable file not found", "no such file or directory", "exec format"),
+        Invalid,
+        "Check the command and the entrypoint: the image has no such program.",
+    ),
+    (("permission denied",), Invalid, "The program may not be run; check its mode and the user."),
+    (("unable to find user", "chdir to cwd"), Invalid, "Check user and working_dir against the image."),
+)
+
+_GENERAL: tuple[Rule, ...] = (
+    (("running container",), StillRunning, "It is stopped first."),
+    (("in use", "active endpoints", "in progress"), InUse, _AGAIN),
+    (
+        ("address pool", "all predefined"),
+        EngineError,
+        "The engine has no free subnet: remove unused networks or widen its address pools.",
+    ),
+    (("no space left",), DiskFull, _FREE_DISK),
+)
+
+_BY_STATUS: dict[int, tuple[type[EngineError], str]] = {
+    400: (Invalid, "Correct the service's settings."),
+    404: (NotFound, "It is gone."),
+    409: (Conflict, "Something else has this name; rename or remove it by hand."),
+}
+
+
+def pull_fault(image: str, words: str) -> EngineError:
+    """Why an image cannot be fetched."""
+    said = f"The image {image} cannot be pulled on this node: {_one_line(words)}."
+    fallback = RegistryUnreachable(f"{said} {_CHECK_NAME} {_AGAIN}")
+    return _by_words(_PULL, said, words) or fallback
+
+
+def create_fault(name: str, status: int, words: str) -> EngineError:
+    """Why a container cannot be made."""
+    said = f"The container {name} cannot be created: {_one_line(words)}."
+    if status == 404 and "image" in words.lower():
+        return ImageMissing(f"{said} The image is not on this node; pull it or load it there.")
+    return _by_status(said, status, words)
+
+
+def start_fault(name: str, status: int, words: str) -> EngineError:
+    """Why a made container does not start."""
+    said = f"The container {name} cannot be started: {_one_line(words)}."
+    return _by_words(_START, said, words) or _by_status(said, status, words)
+
+
+def general_fault(what: str, status: int, words: str) -> EngineError:
+    """Any other call."""
+    return _by_status(f"{what}: {_one_line(words)}.", status, words)
+
+
+def _by_status(said: str, status: int, words: str) -> EngineError:
+    named = _by_words(_GENERAL, said, words) if status != 404 else None
+    kind, advice = _BY_STATUS.get(status, (EngineError, _AGAIN))
+    return named or kind(f"{said} {advice}")
+
+
+def _by_words(rules: tuple[Rule, ...], said: str, words: str) -> EngineError | None:
+    lower = words.lower()
+    for signs, kind, advice in rules:
+        if any(sign in lower for sign in signs):
+            return kind(f"{said} {advice}")
+    return None
+
+
+def _one_line(words: str) -> str:
+    return " ".join(words.split()).rstrip(".")[:800]

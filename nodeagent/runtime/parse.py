@@ -1,0 +1,116 @@
+"""From the engine's JSON to facts. Pure."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, cast
+
+from nodeagent.protocol import Engine, EngineState, Health, ImageFact, PortBinding
+from nodeagent.runtime.base import ContainerFacts, EngineEvent, HostInfo, Usage
+
+MAX_ERROR = 2000
+
+
+def timestamp(text: str) -> float | None:
+    """Seconds since the epoch; None for the engine's zero time."""
+    if not text or text.startswith("0001-"):
+        return None
+    return datetime.fromisoformat(text).timestamp()
+
+
+def container(data: Mapping[str, Any]) -> ContainerFacts:
+    """What `GET /containers/{id}/json` says."""
+    state, config, host = data["State"], data["Config"], data["HostConfig"]
+    status = cast(EngineState, state["Status"])
+    error = str(state.get("Error") or "")[:MAX_ERROR]
+    ended = status in {"exited", "dead"} or (status == "created" and bool(error))
+    return ContainerFacts(
+        engine_id=data["Id"],
+        name=data["Name"].lstrip("/"),
+        labels=config.get("Labels") or {},
+        state=status,
+        health=_health(state, status),
+        exit_code=state.get("ExitCode") if ended else None,
+        oom=bool(state.get("OOMKilled")),
+        error=error,
+        restarts=int(data.get("RestartCount") or 0),
+        started_at=timestamp(state.get("StartedAt") or ""),
+        finished_at=timestamp(state.get("FinishedAt") or "") if ended else None,
+        ports=_ports(host.get("PortBindings") or {}),
+        pid=int(state.get("Pid") or 0),
+        tty=bool(config.get("Tty")),
+        stop_grace=float(10 if config.get("StopTimeout") is None else config["StopTimeout"]),
+        memory_limit=int(host.get("Memory") or 0),
+    )
+
+
+def _health(state: Mapping[str, Any], status: str) -> Health:
+    word = (state.get("Health") or {}).get("Status") or "none"
+    # A container that does not run has no health: the engine keeps showing the last one.
+    return cast(Health, word) if status in {"running", "paused"} else "none"
+
+
+def _ports(bindings: Mapping[str, Any]) -> tuple[PortBinding, ...]:
+    found = []
+    for key, group in bindings.items():
+        number, _, protocol = key.partition("/")
+        for item in group or []:
+            if str(item.get("HostPort") or "").isdigit():
+                host = int(item["HostPort"])
+                kind = "udp" if protocol == "udp" else "tcp"
+                found.append(PortBinding(host=host, container=int(number), protocol=cast(Any, kind)))
+    return tuple(sorted(found, key=lambda port: (port.host, port.protocol)))
+
+
+def image(data: Mapping[str, Any]) -> ImageFact:
+    """One image, from a list or from an inspection."""
+    return ImageFact(
+        id=data["Id"],
+        tags=tuple(tag for tag in data.get("RepoTags") or () if tag != "<none>:<none>"),
+        digests=tuple(name for name in data.get("RepoDigests") or () if not name.startswith("<none>")),
+    )
+
+
+def event(data: Mapping[str, Any]) -> EngineEvent:
+    actor = data.get("Actor") or {}
+    return EngineEvent(
+        kind=str(data.get("Type") or ""),
+        action=str(data.get("Action") or data.get("status") or ""),
+        id=str(actor.get("ID") or data.get("id") or ""),
+        labels=actor.get("Attributes") or {},
+    )
+
+
+def host(version: Mapping[str, Any], info: Mapping[str, Any], api: str) -> HostInfo:
+    cgroup = f"v{info.get('CgroupVersion') or '1'} {info.get('CgroupDriver') or ''}".strip()
+    engine = Engine(
+        version=str(version.get("Version") or ""),
+        api=api,
+        os=str(version.get("Os") or "linux"),
+        arch=str(version.get("Arch") or ""),
+        kernel=str(info.get("KernelVersion") or ""),
+        cgroup=cgroup,
+        live_restore=bool(info.get("LiveRestoreEnabled")),
+    )
+    return HostInfo(engine=engine, cpu=int(info["NCPU"]) * 1000, memory=int(info["MemTotal"]))
+
+
+def usage(data: Mapping[str, Any]) -> Usage:
+    """What `GET /containers/{id}/stats` says, of cgroup v1 and v2 alike."""
+    memory = data.get("memory_stats") or {}
+    detail = memory.get("stats") or {}
+    cache = detail.get("total_inactive_file", detail.get("inactive_file", 0))
+    networks = (data.get("networks") or {}).values()
+    blocks = (data.get("blkio_stats") or {}).get("io_service_bytes_recursive") or []
+    return Usage(
+        at=time.monotonic(),
+        cpu_ns=int(data["cpu_stats"]["cpu_usage"]["total_usage"]),
+        memory=max(0, int(memory.get("usage", 0)) - int(cache)),
+        net_rx=sum(int(item["rx_bytes"]) for item in networks),
+        net_tx=sum(int(item["tx_bytes"]) for item in networks),
+        block_read=sum(int(item["value"]) for item in blocks if item["op"].lower() == "read"),
+        block_write=sum(int(item["value"]) for item in blocks if item["op"].lower() == "write"),
+        pids=int((data.get("pids_stats") or {}).get("current") or 0),
+    )

@@ -1,0 +1,201 @@
+"""The agent's step: what is wanted and what the engine says → at most one engine call → what is now.
+
+`decide` is pure. `Stepper` looks, decides and acts until nothing is left to do; it may be cut off and
+repeated at every point. A look and its act hold the slot's lock; a pull holds none, so a stop gets through.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from nodeagent import hardening, names
+from nodeagent.errors import Refused, Unsettled
+from nodeagent.facts import identity_of
+from nodeagent.fence import Fence
+from nodeagent.protocol import Ensure, Remove, Stop, engine_name
+from nodeagent.runtime.base import Conflict, ContainerFacts, Runtime
+from nodeagent.session import Session
+
+MAX_STEPS = 12
+
+
+class Wanted(StrEnum):
+    RUNNING = "running"
+    STOPPED = "stopped"
+    GONE = "gone"
+
+
+class Act(StrEnum):
+    """The next engine call; DONE is none."""
+
+    PULL = "pull"
+    NETWORK = "network"
+    CREATE = "create"
+    FILES = "files"
+    START = "start"
+    STOP = "stop"
+    REMOVE = "remove"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the engine says now. The last three matter only on the way to a container."""
+
+    container: ContainerFacts | None
+    image: bool = True
+    network: bool = True
+    files: bool = True
+    """The container's files were written since this job began."""
+
+
+def decide(wanted: Wanted, seen: Seen) -> Act:
+    """The one act that brings the engine nearer to what is wanted. What has ended is never started again."""
+    container = seen.container
+    if wanted is Wanted.RUNNING:
+        return _towards_running(seen)
+    if container is None:
+        return Act.DONE
+    if container.state == "created":
+        # It never ran: there is nothing to stop, and nothing of it that anyone could still read.
+        return Act.REMOVE
+    if not container.ended:
+        return Act.STOP
+    return Act.REMOVE if wanted is Wanted.GONE else Act.DONE
+
+
+def _towards_running(seen: Seen) -> Act:
+    container = seen.container
+    if container is None:
+        if not seen.image:
+            return Act.PULL
+        return Act.CREATE if seen.network else Act.NETWORK
+    if container.state != "created" or container.ended:
+        return Act.DONE
+    return Act.START if seen.files else Act.FILES
+
+
+class NeedsPull(Exception):
+    """The image is not here; the caller pulls it without holding anything and comes back."""
+
+
+class Stepper:
+    """Carries out jobs on one engine. Raises `AgentError`s; a return is success."""
+
+    def __init__(self, runtime: Runtime, fence: Fence, session: Session) -> None:
+        self._runtime = runtime
+        self._fence = fence
+        self._session = session
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._locks_guard = threading.Lock()
+
+    def ensure(self, job: Ensure) -> None:
+        """Raises `NeedsPull` when the image must be fetched first."""
+        identity, spec = job.identity, job.spec
+        _check_slot(identity.slot, identity.generation)
+        if identity.cluster != self._session.cluster:
+            raise Refused(f"{identity.name} belongs to another cluster than this node.")
+        hardening.check_spec(spec)
+        files_written = not spec.files
+        for _ in range(MAX_STEPS):
+            with self._lock(identity.slot):
+                self._fence.admit(identity.slot, identity.generation)
+                self._session.note_started((identity.slot, identity.generation))
+                seen = replace(self._look(job), files=files_written)
+                act = decide(Wanted.RUNNING, seen)
+                if act is Act.DONE:
+                    return
+                if act is Act.PULL:
+                    raise NeedsPull
+                self._towards(act, job)
+                files_written = files_written or act is Act.FILES
+        raise Unsettled(f"{identity.name} did not come up within {MAX_STEPS} steps. It is tried again.")
+
+    def stop(self, job: Stop) -> None:
+        """Stopped or absent afterwards, and never started again."""
+        _check_slot(job.slot, job.generation)
+        self._fence.close((job.slot, job.generation))
+        self._bring(Wanted.STOPPED, job.slot, job.generation, job.grace)
+
+    def remove(self, job: Remove) -> None:
+        """Gone afterwards, with its volumes and, when unused, its network. Refuses a running one."""
+        _check_slot(job.slot, job.generation)
+        for volume in job.volumes:
+            names.check_name(names.VOLUME, volume, "The volume")
+        if job.network:
+            names.check_network(job.network)
+        self._fence.close((job.slot, job.generation))
+        with self._lock(job.slot):
+            name = engine_name(job.slot, job.generation)
+            if self._own(name) is not None:
+                self._runtime.remove(name)
+        for volume in job.volumes:
+            self._runtime.remove_volume(volume, self._session.cluster)
+        if job.network:
+            self._runtime.remove_network_if_unused(job.network, self._session.cluster)
+
+    def clear(self, slot: str, generation: int, grace: float) -> None:
+        """Stopped and removed: a container that is not this node's any more."""
+        self._bring(Wanted.GONE, slot, generation, grace)
+
+    def _bring(self, wanted: Wanted, slot: str, generation: int, grace: float) -> None:
+        name = engine_name(slot, generation)
+        for _ in range(MAX_STEPS):
+            with self._lock(slot):
+                act = decide(wanted, Seen(self._own(name)))
+                if act is Act.DONE:
+                    return
+                if act is Act.REMOVE:
+                    self._runtime.remove(name)
+                else:
+                    self._runtime.stop(name, grace)
+        raise Unsettled(f"The container {name} does not become {wanted}. It is tried again.")
+
+    def _look(self, job: Ensure) -> Seen:
+        identity, spec = job.identity, job.spec
+        container = self._own(identity.engine_name)
+        if container is not None:
+            found = identity_of(container.labels)
+            if found is None or found.digest != identity.digest:
+                raise Conflict(
+                    f"The container {identity.engine_name} exists with another content than {identity.name} "
+                    "is to have. Remove it by hand if it is not needed."
+                )
+            return Seen(container)
+        image = self._runtime.image(spec.image) is not None
+        return Seen(None, image=image, network=not spec.network or self._runtime.network_exists(spec.network))
+
+    def _towards(self, act: Act, job: Ensure) -> None:
+        identity, spec = job.identity, job.spec
+        match act:
+            case Act.NETWORK:
+                self._runtime.ensure_network(spec.network, identity.cluster, identity.app)
+            case Act.CREATE:
+                self._runtime.create(identity, spec)
+            case Act.FILES:
+                self._runtime.write_files(identity.engine_name, spec.files)
+            case _:
+                self._runtime.start(identity.engine_name)
+
+    def _own(self, name: str) -> ContainerFacts | None:
+        """The container of this name. Raises `Conflict` when it is not this cluster's: never touched."""
+        container = self._runtime.inspect(name)
+        if container is None:
+            return None
+        found = identity_of(container.labels)
+        if found is None or found.cluster != self._session.cluster or found.engine_name != name:
+            raise Conflict(f"The container {name} was not made by this cluster, so it is not touched.")
+        return container
+
+    def _lock(self, slot: str) -> threading.Lock:
+        with self._locks_guard:
+            return self._locks[slot]
+
+
+def _check_slot(slot: str, generation: int) -> None:
+    names.check_name(names.SLOT, slot, "The slot")
+    if generation < 1:
+        raise Refused(f"Generation {generation} of slot {slot} is not a number from 1 on.")

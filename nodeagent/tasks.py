@@ -1,0 +1,113 @@
+"""The agent as a Celery worker on its node's own queue, with no more rights at the broker than it needs.
+
+Variant A: no acknowledgements in Redis, no remote control, no events, no results, no Lua; JSON alone. What a
+crash loses the console rings again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from celery import Celery
+from celery.worker import WorkController
+from celery.worker.consumer import Consumer
+from celery.worker.state import maybe_shutdown
+from kombu import Queue
+
+from nodeagent import protocol
+from nodeagent.protocol import Batch
+
+log = logging.getLogger(__name__)
+
+MAX_JOBS = 1000
+CONCURRENCY = 4
+
+Accept = Callable[[Batch], None]
+
+
+def make_app(node: str, broker: str, accept: Accept) -> Celery:
+    """A Celery app with one task, which hands checked batches for `node` to `accept`."""
+    app = Celery("berth-agent", broker=broker, set_as_current=False)
+    app.conf.update(
+        task_serializer="json",
+        accept_content=["json"],
+        task_ignore_result=True,
+        task_acks_late=True,
+        task_default_queue=protocol.QUEUE,
+        task_queues=[Queue(protocol.QUEUE)],
+        worker_consumer="nodeagent.tasks:QuickConsumer",
+        worker_prefetch_multiplier=1,
+        worker_concurrency=CONCURRENCY,
+        worker_enable_remote_control=False,
+        worker_send_task_events=False,
+        worker_hijack_root_logger=False,
+        worker_detect_quorum_queues=False,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={
+            "global_keyprefix": protocol.key_prefix(node),
+            "ack_emulation": False,
+            "socket_timeout": 10,
+            "socket_connect_timeout": 5,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+        },
+    )
+
+    @app.task(name=protocol.TASK)
+    def jobs(data: Any) -> None:
+        batch = read_batch(node, data)
+        if batch is not None:
+            accept(batch)
+
+    return app
+
+
+def read_batch(node: str, data: Any) -> Batch | None:
+    """The batch, or None (and a line in the log) when it is malformed or not for this node."""
+    try:
+        batch = protocol.batch_from_builtins(data)
+    except (msgspec.MsgspecError, TypeError, ValueError, RecursionError) as error:
+        log.warning("a malformed batch was thrown away: %s", error)
+        return None
+    if batch.node != node:
+        log.warning("a batch for node %.80r was thrown away: this is %s", batch.node, node)
+        return None
+    if not protocol.VERSION - 1 <= batch.version <= protocol.VERSION:
+        log.error("a batch of protocol version %s was thrown away; update this agent", batch.version)
+        return None
+    if len(batch.jobs) > MAX_JOBS:
+        log.warning("a batch of %s jobs was thrown away: %s is the most", len(batch.jobs), MAX_JOBS)
+        return None
+    return batch
+
+
+def make_worker(app: Celery, node: str) -> WorkController:
+    """A worker that runs in any thread: `start()` blocks and returns only when it cannot go on."""
+    return WorkController(
+        app=app,
+        hostname=f"agent@{node}",
+        pool_cls="threads",
+        concurrency=CONCURRENCY,
+        queues=[protocol.QUEUE],
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+        loglevel="WARNING",
+    )
+
+
+class QuickConsumer(Consumer):
+    """Celery's consumer, but never more than 3 s from a broker's return to the next try."""
+
+    def ensure_connected(self, conn: Any) -> Any:
+        def failed(error: Exception, interval: float) -> None:
+            log.warning("the broker cannot be reached (%s); next try in %.0f s", error, interval)
+
+        return conn.ensure_connection(
+            failed, None, interval_start=1, interval_step=1, interval_max=3, callback=maybe_shutdown
+        )

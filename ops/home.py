@@ -1,0 +1,138 @@
+"""BERTH_HOME: where `make run` keeps its state, and the settings it derives for Berth's processes."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from lab.redis_server import ADMIN, free_port
+
+ROOT = Path(__file__).resolve().parent.parent
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+EVERYWHERE = ("0.0.0.0", "::")  # nosec B104
+
+
+class RunError(RuntimeError):
+    """`make run` cannot go on; the text says what is missing and how to get it."""
+
+
+def kept_secret(path: Path, value: str) -> str:
+    """The content of `path`, which only the owner can read; made of `value` when it is not there."""
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(value + "\n")
+    return path.read_text().strip()
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folder and the four choices of the environment. `bind` and `port` are the web server's."""
+
+    path: Path
+    bind: str
+    port: int
+
+    @classmethod
+    def open(cls, environ: dict[str, str]) -> Home:
+        """Makes the folder (mode 0700). Raises `RunError` on a bad BERTH_PORT."""
+        path = Path(environ.get("BERTH_HOME") or ROOT / ".berth").absolute()
+        port = environ.get("BERTH_PORT") or "8000"
+        if not port.isdigit() or not 0 < int(port) < 65536:
+            raise RunError(f"BERTH_PORT is {port!r}: it must be a number from 1 to 65535")
+        for folder in (path, path / "log", path / "redis", path / "agent"):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.chmod(0o700)
+        return cls(path, environ.get("BERTH_BIND") or "127.0.0.1", int(port))
+
+    @property
+    def url(self) -> str:
+        """Where a browser on this machine (or, bound to another address, on the network) finds Berth."""
+        return f"http://{self.address}:{self.port}"
+
+    @property
+    def address(self) -> str:
+        if self.bind in EVERYWHERE:
+            return primary_address()
+        return f"[{self.bind}]" if ":" in self.bind else self.bind
+
+    @property
+    def local_address(self) -> str:
+        """Where this machine's own agent finds the web server."""
+        return "127.0.0.1" if self.bind in EVERYWHERE else self.address
+
+    @property
+    def redis_port(self) -> int:
+        """Chosen once, so that agents on other hosts find Redis again."""
+        return int(kept_secret(self.path / "redis" / "port", str(free_port())))
+
+    @property
+    def redis_password(self) -> str:
+        return kept_secret(self.path / "redis" / "password", secrets.token_urlsafe(32))
+
+    def check_port(self) -> None:
+        """Raises `RunError` when the web server's port is taken."""
+        family = socket.AF_INET6 if ":" in self.bind else socket.AF_INET
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((self.bind, self.port))
+            except OSError as error:
+                free = free_port()
+                raise RunError(
+                    f"port {self.port} on {self.bind} cannot be used ({error.strerror}). "
+                    f"Choose another one: BERTH_PORT={free} make run"
+                ) from error
+
+    def environment(self, environ: dict[str, str], docker_host: str) -> dict[str, str]:
+        """What every process of Berth gets. Settings given in `environ` win."""
+        kept_secret(self.path / "secret-key", secrets.token_urlsafe(48))
+        redis_at = f"127.0.0.1:{self.redis_port}/0"
+        derived = {
+            "BERTH_SECRET_KEY_FILE": str(self.path / "secret-key"),
+            "BERTH_URL": self.url,
+            "REDIS_URL": f"redis://{ADMIN}:{self.redis_password}@{redis_at}",
+        }
+        if "REDIS_URL" not in environ:
+            derived["BERTH_BROKER_URL"] = f"redis://{self.broker_address}:{self.redis_port}/0"
+        if self.bind not in LOOPBACK:
+            own = {socket.gethostname(), str(urlsplit(self.url).hostname)}
+            derived["BERTH_ALLOWED_HOSTS"] = ",".join(["localhost", "127.0.0.1", "[::1]", *sorted(own)])
+        derived["BERTH_NODE_ADDRESS"] = self.address
+        fixed = {
+            "BERTH_HOME": str(self.path),
+            "BERTH_PORT": str(self.port),
+            "BERTH_BIND": self.bind,
+            # The agent's own: its file may be of a run with another port or engine.
+            "BERTH_CONSOLE_URL": f"http://{self.local_address}:{self.port}",
+            "BERTH_DOCKER_HOST": docker_host,
+            "BERTH_AGENT_STATE": str(self.path / "agent"),
+            "DJANGO_SETTINGS_MODULE": "console.settings",
+            "PYTHONUNBUFFERED": "1",
+        }
+        if "BERTH_SECRET_KEY" in environ:
+            del derived["BERTH_SECRET_KEY_FILE"]
+        return {**derived, **environ, **fixed}
+
+    @property
+    def broker_address(self) -> str:
+        """Where agents find Redis: on the network only when the web server is there too."""
+        return "127.0.0.1" if self.bind in LOOPBACK else self.address
+
+
+def primary_address() -> str:
+    """This machine's address on the network, without sending anything; loopback when it has none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("198.51.100.1", 9))
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])
+
+
+def environ() -> dict[str, str]:
+    """The environment without empty values: `BERTH_PORT= make run` means the default."""
+    return {name: value for name, value in os.environ.items() if value or not name.startswith("BERTH_")}

@@ -1,0 +1,39 @@
+"""`make test`: quick tests on both cores, then what needs the machine alone, then PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from lab import requirements
+from ops import steps
+
+QUICK = "not engine and not browser and not postgres and not slow"
+REST = "engine or browser or postgres or slow"
+ON_POSTGRES = "not engine and not browser and not slow"
+
+
+def main() -> int:
+    pytest = [sys.executable, "-m", "pytest", "-q", "--color=auto"]
+    failed = []
+    if not steps.run("quick tests", [*pytest, "-n", "2", "-m", QUICK]):
+        failed.append("quick tests")
+    if not steps.run("engines, browser, PostgreSQL, slow ones", [*pytest, "-v", "-m", REST]):
+        failed.append("engine and browser tests")
+    if not _on_postgres(pytest):
+        failed.append("console on PostgreSQL")
+    return steps.finish("make test", failed)
+
+
+def _on_postgres(pytest: list[str]) -> bool:
+    """The console's tests again, on the other database."""
+    if missing := requirements.database():
+        print(f"--- the console on PostgreSQL: skipped, {missing}", flush=True)
+        return os.environ.get("BERTH_CI") != "1"
+    elsewhere = [f"--ignore=tests/{name}" for name in ("lab", "nodeagent", "scheduler")]
+    argv = [sys.executable, "-m", "lab.postgres", *pytest, "-n", "2", "-m", ON_POSTGRES, *elsewhere]
+    return steps.run("the console on PostgreSQL", argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

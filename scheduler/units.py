@@ -1,0 +1,23 @@
+"""Amounts as people read them. Always rounded down, so that what is free never looks larger than it is."""
+
+from __future__ import annotations
+
+_BYTES = (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
+
+
+def of_bytes(amount: int) -> str:
+    """`1.2 GiB`, `512 MiB`, `0 B`."""
+    for unit, size in _BYTES:
+        if amount >= size:
+            return f"{amount * 10 // size / 10:g} {unit}"
+    return f"{max(amount, 0)} B"
+
+
+def of_cpu(thousandths: int) -> str:
+    """`1 CPU`, `0.25 CPUs`."""
+    number = max(thousandths, 0) / 1000
+    return f"{number:g} CPU" if number == 1 else f"{number:g} CPUs"
+
+
+def of_pids(number: int) -> str:
+    return f"{max(number, 0)}"

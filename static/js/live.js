@@ -1,0 +1,74 @@
+// The team's WebSocket says what changed ({type, id, revision}); each live region refetches itself.
+// A region: id, hx-get, data-live="app:ID node event". After a lost socket all regions are refetched.
+const GATHER = 120;
+const BACKOFF = [500, 1000, 2000, 4000, 8000, 15000];
+
+const waiting = new Set();
+let timer = 0;
+let tries = 0;
+
+function refetch(element) {
+  waiting.add(element.id);
+  timer ||= setTimeout(() => {
+    timer = 0;
+    const ids = [...waiting];
+    waiting.clear();
+    for (const id of ids) {
+      const region = document.getElementById(id);
+      if (region) htmx.trigger(region, "berth:live");
+    }
+  }, GATHER);
+}
+
+const wants = (region, { type, id }) =>
+  region.dataset.live.split(" ").some((word) => word === type || word === `${type}:${id}`);
+
+function regions() {
+  return document.querySelectorAll("[data-live]");
+}
+
+function mark(lost) {
+  const element = document.querySelector("[data-live-mark]");
+  if (element) element.hidden = !lost;
+}
+
+function connect(path) {
+  const scheme = location.protocol === "https:" ? "wss" : "ws";
+  const socket = new WebSocket(`${scheme}://${location.host}${path}`);
+  socket.onopen = () => {
+    document.documentElement.dataset.liveSocket = "open";
+    mark(false);
+    if (tries) regions().forEach(refetch);
+    tries = 0;
+  };
+  socket.onmessage = ({ data }) => {
+    const change = JSON.parse(data);
+    document.dispatchEvent(new CustomEvent("berth:change", { detail: change }));
+    for (const region of regions()) if (wants(region, change)) refetch(region);
+  };
+  socket.onclose = () => {
+    delete document.documentElement.dataset.liveSocket;
+    const wait = BACKOFF[Math.min(tries, BACKOFF.length - 1)];
+    tries += 1;
+    if (tries > 1) mark(true);
+    setTimeout(() => connect(path), wait * (0.75 + Math.random() / 2));
+  };
+}
+
+// What a person opened stays open when a region is refreshed under it, and what is being typed stays.
+function keepWhatIsOpen() {
+  const callbacks = window.Idiomorph.defaults.callbacks;
+  callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && /^(DETAILS|DIALOG)$/.test(node.tagName));
+  callbacks.beforeNodeMorphed = (node) => !(node.dataset?.mounted || node.dataset?.dirty
+    || (node.tagName === "INPUT" && node === document.activeElement));
+}
+
+export function startLive() {
+  keepWhatIsOpen();
+  const path = document.body.dataset.liveUrl;
+  if (path) connect(path);
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState === "visible") regions().forEach(refetch);
+  });
+  addEventListener("pageshow", ({ persisted }) => persisted && regions().forEach(refetch));
+}

@@ -1,0 +1,236 @@
+"""A wire without Redis and agents without engines, for the controller's own tests: one thread, a fake clock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from console.controller.loop import Controller
+from console.controller.wire import Beat, Entry
+from nodeagent import protocol
+
+DEMO = protocol.ImageFact(id="sha256:" + "d" * 64, tags=("berth/demo:latest",))
+
+
+class NoLease:
+    """Leads always."""
+
+    def acquire(self) -> bool:
+        return True
+
+    def renew(self) -> None:
+        return None
+
+    def release(self) -> None:
+        return None
+
+
+@dataclass
+class FakeWire:
+    """Keeps the stream in a list; agents that are connected answer at once."""
+
+    agents: dict[str, FakeAgent] = field(default_factory=dict)
+    stream: list[Entry] = field(default_factory=list)
+    word: str = "first"
+    blind: bool = False
+    lose_jobs: bool = False
+    asked: list[str] = field(default_factory=list)
+    sent: list[tuple[str, protocol.Job]] = field(default_factory=list)
+
+    def epoch(self) -> str:
+        return self.word
+
+    def read(self, position: str, limit: int) -> list[Entry]:
+        return [entry for entry in self.stream if int(entry.position) > int(position.split("-")[0])][:limit]
+
+    def wait(self, position: str, seconds: float) -> None:
+        return None
+
+    def contacts(self) -> Mapping[str, Beat] | None:
+        if self.blind:
+            return None
+        return {
+            id_: Beat(
+                session=agent.session,
+                digest=agent.digest,
+                engine_ok=agent.engine_ok,
+                engine_error="" if agent.engine_ok else "no socket",
+                waiting=False,
+                age=agent.silence,
+            )
+            for id_, agent in self.agents.items()
+            if agent.session
+        }
+
+    def send(self, node: str, jobs: Sequence[protocol.Job]) -> None:
+        for job in jobs:
+            self.sent.append((node, job))
+            if not self.lose_jobs and self.agents[node].linked:
+                self.agents[node].take(protocol.batch_from_builtins(_wired(node, job)).jobs[0])
+
+    def ask(self, node: str) -> None:
+        self.asked.append(node)
+        if self.agents[node].linked:
+            self.agents[node].hello()
+
+    def push(self, agent: FakeAgent, message: protocol.Up) -> None:
+        position = str(len(self.stream) + 1)
+        again = protocol.decode_up(protocol.encode(message))
+        self.stream.append(Entry(position, agent.node, agent.session, again))
+
+    def wipe(self) -> None:
+        self.stream.clear()
+        self.word += "!"
+
+
+def _wired(node: str, job: protocol.Job) -> object:
+    return protocol.batch_to_builtins(protocol.Batch(node=node, jobs=(job,)))
+
+
+@dataclass
+class FakeAgent:
+    """Does at once what it is told, and reports. `broken` maps a service to the result its start gives."""
+
+    node: str
+    wire: FakeWire
+    cpu: int = 4000
+    memory: int = 8 << 30
+    images: tuple[protocol.ImageFact, ...] = (DEMO,)
+    registry: dict[str, str] = field(default_factory=dict)
+    broken: dict[str, protocol.Result] = field(default_factory=dict)
+    session: int = 0
+    silence: float = 0.0
+    engine_ok: bool = True
+    containers: dict[tuple[str, int], protocol.Observed] = field(default_factory=dict)
+    starts: list[str] = field(default_factory=list)
+    fence: dict[str, int] = field(default_factory=dict)
+    synced: int = 0
+
+    def __post_init__(self) -> None:
+        self.wire.agents[self.node] = self
+
+    @property
+    def linked(self) -> bool:
+        return self.session > 0 and self.silence == 0
+
+    @property
+    def digest(self) -> str:
+        facts = sorted((*key, one.state, one.health, one.restarts) for key, one in self.containers.items())
+        return str(facts)[:64]
+
+    def connect(self) -> None:
+        self.session, self.silence = self.session + 1, 0.0
+        self.hello()
+
+    def hello(self) -> None:
+        self.wire.push(
+            self,
+            protocol.Hello(
+                agent="0.1.0",
+                address="10.0.0.1",
+                public_key=b"k" * 32,
+                capacity=protocol.Capacity(cpu=self.cpu, memory=self.memory),
+                engine=protocol.Engine(version="20.10", api="1.41", os="linux", arch="amd64"),
+                containers=tuple(self.containers.values()),
+                images=self.images,
+                generations=self.fence,
+                digest=self.digest,
+            ),
+        )
+
+    def take(self, job: protocol.Job) -> None:
+        self.wire.push(self, protocol.Receipt(jobs=(job.id,)))
+        match job:
+            case protocol.Sync():
+                self.synced = job.session
+                gone = [key for key in self.containers if key not in job.keep]
+                for key in gone:
+                    del self.containers[key]
+                self._delta((), tuple(gone))
+                self._result(job.id)
+            case protocol.Pull():
+                self._resolve(job)
+            case protocol.Ensure():
+                self._ensure(job)
+            case protocol.Stop():
+                self.end(job.slot, job.generation, 143)
+                self._result(job.id)
+            case protocol.Remove():
+                self.containers.pop((job.slot, job.generation), None)
+                self._delta((), ((job.slot, job.generation),))
+                self._result(job.id)
+
+    def _resolve(self, job: protocol.Pull) -> None:
+        digest = self.registry.get(job.image)
+        if digest is None:
+            message = f"The registry does not know {job.image}."
+            self.wire.push(
+                self, protocol.Result(job=job.id, ok=False, code="image", message=message, fatal=True)
+            )
+            return
+        image = protocol.ImageFact(id="sha256:" + "e" * 64, digests=(digest,))
+        self.wire.push(self, protocol.Result(job=job.id, ok=True, image=image))
+
+    def _ensure(self, job: protocol.Ensure) -> None:
+        identity = job.identity
+        if broken := self.broken.get(identity.service):
+            self.wire.push(self, msgspec.structs.replace(broken, job=job.id))
+            return
+        key = (identity.slot, identity.generation)
+        if key not in self.containers:
+            self.starts.append(identity.name)
+            self.fence[identity.slot] = max(identity.generation, self.fence.get(identity.slot, 0))
+            health: protocol.Health = "healthy" if job.spec.healthcheck else "none"
+            self.containers[key] = protocol.Observed(
+                identity=identity, engine_id="e" * 64, state="running", running_for=0.0, health=health
+            )
+            self._delta((self.containers[key],), ())
+        self._result(job.id)
+
+    def end(self, slot: str, generation: int, code: int) -> None:
+        """The container ends by itself, or because it was told to."""
+        key = (slot, generation)
+        if key in self.containers:
+            self.change(key, state="exited", exit_code=code, running_for=None, ended_ago=0.0)
+
+    def change(self, key: tuple[str, int], **facts: object) -> None:
+        self.containers[key] = msgspec.structs.replace(self.containers[key], **facts)
+        self._delta((self.containers[key],), ())
+
+    def vanish(self, key: tuple[str, int]) -> None:
+        del self.containers[key]
+        self._delta((), (key,))
+
+    def _delta(
+        self, changed: tuple[protocol.Observed, ...], removed: tuple[tuple[str, int], ...]
+    ) -> None:
+        self.wire.push(self, protocol.Delta(changed=changed, removed=removed, digest=self.digest))
+
+    def _result(self, job: str) -> None:
+        self.wire.push(self, protocol.Result(job=job, ok=True))
+
+
+@dataclass
+class World:
+    """A controller, its wire, and the clock that only `run` moves."""
+
+    wire: FakeWire = field(default_factory=FakeWire)
+    now: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def __post_init__(self) -> None:
+        self.controller = Controller(self.wire, NoLease())
+
+    def run(self, seconds: float = 5.0, tick: float = 0.5) -> None:
+        """Steps every `tick` seconds of the fake clock."""
+        for _step in range(int(seconds / tick)):
+            self.now += timedelta(seconds=tick)
+            for agent in self.wire.agents.values():
+                if agent.silence:
+                    agent.silence += tick
+            self.controller.step(self.now)
+
+    def restart_controller(self) -> None:
+        self.controller = Controller(self.wire, NoLease())

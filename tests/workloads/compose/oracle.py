@@ -1,0 +1,181 @@
+"""Docker's own Compose v2, and its normal form brought down to Berth's (one spelling for each thing)."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+CORPUS = Path(__file__).parent / "corpus"
+VARIABLES = {"WHO": "world", "BLANK": "", "FLAG": "true", "MEM": "32m", "COUNT": "5", "REPO": "nginx"}
+FILES = {path.name: path.read_text() for path in CORPUS.iterdir() if path.suffix != ".yml"}
+
+_DEFAULTS: dict[str, Any] = {
+    "stop_grace_period": "10s",
+    "init": False,
+    "tty": False,
+    "stdin_open": False,
+    "read_only": False,
+    "shm_size": str(64 * 1024 * 1024),
+    "pull_policy": "missing",
+}
+_RESTART = {"always": "unless-stopped", "any": "unless-stopped", "none": "no"}
+_UNITS = {"b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+
+
+def binary() -> Path:
+    """The real binary inside the package, not the wrapper, which exits with 0 even on errors."""
+    spec = find_spec("compose")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "docker-compose"
+
+
+class RefusedError(Exception):
+    """Compose does not take the file."""
+
+
+def compose_config(path: Path) -> dict[str, Any]:
+    """What `docker-compose config` makes of a file. Raises `RefusedError`, by the binary's own exit status."""
+    done = subprocess.run(
+        [binary(), "-f", path, "config", "--format", "json"],
+        cwd=CORPUS,
+        env=VARIABLES,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    if done.returncode != 0:
+        raise RefusedError(done.stderr)
+    return dict(_single_dollars(json.loads(done.stdout)))
+
+
+def reduced(config: dict[str, Any]) -> dict[str, Any]:
+    """Compose's form of a project in the form of `canonical`."""
+    extensions = {key: value for key, value in config.items() if key.startswith("x-")}
+    return {
+        "name": config["name"],
+        "services": {name: _service(service) for name, service in config["services"].items()},
+        "volumes": sorted(config.get("volumes", {})),
+        "configs": {name: _config(one) for name, one in config.get("configs", {}).items()},
+        **extensions,
+    }
+
+
+def _single_dollars(value: Any) -> Any:
+    """Compose prints each `$` twice, so that its output is a Compose file again."""
+    if isinstance(value, dict):
+        return {_single_dollars(key): _single_dollars(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_single_dollars(inner) for inner in value]
+    return value.replace("$$", "$") if isinstance(value, str) else value
+
+
+def _config(one: dict[str, Any]) -> str:
+    if "file" in one:
+        return Path(one["file"]).read_text()
+    return VARIABLES[one["environment"]] if "environment" in one else str(one["content"])
+
+
+def _service(given: dict[str, Any]) -> dict[str, Any]:
+    service = {**_DEFAULTS, **{key: value for key, value in given.items() if value is not None}}
+    service.pop("networks")
+    deploy = service.pop("deploy", {})
+    service["deploy"] = {
+        "replicas": deploy.get("replicas", service.pop("scale", 1)),
+        "resources": _resources(service, deploy.get("resources", {})),
+        "placement": _placement(deploy.get("placement", {})),
+    }
+    service.pop("scale", None)
+    service["environment"] = {k: v for k, v in service.get("environment", {}).items() if v is not None}
+    service["restart"] = _restart(service.get("restart"), deploy.get("restart_policy"))
+    service["logging"] = _logging(service.get("logging", {}))
+    service["ports"] = [_port(port) for port in service.get("ports", ())]
+    service["volumes"] = [_volume(volume) for volume in service.get("volumes", ())]
+    service["tmpfs"] = [_tmpfs(line) for line in service.get("tmpfs", ())]
+    service["configs"] = [_mounted_config(one) for one in service.get("configs", ())]
+    service["ulimits"] = {
+        name: {"soft": 0, "hard": 0, **limit} if isinstance(limit, dict) else {"soft": limit, "hard": limit}
+        for name, limit in service.get("ulimits", {}).items()
+    }
+    if "healthcheck" in service:
+        service["healthcheck"] = _healthcheck(service["healthcheck"])
+    empty_is_absent = {"environment", "restart", "ports", "volumes", "tmpfs", "configs", "ulimits"}
+    return {key: value for key, value in service.items() if value or key not in empty_is_absent}
+
+
+def _plain(given: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in given.items() if not key.startswith("x-")}
+
+
+def _resources(service: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    limits, held = _plain(given.get("limits", {})), _plain(given.get("reservations", {}))
+    for old, tree, new in (
+        ("cpus", limits, "cpus"),
+        ("mem_limit", limits, "memory"),
+        ("pids_limit", limits, "pids"),
+        ("mem_reservation", held, "memory"),
+    ):
+        if old in service:
+            tree[new] = service.pop(old)
+    return {"limits": limits, "reservations": held}
+
+
+def _placement(given: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "constraints": [line.replace(" ", "") for line in given.get("constraints", [])],
+        "preferences": given.get("preferences", []),
+        "max_replicas_per_node": given.get("max_replicas_per_node", 0),
+    }
+
+
+def _restart(word: str | None, policy: dict[str, Any] | None) -> str | None:
+    if policy is not None:
+        word = policy.get("condition", "any")
+        word = f"{word}:{policy['max_attempts']}" if "max_attempts" in policy else word
+    return None if word is None else _RESTART.get(word, word)
+
+
+def _logging(given: dict[str, Any]) -> dict[str, Any]:
+    options = given.get("options", {})
+    sizes = {"max-size": _bytes(options["max-size"])} if "max-size" in options else {}
+    counts = {"max-file": int(options["max-file"])} if "max-file" in options else {}
+    return {"driver": given.get("driver", "json-file"), "options": {**sizes, **counts}}
+
+
+def _bytes(text: str) -> int:
+    return int(text[:-1]) * _UNITS[text[-1]]
+
+
+def _port(given: dict[str, Any]) -> dict[str, Any]:
+    return {key: given.get(key, "0") for key in ("target", "published", "protocol")}
+
+
+def _volume(given: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in given.items() if value or key == "source"}
+
+
+def _tmpfs(line: str) -> dict[str, Any]:
+    path, _, options = line.partition(":")
+    found: dict[str, Any] = {}
+    for name, _, value in (option.partition("=") for option in options.split(",")):
+        if name == "size":
+            found["size"] = str(_bytes(value))
+        elif name == "mode":
+            found["mode"] = int(value, 8)
+    form: dict[str, Any] = {"type": "tmpfs", "target": path}
+    return {**form, "tmpfs": found} if found else form
+
+
+def _mounted_config(given: dict[str, Any]) -> dict[str, Any]:
+    base = {"target": f"/{given['source']}", "uid": "0", "gid": "0", "mode": "0444"}
+    return {**base, **given}
+
+
+def _healthcheck(given: dict[str, Any]) -> dict[str, Any]:
+    if given.get("disable"):
+        return {"test": ["NONE"]}
+    return {key: value for key, value in _plain(given).items() if key != "disable"}
