@@ -93,7 +93,7 @@ class Link:
             status = error.response.status_code
             if status in {401, 403}:
                 raise Denied(
-                    f"The console at {self._url} refuses this node's token ({status}). Make a new one for node "
+                    f"The console at {self._url} refuses this token ({status}). Make a new one for node "
                     f"{self._node} on the nodes page and start the agent with it. Next try in half a minute."
                 ) from error
             raise

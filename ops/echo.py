@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 TROUBLE = re.compile(r"\b(ERROR|CRITICAL|FATAL)\b|\bWARN exited: .*not expected|^Traceback ")
+MOST_LINES = 20
 
 
 class Tail:
@@ -18,8 +19,11 @@ class Tail:
         self._in_traceback = False
 
     def trouble(self) -> list[str]:
-        """The error lines written since the last call, tracebacks whole."""
-        return [f"{self._name:>11} | {line}" for line in self._fresh_lines() if self._is_trouble(line)]
+        """The error lines written since the last call, tracebacks whole, `MOST_LINES` of them at most."""
+        lines = [line for line in self._fresh_lines() if self._is_trouble(line)]
+        if len(lines) > MOST_LINES:
+            lines[MOST_LINES:] = [f"… and {len(lines) - MOST_LINES} more lines like these in {self._path}"]
+        return [f"{self._name:>11} | {line}" for line in lines]
 
     def _fresh_lines(self) -> list[str]:
         if not self._path.exists():

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import urllib.error
 import urllib.request
-from typing import Any
 
 import docker
 from docker.errors import DockerException, ImageNotFound
@@ -64,14 +63,11 @@ def node_is_ready(home: Home) -> bool:
     token = home.path / "owner-token"
     if not token.exists():
         return False
-    answer = _get(f"http://{home.local_address}:{home.port}/api/v1/nodes", token.read_text().strip())
-    nodes = json.loads(answer) if answer else []
-    return any(node.get("state") == "ready" for node in _items(nodes))
-
-
-def _items(answer: Any) -> list[dict[str, Any]]:
-    """A list, whether it came bare or as a page of results."""
-    return list(answer.get("results", []) if isinstance(answer, dict) else answer)
+    base = f"http://{home.local_address}:{home.port}/api/v1"
+    answer = _get(f"{base}/teams/default/nodes", token.read_text().strip())
+    return answer is not None and any(
+        node["observed"]["state"] == "ready" for node in json.loads(answer)["items"]
+    )
 
 
 def _get(url: str, token: str = "") -> bytes | None:

@@ -120,7 +120,7 @@ def await_ready(home: Home, station: Station, watch: Callable[[], None]) -> None
                 say(f"{what} is not ready yet; the logs are in {home.path}/log")
                 break
             watch()
-            time.sleep(0.1)
+            time.sleep(0.25)
 
 
 def watch_over(station: Station, engine: Engine | None, watch: Callable[[], None]) -> None:

@@ -1,4 +1,4 @@
-"""Plain async views for what waits: the same way in, the same errors, no database connection held meanwhile."""
+"""Plain async views for what waits: the same way in, the same errors, no database connection meanwhile."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def read(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T
 
 
 def authorize(request: HttpRequest, team: str) -> Access:
-    """As BearerAuthentication, SessionAuthentication and TeamPermission do; without CSRF, so for GET alone."""
+    """As BearerAuthentication, SessionAuthentication and TeamPermission do; without CSRF: for GET alone."""
     token = bearer_token(request)
     user = token.user if token else request.user
     if not user.is_authenticated:

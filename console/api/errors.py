@@ -101,7 +101,7 @@ def _flatten(detail: Any, path: str = "") -> dict[str, list[str]]:
 
 
 def handle(error: Exception, context: Mapping[str, Any]) -> Response | None:
-    """DRF's exception handler. An unforeseen error goes on to Django, which logs it and calls `server_error`."""
+    """DRF's exception handler. An unforeseen error goes on to Django and its log; `server_error` answers."""
     failure = failure_of(error)
     if failure is None:
         return None

@@ -27,10 +27,10 @@ _ERROR = {
         }
     },
 }
-_SECURITY = [{"token": []}, {"cookieAuth": []}]
+_SECURITY: list[dict[str, list[str]]] = [{"token": []}, {"cookieAuth": []}]
 
 
-class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[misc]  # untyped base
+class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     target_class = "console.api.authentication.BearerAuthentication"
     name = "token"
 
@@ -65,7 +65,7 @@ def _logs() -> dict[str, Any]:
     lines = {"type": "integer", "minimum": 0, "maximum": MOST_TAIL, "default": 100}
     return {
         "operationId": "get_logs",
-        "description": "Log lines as JSON lines; with `follow`, server-sent events (line, gap, end, error) that go on.",
+        "description": "JSON lines; with `follow`, server-sent events (line, gap, end, error) that go on.",
         "parameters": [
             _parameter("team", "path", _TEXT),
             _parameter("app", "path", _TEXT),
@@ -96,10 +96,8 @@ def complete(result: dict[str, Any], generator: Any, request: Any, public: bool)
         paths[path] = {"get": {**operation, "tags": ["teams"], "security": _SECURITY}}
     result["paths"] = dict(sorted(paths.items()))
     result["components"]["schemas"]["Error"] = _ERROR
-    answer = {
-        "description": "An error.",
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
-    }
+    reference = {"$ref": "#/components/schemas/Error"}
+    answer = {"description": "An error.", "content": {"application/json": {"schema": reference}}}
     for methods in paths.values():
         for operation in methods.values():
             operation["responses"]["default"] = answer

@@ -41,7 +41,7 @@ def content_security_policy(
 
 
 def request_id(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Every request has an id, a harmless one of the client's own or a new one; the answer and the errors name it."""
+    """Every request has an id, a harmless one of the client's own or a new one; the answer names it."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         given = request.headers.get("X-Request-Id", "")

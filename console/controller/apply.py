@@ -124,9 +124,11 @@ def _assign(
         name=f"{app.name}/{slot.service.name}.{slot.index}",
         digest=placement.digest,
         image=decision.request.image,
-        cpu=spec.resources.cpu,
-        memory=spec.resources.memory,
-        pids=spec.resources.pids,
+        cpu=decision.request.cpu,
+        memory=decision.request.memory,
+        pids=decision.request.pids,
+        cpu_limit=spec.resources.cpu,
+        memory_limit=spec.resources.memory,
         ports=[[port.host, port.container, port.protocol] for port in decision.ports],
         volumes=list(decision.request.volumes),
         created_at=step.now,
@@ -180,11 +182,8 @@ def _operations(step: Step, app: App, plan: model.Plan) -> None:
         Slot.objects.filter(service__app=app, retired=False).exclude(pending="").select_related("service")[:1]
     )
     text = f"{held[0]} waits: {held[0].pending}" if held else _progress(plan.counts)
-    reached = (
-        not held
-        and plan.empty
-        and all(one.well >= one.wanted and one.live <= one.wanted for one in plan.counts)
-    )
+    quiet = not (held or plan.place or plan.stop)
+    reached = quiet and all(one.well >= one.wanted and one.live <= one.wanted for one in plan.counts)
     for operation in running:
         if text:
             operations.note(operation, text, step.now)

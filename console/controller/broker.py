@@ -27,8 +27,7 @@ def rules(node: Node) -> list[str]:
         f"#{node.broker_digest}",
         f"~{protocol.key_prefix(node.id)}*",
         "resetchannels",
-        "-@all",
-        *(f"+{command}" for command in protocol.BROKER_ACL_COMMANDS),
+        *protocol.BROKER_ACL_COMMANDS,
     ]
 
 

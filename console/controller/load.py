@@ -28,6 +28,12 @@ _STATES = {
 _CONDITIONS = {"unless-stopped": "any", "on-failure": "on-failure", "no": "none"}
 
 
+DEFAULT_CPU = 100
+DEFAULT_MEMORY = 128 * 1024 * 1024
+"""What is reserved of a node for a service whose file gives neither a limit nor a reservation. The default
+limits are larger: most containers idle, and a small host shall hold more than two of them."""
+
+
 def wanted_release(app: App) -> Release | None:
     """The newest release that became ready."""
     return Release.objects.filter(app=app, state=ReleaseState.READY).order_by("-number").first()
@@ -82,8 +88,9 @@ def request(app: App, service: Service, spec: Spec, release: Release) -> model.R
         slot="",
         app=app.id,
         service=service.name,
-        cpu=spec.resources.cpu_reserved or spec.resources.cpu,
-        memory=spec.resources.memory_reserved or spec.resources.memory,
+        cpu=spec.resources.cpu_reserved or (DEFAULT_CPU if "cpu" in spec.defaults else spec.resources.cpu),
+        memory=spec.resources.memory_reserved
+        or (DEFAULT_MEMORY if "memory" in spec.defaults else spec.resources.memory),
         pids=spec.resources.pids,
         ports=tuple(model.Port(port.container, port.host, port.protocol) for port in spec.ports),
         constraints=tuple(

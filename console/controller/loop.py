@@ -119,6 +119,14 @@ def _pending_apps() -> set[str]:
     )
 
 
+def _keep_users(users: BrokerUsers) -> None:
+    """A Redis whose users cannot be managed must not stop the loop."""
+    try:
+        users.keep(list(Node.objects.all()), timezone.now().timestamp())
+    except redis.ResponseError:
+        logger.exception("Redis refuses to keep the nodes' broker users; agents cannot get their jobs")
+
+
 def run(controller: Controller, users: BrokerUsers, stop: threading.Event) -> None:
     """Lead when possible, stand by otherwise, until `stop`. Outlives faults of database and Redis."""
     leading = False
@@ -131,7 +139,7 @@ def run(controller: Controller, users: BrokerUsers, stop: threading.Event) -> No
                     continue
                 logger.info("Leading")
                 controller.rebuild()
-            users.keep(list(Node.objects.all()), timezone.now().timestamp())
+            _keep_users(users)
             if not controller.step(timezone.now()):
                 controller.wire.wait(controller.position, IDLE)
         except LeaseLost as lost:

@@ -29,7 +29,6 @@ def logs_url(app: App, service: str = "", container: str = "") -> str:
     return f"/api/v1/teams/{app.team.slug}/apps/{app_key(app)}/logs?{query}"
 
 
-def metrics_url(app: App, service: str = "") -> str:
+def metrics_url(app: App) -> str:
     """The API's samples of the last hour."""
-    query = f"?{urlencode({'service': service})}" if service else ""
-    return f"/api/v1/teams/{app.team.slug}/apps/{app_key(app)}/metrics{query}"
+    return f"/api/v1/teams/{app.team.slug}/apps/{app_key(app)}/metrics"

@@ -56,11 +56,15 @@ class Shell:
     crumbs: Sequence[Link]
     title: str
 
+    @property
+    def initial(self) -> str:
+        return str(self.user)[:1]
+
 
 def team_page(
     view: Callable[Concatenate[WebRequest, Access, P], HttpResponse],
 ) -> Callable[..., HttpResponse]:
-    """A page or action of the team in the path. Strangers get 404, an error of an action comes back as a message."""
+    """A page or action of the team in the path: 404 for strangers; an action's error becomes a message."""
 
     @wraps(view)
     def inner(request: WebRequest, team: str, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
@@ -100,17 +104,14 @@ def render_page(
     *,
     section: str,
     crumbs: Sequence[Link] = (),
+    base: str = "",
     status: int = 200,
 ) -> HttpResponse:
-    """The full page, or the one region of the same template that htmx asks for by its id."""
-    htmx = cast(WebRequest, request).htmx
+    """The page, or the one region that htmx asks for by its id, of the template or the `base` it extends."""
     shell = _shell(access, section, crumbs)
     values = {"access": access, "team": access.team, "shell": shell, **context}
-    name = (
-        f"{template}#{htmx.target}"
-        if htmx and htmx.target and _has_region(template, htmx.target)
-        else template
-    )
+    region = cast(WebRequest, request).htmx.target
+    name = _region(region, template, base) if region else template
     response = render(request, name, values, status=status)
     response.headers.setdefault("Cache-Control", "private, no-cache")
     patch_vary_headers(response, ("HX-Request", "HX-Target"))

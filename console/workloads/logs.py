@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
+from time import monotonic
 from typing import Literal
 
 import msgspec
@@ -103,16 +104,16 @@ async def _read(
 async def _frames(
     channel: redis.asyncio.client.PubSub, container: Container, stream: str
 ) -> AsyncIterator[LogEvent]:
-    heard = False
+    silent_since: float | None = monotonic()
     while True:
-        message = await channel.get_message(ignore_subscribe_messages=True, timeout=FIRST_FRAME)
+        message = await channel.get_message(ignore_subscribe_messages=True, timeout=1.0)
         if message is None:
-            if not heard:
+            if silent_since is not None and monotonic() - silent_since > FIRST_FRAME:
                 text = f"Node {container.node.name} does not answer; its agent may be away."
                 yield _event(container, "error", text=text)
                 return
             continue
-        heard = True
+        silent_since = None
         frame = protocol.decode_up(message["data"])
         if not isinstance(frame, protocol.LogFrame):
             continue

@@ -55,5 +55,5 @@ def _series(container: Container, raw: list[bytes]) -> Series:
         at=[at for at, _sample in rows],
         cpu=[sample.cpu for _at, sample in rows],
         memory=[sample.memory for _at, sample in rows],
-        memory_limit=container.memory,
+        memory_limit=container.memory_limit,
     )

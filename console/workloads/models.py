@@ -161,6 +161,9 @@ class Container(models.Model):
     cpu = models.BigIntegerField()
     memory = models.BigIntegerField()
     pids = models.BigIntegerField()
+    """What it holds of its node."""
+    cpu_limit = models.BigIntegerField()
+    memory_limit = models.BigIntegerField()
     ports = models.JSONField(default=list)
     """[[host, container, protocol], …] as given by the scheduler."""
     volumes = models.JSONField(default=list)

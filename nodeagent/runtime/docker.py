@@ -38,11 +38,17 @@ class Closable(Generic[T]):
     def __init__(self, items: Iterator[T], response: requests.Response) -> None:
         self._items = items
         self._stream: Any = docker.types.CancellableStream(items, response)
+        self._closed = False
 
     def __iter__(self) -> Iterator[T]:
-        return self._items
+        try:
+            yield from self._items
+        except EngineUnavailable:
+            if not self._closed:
+                raise
 
     def close(self) -> None:
+        self._closed = True
         # The SDK reaches into the socket; a stream that has already ended has none.
         with suppress(AttributeError, OSError, docker.errors.DockerException):
             self._stream.close()

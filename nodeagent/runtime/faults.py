@@ -80,6 +80,8 @@ def create_fault(name: str, status: int, words: str) -> EngineError:
     said = f"The container {name} cannot be created: {_one_line(words)}."
     if status == 404 and "image" in words.lower():
         return ImageMissing(f"{said} The image is not on this node; pull it or load it there.")
+    if status == 409:
+        return Conflict(f"{said} {_BY_STATUS[409][1]}")
     return _by_status(said, status, words)
 
 

@@ -28,18 +28,18 @@ function options(element, names) {
         fill: names.length === 1 ? token("--berth-accent-soft") : undefined,
         points: { show: false },
         value: (_chart, value) => show(value),
-        spanGaps: false,
+        spanGaps: true,
       })),
     ],
   };
 }
 
-// Samples of several containers at their own times, as one table that uPlot wants.
+// Samples of several containers at their own times, as one table. Where one has none, its line goes on.
 function table(series, unit) {
-  const times = [...new Set(series.flatMap(({ points }) => points.map(({ at }) => at)))].sort((a, b) => a - b);
-  const columns = series.map(({ points }) => {
-    const known = new Map(points.map((point) => [point.at, point[unit]]));
-    return times.map((at) => known.get(at) ?? (known.has(at) ? 0 : undefined));
+  const times = [...new Set(series.flatMap(({ at }) => at))].sort((a, b) => a - b);
+  const columns = series.map((one) => {
+    const known = new Map(one.at.map((at, index) => [at, one[unit][index]]));
+    return times.map((at) => known.get(at));
   });
   return [times, ...columns];
 }
@@ -53,10 +53,10 @@ export function mount(element) {
 
   function draw(series) {
     last = series;
-    const filled = series.some(({ points }) => points.length);
+    const filled = series.some(({ at }) => at.length);
     empty.hidden = filled;
     shell.hidden = !filled;
-    element.dataset.points = String(series.reduce((sum, { points }) => sum + points.length, 0));
+    element.dataset.points = String(series.reduce((sum, { at }) => sum + at.length, 0));
     if (!filled) return;
     const data = table(series, element.dataset.unit);
     const now = series.map(({ name }) => name).join("\n");
@@ -69,7 +69,10 @@ export function mount(element) {
   async function load() {
     if (!element.isConnected) { clearInterval(timer); return; }
     const answer = await fetch(element.dataset.chart, { headers: { Accept: "application/json" } }).catch(() => null);
-    if (answer?.ok) draw((await answer.json()).series);
+    if (!answer?.ok) return;
+    const { service } = element.dataset;
+    const all = Object.values((await answer.json()).containers);
+    draw(all.filter((one) => !service || one.service === service).sort((a, b) => a.name.localeCompare(b.name)));
   }
 
   const timer = setInterval(load, 5000);

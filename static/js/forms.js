@@ -70,7 +70,7 @@ export function startForms() {
   on("click", "dialog", (dialog, event) => event.target === dialog && dialog.close());
   on("click", "[data-nav-toggle]", () => setNav(document.body.dataset.nav !== "open"));
   on("click", "[data-dismiss]", (button) => button.closest(".note").remove());
-  on("change", "[data-submit]", (input) => input.form.requestSubmit());
+  on("change", "[data-go]", (select) => { location.href = select.value; });
   on("input", "[data-filter]", narrow);
   on("input", "[data-confirm-text]", (input) => {
     input.form.querySelector("[data-confirmed]").disabled = input.value !== input.dataset.confirmText;

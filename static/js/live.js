@@ -65,6 +65,9 @@ function keepWhatIsOpen() {
 
 export function startLive() {
   keepWhatIsOpen();
+  document.addEventListener("htmx:responseError", ({ detail }) => {
+    if (detail.xhr.status === 404) location.reload();
+  });
   const path = document.body.dataset.liveUrl;
   if (path) connect(path);
   document.addEventListener("visibilitychange", () => {

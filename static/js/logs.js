@@ -1,5 +1,7 @@
 // Follows containers' output by server-sent events: pause, search, wrap, marks where lines were lost.
 const KEEP = 5000;
+const clock = new Intl.DateTimeFormat(document.documentElement.lang, {
+  hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hourCycle: "h23" });
 
 function part(name, text) {
   const span = document.createElement("span");
@@ -37,12 +39,12 @@ export function mount(panel) {
     row.hidden = needle !== "" && row.dataset.text !== undefined && !row.dataset.text.toLowerCase().includes(needle);
   }
 
-  function lineRow({ at, container, source, text }) {
+  function lineRow({ at, name, source, text }) {
     const row = document.createElement("div");
     row.className = `log-line ${source}`;
     row.dataset.text = text;
-    row.append(part("at", at.slice(11, 23)));
-    if (words.many) row.append(part("from", container));
+    row.append(part("at", clock.format(new Date(at))));
+    if (words.many) row.append(part("from", name.split("/").pop()));
     row.append(marked(text, needle));
     row.querySelector(".at").title = at;
     hideUnless(row);
@@ -104,13 +106,38 @@ export function mount(panel) {
   });
   find("end").addEventListener("click", () => { view.scrollTop = view.scrollHeight; });
 
-  const source = new EventSource(words.logs);
-  const mark = find("state");
-  source.onopen = () => { mark.hidden = true; };
-  source.onerror = () => { mark.hidden = false; };
-  source.addEventListener("line", ({ data }) => add(lineRow(JSON.parse(data))));
-  source.addEventListener("gap", ({ data }) => add(gapRow(words.gap.replace("%s", JSON.parse(data).dropped))));
-  source.addEventListener("problem", ({ data }) => add(gapRow(JSON.parse(data).message)));
-  source.addEventListener("end", () => source.close());
+  // What was seen of each container: a stream that is opened again begins with old lines.
+  const seen = new Map();
+  const isNew = ({ container, at }) => !(at <= (seen.get(container) ?? "")) && seen.set(container, at);
+  let source = null;
+  let ended = 0;
+
+  function open() {
+    source?.close();
+    source = new EventSource(words.logs);
+    ended = 0;
+    source.onopen = () => { find("state").hidden = true; };
+    source.addEventListener("line", ({ data }) => {
+      const line = JSON.parse(data);
+      if (isNew(line)) add(lineRow(line));
+    });
+    source.addEventListener("gap", ({ data }) => add(gapRow(words.gap.replace("%s", JSON.parse(data).dropped))));
+    source.addEventListener("end", () => { ended += 1; });
+    source.addEventListener("error", ({ data }) => {
+      if (data) { ended += 1; add(gapRow(JSON.parse(data).text)); return; }
+      if (ended) source.close();
+      else find("state").hidden = false;
+    });
+  }
+
+  // Containers come and go: the source list is a live region, and its change opens the stream anew.
+  const sources = () => [...panel.querySelectorAll("[data-container]")].map((one) => one.dataset.container).join();
+  let known = sources();
+  document.addEventListener("htmx:afterSettle", () => {
+    if (sources() === known) return;
+    known = sources();
+    open();
+  });
+  open();
   addEventListener("pagehide", () => source.close());
 }

@@ -34,11 +34,14 @@ def test_redis_keeps_users_and_written_keys_through_a_kill(redis_server: RedisSe
         )
         admin.execute_command("ACL SAVE")
         admin.set("kept", "yes")
+        with admin.pipeline(transaction=True) as together:
+            together.rpush("kept-too", "a").rpush("kept-too", "b").execute()
     redis_server.kill()
     assert not redis_server.process.alive
     redis_server.start()
     with redis.Redis.from_url(redis_server.url, decode_responses=True) as admin:
         assert admin.get("kept") == "yes"
+        assert admin.lrange("kept-too", 0, -1) == ["a", "b"]
         assert sorted(admin.acl_users()) == ["berth", "default", "node-1"]
         admin.acl_deluser("node-1")
         admin.execute_command("ACL SAVE")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from scheduler.lifecycle import State
@@ -21,6 +22,9 @@ from scheduler.model import (
 )
 from tests.scheduler.builders import request
 from tests.scheduler.world import World
+
+MANY = settings(max_examples=60, deadline=None)
+"""Without a deadline: a busy machine is no defect."""
 
 NODES = ("n1", "n2", "n3", "n4", "n5")
 TIMES = st.sampled_from([900.0, 965.0, 970.0, 998.0, 999.5, 1000.0])
@@ -94,7 +98,7 @@ HEALTH = [
     ("unhealthy", 970.0),
     ("unhealthy", 998.0),
 ]
-REMAINS = [{}, {"removing": True}, {"removed": True}]
+REMAINS = [(False, False), (True, False), (False, True)]
 
 
 @st.composite
@@ -117,6 +121,7 @@ def containers(draw: st.DrawFn, slot: str, generation: int) -> ContainerView:
         return replace(one, running_since=draw(TIMES), restarts=draw(st.sampled_from([0, 0, 4, 5])))
     if not state.ended:
         return one
+    removing, removed = draw(st.sampled_from(REMAINS))
     return replace(
         one,
         running_since=draw(st.none() | TIMES),
@@ -124,7 +129,8 @@ def containers(draw: st.DrawFn, slot: str, generation: int) -> ContainerView:
         exit_code=draw(st.sampled_from([None, 0, 1])),
         fatal=state is State.FAILED and draw(st.booleans()),
         stopped=state is State.EXITED and draw(st.booleans()),
-        **draw(st.sampled_from(REMAINS)),
+        removing=removing,
+        removed=removed,
     )
 
 

@@ -29,7 +29,8 @@ def test_a_pending_request_says_what_each_node_lacks() -> None:
     cluster.place([holder])
     text = summary(nodes, request(memory=2 * GIB, ports=(Port(80, 8080),)), cluster)
     assert text == (
-        "0 of 5 nodes fit: 3 lack memory (largest free 1.1 GiB, asked 2 GiB), 1 is draining, 1 has port 8080 taken"
+        "0 of 5 nodes fit: 3 lack memory (largest free 1.1 GiB, asked 2 GiB), "
+        "1 is draining, 1 has port 8080 taken"
     )
 
 
@@ -90,7 +91,8 @@ def test_a_placed_one_says_what_spoke_for_its_node() -> None:
         "most room left; 2 of 3 nodes fit"
     )
     assert second.summary == (
-        "worker-2: fewest replicas of web (0); fewest containers of its app (0); most room left; 2 of 3 nodes fit"
+        "worker-2: fewest replicas of web (0); fewest containers of its app (0); most room left; "
+        "2 of 3 nodes fit"
     )
 
 

@@ -1,4 +1,4 @@
-"""A cloud under random orders, reports and losses: never too much on the way, and all as wanted in the end."""
+"""A cloud under random orders, reports and losses: never too much on the way, as wanted in the end."""
 
 from __future__ import annotations
 

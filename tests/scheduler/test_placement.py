@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from scheduler.model import Allocation, Constraint, Decision, Node, NodeState, P
 from scheduler.placement import Cluster
 from scheduler.scores import BINPACK, POLICIES, SPREAD, Policy
 from tests.scheduler.builders import GIB, node, request
-from tests.scheduler.strategies import REQUESTS, nodes
+from tests.scheduler.strategies import MANY, REQUESTS, nodes
 
 BATCHES = st.lists(REQUESTS, max_size=8)
 CHOICES = st.sampled_from(list(POLICIES.values()))
@@ -47,6 +48,7 @@ def fits(each: Node, asked: Request, before: list[Decision]) -> bool:
     )
 
 
+@MANY
 @given(cluster=nodes(), batch=BATCHES, policy=CHOICES)
 def test_a_node_is_refused_exactly_when_it_cannot_take_the_request(
     cluster: list[Node], batch: list[Request], policy: Policy
@@ -58,6 +60,7 @@ def test_a_node_is_refused_exactly_when_it_cannot_take_the_request(
         assert told == {name: fits(by_id[name], decision.request, decisions[:number]) for name in by_id}
 
 
+@MANY
 @given(cluster=nodes(), batch=BATCHES, policy=CHOICES)
 def test_the_verdicts_agree_with_the_decision(
     cluster: list[Node], batch: list[Request], policy: Policy
@@ -69,6 +72,7 @@ def test_the_verdicts_agree_with_the_decision(
         assert decision.summary.startswith(f"{best.name}: " if best else ("0 of" if cluster else "There is"))
 
 
+@MANY
 @given(cluster=nodes(), batch=BATCHES, policy=CHOICES)
 def test_host_ports_are_as_asked_or_of_the_range_and_never_given_twice(
     cluster: list[Node], batch: list[Request], policy: Policy
@@ -88,6 +92,7 @@ def test_host_ports_are_as_asked_or_of_the_range_and_never_given_twice(
             assert all(port.host for port in decision.ports)
 
 
+@MANY
 @given(cluster=nodes(), batch=BATCHES, policy=CHOICES, data=st.data())
 def test_the_order_of_nodes_does_not_matter(
     cluster: list[Node], batch: list[Request], policy: Policy, data: st.DataObject
@@ -96,6 +101,7 @@ def test_the_order_of_nodes_does_not_matter(
     assert Cluster(other).place(batch, policy) == Cluster(cluster).place(batch, policy)
 
 
+@MANY
 @given(cluster=nodes(), batch=BATCHES, asked=REQUESTS)
 def test_what_is_freed_can_be_had_again(cluster: list[Node], batch: list[Request], asked: Request) -> None:
     """Placing and freeing leaves no trace but the volumes' homes."""
@@ -103,15 +109,11 @@ def test_what_is_freed_can_be_had_again(cluster: list[Node], batch: list[Request
     kept.place(batch)
     before = Cluster(cluster)
     before.place(batch)
-    named = Request(**{**fields(asked), "container": "c", "volumes": ()})
+    named = replace(asked, container="c", volumes=())
     [first] = kept.place([named])
     kept.free("c")
     kept.free("c")
     assert kept.place([named]) == [first] == before.place([named])
-
-
-def fields(asked: Request) -> dict[str, object]:
-    return {name: getattr(asked, name) for name in Request.__dataclass_fields__}
 
 
 # -- examples

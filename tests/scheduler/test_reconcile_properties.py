@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from scheduler.lifecycle import State
 from scheduler.model import NodeState, Placement, Plan, RolloutState, StopContainer
 from scheduler.reconcile import reconcile
-from tests.scheduler.strategies import worlds
+from tests.scheduler.strategies import MANY, worlds
 from tests.scheduler.world import World
 
 
+@MANY
 @given(world=worlds())
 def test_after_a_plan_is_applied_the_next_one_is_empty(world: World) -> None:
     """But for what found no node: that is asked for again."""
@@ -26,6 +27,7 @@ def test_after_a_plan_is_applied_the_next_one_is_empty(world: World) -> None:
     assert replace(again, place=()).empty
 
 
+@MANY
 @given(world=worlds())
 def test_never_more_than_wanted(world: World) -> None:
     plan = world.plan()
@@ -49,6 +51,7 @@ def may_be_filled(world: World, placement: Placement) -> bool:
     return placement.replaces == current.id and cut_off and not world.services[placement.service].bound
 
 
+@MANY
 @given(world=worlds())
 def test_a_stopped_app_places_nothing_and_stops_all_that_lives(world: World) -> None:
     for name in world.services:
@@ -60,6 +63,7 @@ def test_a_stopped_app_places_nothing_and_stops_all_that_lives(world: World) -> 
     assert told == {each.id for each in world.containers() if each.state in unfinished}
 
 
+@MANY
 @given(world=worlds())
 def test_a_bound_slot_never_gets_a_second_container(world: World) -> None:
     for placement in world.plan().place:
@@ -68,6 +72,7 @@ def test_a_bound_slot_never_gets_a_second_container(world: World) -> None:
             assert not any(each.state.live for each in slot.containers)
 
 
+@MANY
 @given(world=worlds())
 def test_a_console_that_is_blind_gives_up_nothing(world: World) -> None:
     plan = reconcile(replace(world.view(), frozen=True), world.now)
@@ -76,6 +81,7 @@ def test_a_console_that_is_blind_gives_up_nothing(world: World) -> None:
     assert (plan.remove, plan.rollout) == ((), None)
 
 
+@MANY
 @given(world=worlds())
 def test_at_most_one_container_of_a_service_is_replaced_at_a_time(world: World) -> None:
     replaced = [world.find(each.container) for each in rolling(world.plan())]
@@ -92,6 +98,7 @@ def rolling(plan: Plan) -> list[StopContainer]:
     return [each for each in plan.stop if each.reason in reasons]
 
 
+@MANY
 @given(world=worlds())
 def test_each_container_is_named_once(world: World) -> None:
     plan = world.plan()
@@ -103,6 +110,7 @@ def test_each_container_is_named_once(world: World) -> None:
     assert not ended & {each.container for each in plan.stop}
 
 
+@MANY
 @given(world=worlds(), data=st.data())
 def test_the_order_of_slots_does_not_matter(world: World, data: st.DataObject) -> None:
     view = world.view()
@@ -110,6 +118,7 @@ def test_the_order_of_slots_does_not_matter(world: World, data: st.DataObject) -
     assert reconcile(other, world.now) == reconcile(view, world.now)
 
 
+@MANY
 @given(world=worlds())
 def test_a_wake_is_in_the_future_and_nothing_happens_before_it(world: World) -> None:
     world.apply(world.plan())
@@ -123,6 +132,7 @@ def test_a_wake_is_in_the_future_and_nothing_happens_before_it(world: World) -> 
     assert replace(later, counts=(), wake_at=None) == replace(plan, counts=(), wake_at=None)
 
 
+@MANY
 @given(world=worlds())
 def test_a_rollout_that_succeeds_has_all_that_was_wanted(world: World) -> None:
     plan = world.plan()

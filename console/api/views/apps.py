@@ -91,7 +91,7 @@ class AppDetail(AppView):
 class ComposeCheck(TeamView):
     @extend_schema(operation_id="check_compose", request=ComposeInput, responses=CHECKED)
     def post(self, request: Request, team: str) -> Response:
-        """What a file would mean, changing nothing; where it is wrong, the error that deploying it would give."""
+        """What a file would mean. Nothing changes; a wrong file gives the error that deploying it would."""
         given = checked(ComposeInput, request.data)
         project = parse(given["compose"], given.get("variables", {}), given.get("files", {}))
         return Response(

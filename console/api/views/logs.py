@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from datetime import datetime
 from typing import TypeVar
 
@@ -63,7 +63,7 @@ def _chosen(access: Access, app: str, service: str | None, container: str | None
 
 
 def _age(last_event: str) -> float:
-    """Seconds since the last event that a browser saw before it came back (our ids are times); 0: it is new."""
+    """Seconds since the last event that a reader saw before it came back (ids are times); 0: it is new."""
     try:
         return max(timezone.now().timestamp() - datetime.fromisoformat(last_event).timestamp(), 0.001)
     except (ValueError, OverflowError):
@@ -88,25 +88,28 @@ def _frame(event: LogEvent) -> bytes:
     return f"{position}event: {event.kind}\ndata: ".encode() + msgspec.json.encode(event) + b"\n\n"
 
 
-async def with_silences(source: AsyncIterator[T], seconds: float) -> AsyncIterator[T | None]:
-    """The items of `source`, and None after each `seconds` without one."""
-    waiting: asyncio.Future[T] | None = None
+async def with_silences(source: AsyncIterator[T], seconds: float) -> AsyncGenerator[T | None, None]:
+    """The items of `source`, and None after each `seconds` without one. Closes the source with itself."""
+    waiting: asyncio.Task[T] | None = None
     try:
         while True:
-            waiting = waiting or asyncio.ensure_future(anext(source))
+            waiting = waiting or asyncio.create_task(_next(source))
             done, _pending = await asyncio.wait({waiting}, timeout=seconds)
             if not done:
                 yield None
                 continue
-            try:
-                item = waiting.result()
-            except StopAsyncIteration:
-                return
-            finally:
-                waiting = None
+            item = waiting.result()
+            waiting = None
             yield item
+    except StopAsyncIteration:
+        return
     finally:
         if waiting is not None:
             waiting.cancel()
-            with suppress(asyncio.CancelledError):
-                await waiting
+            await asyncio.gather(waiting, return_exceptions=True)
+        if isinstance(source, AsyncGenerator):
+            await source.aclose()
+
+
+async def _next(source: AsyncIterator[T]) -> T:
+    return await anext(source)

@@ -36,6 +36,11 @@ def _component(name: str, **values: Any) -> SafeString:
     return mark_safe(render_to_string(f"components/{name}.html", values).strip())  # noqa: S308 (our own templates)
 
 
+def _trimmed(content: str) -> SafeString:
+    """What stood between a component's tags, escaped where it had to be; empty when it was only space."""
+    return mark_safe(content.strip())  # noqa: S308 (rendered by a template)
+
+
 @register.simple_tag
 def icon(name: str, classes: str = "") -> SafeString:
     """An icon of the sprite, hidden from screen readers: its word stands beside it."""
@@ -67,8 +72,8 @@ def meter(label: str, used: float, total: float, text: str = "") -> SafeString:
 
 @register.simple_tag
 def button(label: str, **options: Any) -> SafeString:
-    """A button or, with `href`, a link that looks like one. Options: icon, kind (primary, plain, ghost, danger),
-    small, square (icon only), href, submit, open (dialog id), close, name, value, disabled."""
+    """A button or, with `href`, a link that looks like one. Options: icon, kind (primary, plain, ghost,
+    danger), small, square (icon only), href, submit, open (dialog id), close, name, value, disabled."""
     return _component("button", label=label, **{"kind": "plain", **options})
 
 
@@ -113,7 +118,7 @@ def pager(older: str, newer: str) -> SafeString:
 @register.simple_block_tag
 def page_header(content: str, title: str, sub: str = "", state: Status | None = None) -> SafeString:
     """The page's one h1, a line below it, its status, and its actions as content."""
-    return _component("page_header", title=title, sub=sub, state=state, content=content.strip())
+    return _component("page_header", title=title, sub=sub, state=state, content=_trimmed(content))
 
 
 @register.simple_block_tag
@@ -136,11 +141,11 @@ def alert(content: str, tone: str = "info", title: str = "") -> SafeString:
 @register.simple_block_tag
 def emptystate(content: str, icon: str, title: str, text: str = "") -> SafeString:
     """What stands where nothing is yet: why, and what to do first."""
-    return _component("empty", icon=icon, title=title, text=text, content=content.strip())
+    return _component("empty", icon=icon, title=title, text=text, content=_trimmed(content))
 
 
 @register.simple_block_tag
-def dialog(content: str, id: str, title: str, icon: str = "", shown: bool = False) -> SafeString:  # noqa: A002
+def dialog(content: str, id: str, title: str, icon: str = "", shown: bool = False) -> SafeString:
     """A modal dialog; `{% button open=id %}` opens it, `shown` opens it with the page."""
     return _component("dialog", id=id, title=title, icon=icon, shown=shown, content=content)
 

@@ -12,7 +12,7 @@ from django.forms import BoundField
 from django.utils.safestring import SafeString
 
 from console.web import addresses
-from console.web.templatetags.berth import status
+from console.web.templatetags.berth import badge, status
 from console.workloads.enums import OperationState, ReleaseState, RolloutState
 from console.workloads.models import Operation, Release, Rollout
 
@@ -26,7 +26,9 @@ register.simple_tag(addresses.metrics_url, name="metrics_url")
 
 @register.simple_tag
 def state_of(row: Operation | Release | Rollout, style: str = "badge") -> SafeString:
-    """The row's state as icon, word and tone."""
+    """The row's state as icon, word and tone. Work that runs is under way, not well."""
+    if row.state == OperationState.RUNNING:
+        return badge(row.get_state_display(), "info", "loader-2", style)
     match row:
         case Operation():
             return status(OperationState(row.state), style)
@@ -49,7 +51,9 @@ class VerdictRow:
 @register.filter
 def verdict_rows(verdicts: Sequence[Mapping[str, Any]]) -> list[VerdictRow]:
     """Stored verdicts, those that fit first and the best of them at the top."""
-    rows = sorted(verdicts, key=lambda one: (bool(one.get("refusal")), -sum((one.get("scores") or {}).values())))
+    rows = sorted(
+        verdicts, key=lambda one: (bool(one.get("refusal")), -sum((one.get("scores") or {}).values()))
+    )
     return [_row(one) for one in rows]
 
 
@@ -64,7 +68,9 @@ def _row(verdict: Mapping[str, Any]) -> VerdictRow:
 def marks(problems: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Problems as the editor's marks."""
     return [
-        {"line": one["line"], "severity": "error", "message": one["message"]} for one in problems if one["line"]
+        {"line": one["line"], "severity": "error", "message": one["message"]}
+        for one in problems
+        if one["line"]
     ]
 
 

@@ -150,5 +150,12 @@ def _tab(
     }
     template = f"web/{page.replace('-', '_')}.html"
     return render_page(
-        request, access, template, values, section="apps", crumbs=crumbs, base="web/app_base.html", status=status
+        request,
+        access,
+        template,
+        values,
+        section="apps",
+        crumbs=crumbs,
+        base="web/app_base.html",
+        status=status,
     )

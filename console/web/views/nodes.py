@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.contrib import messages
 from django.http import HttpResponse
@@ -21,6 +23,8 @@ from console.web.forms import NodeForm
 from console.web.nodecards import node_cards
 from console.web.shell import Link, WebRequest, add_errors, render_page, team_page
 from console.workloads.queries import containers_on, events_of
+
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 @require_GET
@@ -55,9 +59,28 @@ def add(request: WebRequest, access: Access) -> HttpResponse:
         except BerthError as error:
             add_errors(form, error)
         else:
-            config = json.dumps(credential.config(), indent=2)
-            return _list(request, access, {"form": NodeForm(), "credential": credential, "config": config})
+            config = credential.config()
+            context = {
+                "credential": credential,
+                "command": _command(config),
+                "local_only": _local_only(config),
+            }
+            return _list(request, access, {"form": NodeForm(), **context})
     return _list(request, access, {"form": form, "asking": True}, status=422)
+
+
+def _command(config: Mapping[str, str]) -> str:
+    """One paste for a shell: the configuration into a file that only its owner reads, then the agent."""
+    text = json.dumps(config, indent=2)
+    return (
+        f"umask 077 && cat > node.json <<'END'\n{text}\nEND\n.venv/bin/python -m nodeagent --config node.json"
+    )
+
+
+def _local_only(config: Mapping[str, str]) -> bool:
+    """Whether another host could not follow these addresses."""
+    places = [urlsplit(config[key]) for key in ("console", "broker")]
+    return any(place.scheme == "unix" or place.hostname in LOOPBACK for place in places)
 
 
 @require_POST

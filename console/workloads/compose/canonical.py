@@ -12,7 +12,7 @@ from .model import Healthcheck, Mount, Project, Service
 
 
 def canonical(project: Project) -> dict[str, Any]:
-    """Plain JSON values. As in Compose, volumes and configs that no service takes are not in it; a `$` is single."""
+    """Plain JSON values, a `$` written once. Volumes and configs that no service takes are left out."""
     mounted = {mount.source for service in project.services.values() for mount in service.volumes}
     used = {config.source for service in project.services.values() for config in service.configs}
     return {

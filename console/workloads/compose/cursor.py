@@ -33,7 +33,8 @@ class Cursor:
 
     def fail(self, code: str, message: str) -> None:
         """An error at the value."""
-        self.problems.error(self._problem(self.node.line, self.node.column, code, message))
+        if not self.node.broken:
+            self.problems.error(self._problem(self.node.line, self.node.column, code, message))
 
     def fail_key(self, code: str, message: str) -> None:
         """An error at the key (a value from an anchor stands elsewhere in the file)."""
@@ -110,6 +111,8 @@ class Cursor:
     def parse(self, convert: Callable[[Scalar], T], default: T) -> T:
         """The scalar through `convert`, whose ValueError becomes the error."""
         value = self.node.value
+        if self.node.broken:
+            return default
         if isinstance(value, list | dict):
             self.fail("invalid", f"must be a single value, not a {'list' if self.is_list else 'mapping'}")
             return default

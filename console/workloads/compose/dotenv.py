@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections import ChainMap
+from collections.abc import Callable
 
-from .interpolation import Budget, Interpolator
+from .interpolation import Budget, Interpolator, TooLargeError
 from .problems import clip
 
 _BLANK = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)*")
@@ -23,15 +24,19 @@ _ESCAPE = re.compile(r'\\([abfnrtv"\\$])')
 
 
 def parse_env(
-    text: str, variables: Mapping[str, str], unset: Callable[[str], None], *, budget: Budget
-) -> dict[str, str]:
-    """The variables of an env file. A name without `=` takes its value from `variables`, or is left out.
+    text: str,
+    variables: dict[str, str],
+    found: dict[str, str],
+    unset: Callable[[str], None],
+    *,
+    budget: Budget,
+) -> None:
+    """Adds the variables of an env file to `found`, which may hold those of earlier files.
 
-    References are looked up in `variables` first, then among the names above. Raises ValueError by line.
+    A name without `=` takes its value from `variables`, or is left out. References are looked up in
+    `variables` first, then in `found`. Raises ValueError with the line.
     """
-    found: dict[str, str] = {}
-    scope = _Scope(variables, found)
-    interpolator = Interpolator(scope, budget)
+    interpolator = Interpolator(ChainMap(variables, found), budget)
     at = _skip(text, 0)
     while at < len(text):
         match = _NAME.match(text, at)
@@ -41,26 +46,13 @@ def parse_env(
         if text[at : at + 1] in ("=", ":"):
             try:
                 found[name], at = _value(text, at + 1, lambda raw: interpolator.substitute(raw, unset))
+            except TooLargeError:
+                raise
             except ValueError as error:
                 raise ValueError(f"line {_line(text, match.start())}: {error}") from None
         elif name in variables:
             found[name] = variables[name]
         at = _skip(text, at)
-    return found
-
-
-class _Scope(dict[str, str]):
-    """Names of the file, behind the given variables."""
-
-    def __init__(self, variables: Mapping[str, str], found: dict[str, str]) -> None:
-        super().__init__()
-        self._variables, self._found = variables, found
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._variables or name in self._found
-
-    def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override]
-        return self._variables.get(name, self._found.get(name, default))
 
 
 def _skip(text: str, at: int) -> int:

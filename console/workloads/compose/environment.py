@@ -8,6 +8,7 @@ from .context import Context
 from .cursor import Cursor, value
 from .dotenv import parse_env
 from .expand import storable
+from .interpolation import TooLargeError
 from .problems import clip
 from .scalars import as_text
 from .values import boolean, text
@@ -17,18 +18,19 @@ RESERVED_LABELS = "berth."
 
 def read_environment(fields: dict[str, Cursor], context: Context) -> dict[str, str]:
     """Env files in their order, then `environment` over them. A name without a value takes the variable's."""
-    found: dict[str, str] = {}
-    if "env_file" in fields:
-        for entry in fields["env_file"].one_or_more():
-            found.update(_env_file(entry, context))
+    own: dict[str, str | None] = {}
     for at, name, given in _pairs(fields.get("environment")):
-        written = context.variables.get(name) if given is None else given
-        if written is None:
+        own[name] = given
+        if given is None and (taken := context.variables.get(name)) is not None:
+            own[name] = taken if context.take(at, taken) else ""
+        if own[name] is None:
             at.warn("unset", f"{name[:80]} has no value and no variable of that name is set; it is left out")
-            found.pop(name, None)
-        elif given is not None or context.take(at, written):
-            found[name] = written
-    return dict(sorted(found.items()))
+    found: dict[str, str] = {}
+    first = {**{name: text for name, text in own.items() if text is not None}, **context.variables}
+    for entry in fields["env_file"].one_or_more() if "env_file" in fields else []:
+        _add_env_file(entry, context, first, found)
+    merged: dict[str, str | None] = {**found, **own}
+    return {name: text for name, text in sorted(merged.items()) if text is not None}
 
 
 def read_labels(labels: Cursor | None) -> dict[str, str]:
@@ -62,32 +64,28 @@ def _pairs(at: Cursor | None) -> Iterator[tuple[Cursor, str, str | None]]:
             yield entry, name, entry.parse(as_text, "")
 
 
-def _env_file(entry: Cursor, context: Context) -> dict[str, str]:
+def _add_env_file(entry: Cursor, context: Context, variables: dict[str, str], found: dict[str, str]) -> None:
     at, required = entry, True
     if entry.is_map:
         fields = entry.fields({"path", "required"}, unsupported={"format": ""})
         if "path" not in fields:
             entry.fail("missing", "env_file needs a path")
-            return {}
+            return
         at = fields["path"]
         required = value(fields, "required", boolean, True)
     path = at.parse(text, "")
     if not path or (not required and not context.has(path)):
-        return {}
+        return
     content = context.file(at, path)
     if content is None:
-        return {}
+        return
+
+    def unset(name: str) -> None:
+        at.warn("unset", f"{clip(path)}: variable {name[:80]} is not set; it counts as empty")
+
     try:
-        values = parse_env(
-            content.removeprefix("\ufeff"),
-            context.variables,
-            lambda name: at.warn("unset", f"{path}: variable {name[:80]} is not set; it counts as empty"),
-            budget=context.budget,
-        )
+        parse_env(content.removeprefix("\ufeff"), variables, found, unset, budget=context.budget)
+    except TooLargeError as error:
+        at.fail("limit", str(error))
     except ValueError as error:
-        at.fail("invalid", f"{path[:200]}, {error}")
-        return {}
-    if not all(map(storable, values.values())):
-        at.fail("invalid", f"{path[:200]} has a character that a container cannot take")
-        return {}
-    return values
+        at.fail("invalid", f"{clip(path)}, {error}")

@@ -29,7 +29,7 @@ class Expander:
         if depth > MAX_DEPTH:
             raise self._limit(at, "nested too deeply")
         node = at.node
-        value: Scalar | list[Node] | dict[Key, Node]
+        value: list[Node] | dict[Key, Node]
         if isinstance(node.value, dict):
             value = {
                 entry.key: self.expand(entry, depth + 1) for entry in at.entries() if entry.key is not None
@@ -37,26 +37,27 @@ class Expander:
         elif isinstance(node.value, list):
             value = [self.expand(item, depth + 1) for item in at.items()]
         else:
-            value = self._scalar(at, node.value)
+            return self._scalar(at, node.value)
         return Node(value, node.line, node.column)
 
-    def _scalar(self, at: Cursor, value: Scalar) -> Scalar:
+    def _scalar(self, at: Cursor, value: Scalar) -> Node:
+        broken = Node("", at.node.line, at.node.column, broken=True)
         if not isinstance(value, str):
-            return value
+            return Node(value, at.node.line, at.node.column)
         try:
             written = self._interpolator.substitute(value, lambda name: _unset(at, name))
         except TooLargeError as error:
             raise self._limit(at, str(error)) from None
         except MissingVariableError as error:
             at.fail("missing", str(error))
-            return ""
+            return broken
         except ValueError as error:
             at.fail("invalid", str(error))
-            return ""
+            return broken
         if not storable(written):
             at.fail("invalid", "has a character that a container cannot take")
-            return ""
-        return written
+            return broken
+        return Node(written, at.node.line, at.node.column)
 
     def _limit(self, at: Cursor, message: str) -> ComposeError:
         return ComposeError(

@@ -110,10 +110,16 @@ def _merge(base: Node, over: Node, path: tuple[str, ...]) -> Node:
         return Node(merged, over.line, over.column)
     if isinstance(base.value, list) and isinstance(over.value, list):
         identity = _IDENTITY.get(path[0], _plain) if len(path) == 1 else _plain
-        taken = {identity(node) for node in over.value}
-        kept = [node for node in base.value if identity(node) not in taken]
-        return Node([*kept, *over.value], over.line, over.column)
+        return Node(_merged_list(base.value, over.value, identity), over.line, over.column)
     return over
+
+
+def _merged_list(base: list[Node], over: list[Node], identity: Callable[[Node], object]) -> list[Node]:
+    """The base's entries, each replaced where `over` has one of its identity; then the rest of `over`."""
+    replacing = {identity(node): node for node in reversed(over)}
+    kept = [replacing.pop(identity(node), node) for node in base]
+    used = {id(node) for node in kept}
+    return [*kept, *(node for node in over if id(node) not in used)]
 
 
 def _other_driver(base: Node, over: Node, path: tuple[str, ...]) -> bool:

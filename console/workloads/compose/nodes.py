@@ -40,6 +40,8 @@ class Node:
     value: Scalar | list[Node] | dict[Key, Node]
     line: int = 0
     column: int = 0
+    broken: bool = False
+    """An error stands for it already; what else is wrong with it only follows from that."""
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from .configs import read_top_configs
 from .context import Context
 from .cursor import Cursor, value
-from .expand import Expander
+from .expand import Expander, storable
 from .extends import resolve_extends
 from .interpolation import Budget, Interpolator
 from .keys import TOP, TOP_UNSUPPORTED
@@ -37,13 +37,17 @@ def load(
     """
     problems = Problems()
     _check_size(text, policy)
+    if not all(map(storable, variables.values())):
+        raise ComposeError(
+            [Problem(0, 0, "", "", "invalid", "a variable has a character that a container cannot take")]
+        )
     root = Cursor(parse(text, problems, policy.max_nodes), problems)
     budget = Budget(policy.max_expanded)
     expander = Expander(Interpolator(variables, budget), problems, policy.max_nodes)
     root = Cursor(expander.expand(root), problems)
     if not root.is_map:
         root.fail("invalid", "the file is empty" if root.node.value is None else "the file must be a mapping")
-    problems.raise_if_any()
+        problems.raise_if_any()
     project = _project(
         root, Context(policy, variables, files, content_left=policy.max_content, budget=budget)
     )

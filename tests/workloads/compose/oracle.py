@@ -38,7 +38,7 @@ class RefusedError(Exception):
 
 
 def compose_config(path: Path) -> dict[str, Any]:
-    """What `docker-compose config` makes of a file. Raises `RefusedError`, by the binary's own exit status."""
+    """What `docker-compose config` makes of a file. Raises `RefusedError`, by the binary's exit status."""
     done = subprocess.run(
         [binary(), "-f", path, "config", "--format", "json"],
         cwd=CORPUS,

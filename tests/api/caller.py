@@ -1,0 +1,92 @@
+"""A client of the API, and the people who use it in the tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpResponse
+from django.test import Client
+
+from console.accounts.access import Access
+
+BASE = "/api/v1"
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    body: Any
+    headers: dict[str, str]
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """The error, which has exactly its five parts."""
+        assert set(self.body) == {"error"}
+        found: dict[str, Any] = self.body["error"]
+        assert set(found) == {"code", "message", "fields", "data", "request_id"}
+        assert found["request_id"] == self.headers["X-Request-Id"]
+        return found
+
+
+class Caller:
+    """Somebody with a token, or without one. Paths are below `/api/v1`."""
+
+    def __init__(self, token: str = "") -> None:
+        self.client = Client(raise_request_exception=False)
+        self.headers = {"authorization": f"Bearer {token}"} if token else {}
+
+    def get(self, path: str, query: dict[str, Any] | None = None, **headers: str) -> Answer:
+        return _answer(self.client.get(BASE + path, query, headers={**self.headers, **headers}))
+
+    def post(self, path: str, body: Any = None, **headers: str) -> Answer:
+        return self.send("POST", path, body if body is not None else {}, **headers)
+
+    def delete(self, path: str) -> Answer:
+        return _answer(self.client.delete(BASE + path, headers=self.headers))
+
+    def send(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+        given = {**self.headers, **headers}
+        kind = given.pop("content_type", "application/json")
+        return _answer(self.client.generic(method, BASE + path, _encode(body), content_type=kind, headers=given))
+
+
+def _encode(body: Any) -> bytes:
+    import json
+
+    return body if isinstance(body, bytes) else json.dumps(body).encode()
+
+
+def _answer(response: Any) -> Answer:
+    assert isinstance(response, HttpResponse)
+    is_json = response.headers.get("Content-Type", "").startswith(("application/json", "application/vnd.oai"))
+    return Answer(response.status_code, response.json() if is_json else response.content, dict(response.headers))  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class People:
+    """Of the team `home`: one per role; the others have no business in it. `revoked` held an owner's token."""
+
+    owner: Caller
+    developer: Caller
+    viewer: Caller
+    stranger: Caller
+    anonymous: Caller
+    revoked: Caller
+    access: Access
+    """The owner's; not an administrator."""
+
+    @property
+    def outside(self) -> list[tuple[Caller, int, str]]:
+        """Who cannot come in at all, and what they are told."""
+        return [
+            (self.stranger, 404, "not_found"),
+            (self.anonymous, 401, "not_authenticated"),
+            (self.revoked, 401, "authentication_failed"),
+        ]
+
+    def assert_outside(self, method: str, path: str, body: Any = None) -> None:
+        """A stranger, nobody, and a revoked token are all refused, each in its way."""
+        for caller, status, code in self.outside:
+            answer = caller.send(method, path, body if body is not None else {})
+            assert (answer.status, answer.error["code"]) == (status, code), path

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nodeagent.errors import Stale
+from nodeagent.fence import Fence
+
+
+def admitted(fence: Fence, slot: str, generation: int) -> bool:
+    try:
+        fence.admit(slot, generation)
+    except Stale:
+        return False
+    return True
+
+
+def test_only_the_newest_generation_is_admitted(tmp_path: Path) -> None:
+    fence = Fence(tmp_path / "fence.json")
+    assert [admitted(fence, "s1", n) for n in (2, 2, 1, 3, 2)] == [True, True, False, True, False]
+    assert admitted(fence, "s2", 1)
+    assert dict(fence.generations()) == {"s1": 3, "s2": 1}
+
+
+def test_what_was_told_to_stop_is_never_started(tmp_path: Path) -> None:
+    fence = Fence(tmp_path / "fence.json")
+    fence.close(("s1", 4))
+    assert [admitted(fence, "s1", n) for n in (3, 4, 5)] == [False, False, True]
+
+
+def test_it_outlives_the_agent(tmp_path: Path) -> None:
+    path = tmp_path / "fence.json"
+    first = Fence(path)
+    first.admit("s1", 5)
+    first.close(("s2", 2))
+    again = Fence(path)
+    assert not again.needs_rebuild
+    assert [admitted(again, "s1", 4), admitted(again, "s2", 2), admitted(again, "s1", 5)] == [
+        False,
+        False,
+        True,
+    ]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{", b"[]", b'{"s1": 3}', b'{"s1": ["x", 1]}'])
+def test_a_lost_or_broken_file_is_rebuilt_from_labels(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "fence.json"
+    if content is not None:
+        path.write_bytes(content)
+    fence = Fence(path)
+    assert fence.needs_rebuild
+    fence.rebuild([("s1", 7), ("s1", 6)])
+    assert not fence.needs_rebuild
+    assert [admitted(Fence(path), "s1", n) for n in (6, 7)] == [False, True]
+
+
+@given(st.lists(st.tuples(st.sampled_from(["admit", "close", "rebuild"]), st.integers(1, 9))))
+def test_it_never_falls(tmp_path_factory: pytest.TempPathFactory, moves: list[tuple[str, int]]) -> None:
+    fence = Fence(tmp_path_factory.mktemp("fence") / "fence.json")
+    highest, closed = 0, 0
+    for kind, generation in moves:
+        if kind == "admit":
+            assert admitted(fence, "s", generation) == (generation >= highest and generation > closed)
+            accepted = generation >= highest and generation > closed
+            highest = max(highest, generation) if accepted else highest
+        elif kind == "close":
+            fence.close(("s", generation))
+            highest, closed = max(highest, generation), max(closed, generation)
+        else:
+            fence.rebuild([("s", generation)])
+            highest = max(highest, generation)
+        assert fence.generations().get("s", 0) == highest
