@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any, cast
 
 from django.core.asgi import get_asgi_application
 
@@ -17,19 +18,12 @@ from django.urls import path, re_path  # noqa: E402
 from console.live.agent import AgentConsumer  # noqa: E402
 from console.live.browser import BrowserConsumer  # noqa: E402
 
-application = ProtocolTypeRouter(
-    {
-        "http": http,
-        "websocket": URLRouter(
-            [
-                path("agent/v1/link", AgentConsumer.as_asgi()),
-                re_path(
-                    r"^live/",
-                    AllowedHostsOriginValidator(
-                        AuthMiddlewareStack(URLRouter([path("<slug:team>/", BrowserConsumer.as_asgi())]))
-                    ),
-                ),
-            ]
-        ),
-    }
+# The stubs know Django's path() for HTTP views alone; Channels takes ASGI applications in their place.
+_browsers: Any = AllowedHostsOriginValidator(
+    AuthMiddlewareStack(URLRouter([path("live/<slug:team>/", cast(Any, BrowserConsumer.as_asgi()))]))
 )
+_routes: Any = [
+    path("agent/v1/link", cast(Any, AgentConsumer.as_asgi())),
+    re_path(r"", _browsers),
+]
+application = ProtocolTypeRouter({"http": http, "websocket": URLRouter(_routes)})

@@ -38,7 +38,8 @@ def check_network(value: str) -> str:
 
 def check_image(value: str) -> str:
     """A reference or a config digest; never something that could be read as an option or a path."""
-    if len(value) > 512 or not (IMAGE_ID.fullmatch(value) or IMAGE.fullmatch(value)):
+    known = IMAGE_ID if value.startswith("sha256:") else IMAGE
+    if len(value) > 512 or not known.fullmatch(value):
         raise Refused(
             f"{value[:120]!r} is not an image name. It looks like registry.example.org/team/app:1.2."
         )

@@ -66,12 +66,12 @@ class Home:
 
     @property
     def redis_port(self) -> int:
-        """Chosen once, so that agents on other hosts find Redis again."""
-        return int(kept_secret(self.path / "redis" / "port", str(free_port())))
+        """Chosen once, outside of Redis' own folder: agents find Redis again, even when that was removed."""
+        return int(kept_secret(self.path / "redis-port", str(free_port())))
 
     @property
     def redis_password(self) -> str:
-        return kept_secret(self.path / "redis" / "password", secrets.token_urlsafe(32))
+        return kept_secret(self.path / "redis-password", secrets.token_urlsafe(32))
 
     def check_port(self) -> None:
         """Raises `RunError` when the web server's port is taken."""

@@ -88,9 +88,12 @@ class Station:
             self.client.start("redis")
         if not wait_until(lambda: redis_server.answers(self.env["REDIS_URL"]), 15.0):
             raise RunError(self._no_redis())
+        say("bringing the database up to date")
         manage(self.env, "migrate", "--no-input", "--verbosity", "0")
         answer = json.loads(manage(self.env, "bootstrap").strip().splitlines()[-1])
-        for name in self._after_redis():
+        names = self._after_redis()
+        say(f"starting {', '.join(names)}")
+        for name in names:
             self.client.start(name)
         return str(answer["url"])
 

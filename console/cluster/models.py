@@ -15,7 +15,7 @@ class Cluster(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:
-        return self.id
+        return str(self.id)
 
 
 class Node(models.Model):

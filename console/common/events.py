@@ -86,8 +86,10 @@ def group_send(group: str, message: Mapping[str, Any]) -> None:
     """Send to a Channels group without waiting; a lost message is made up for by a refetch."""
 
     async def send() -> None:
+        layer = get_channel_layer()
+        assert layer is not None  # noqa: S101  (settings name one)
         try:
-            await get_channel_layer().group_send(group, dict(message))
+            await layer.group_send(group, dict(message))
         except (redis.RedisError, OSError) as error:
             logger.warning("Could not reach group %s through Redis: %s", group, error)
 

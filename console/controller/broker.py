@@ -45,16 +45,21 @@ class BrokerUsers:
         if wanted == self._known and time - self._checked < 60 and self._run == _run_id():
             return
         connection = client()
-        present = {name for name in connection.acl_users() if name.startswith(PREFIX)}
+        present = {name for user in connection.acl_users() if (name := _text(user)).startswith(PREFIX)}
         for name in present - wanted.keys():
             connection.acl_deluser(name)
         for node in nodes:
-            connection.execute_command("ACL", "SETUSER", user_name(node), *rules(node))
+            # redis-py's own acl_setuser() knows no literal rule list.
+            connection.execute_command("ACL", "SETUSER", user_name(node), *rules(node))  # type: ignore[no-untyped-call]
         self._run, self._known, self._checked = _run_id(), wanted, time
         try:
             connection.acl_save()
         except redis.ResponseError as error:
             logger.debug("Redis keeps no ACL file (%s); users are made anew after its restart.", error)
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value
 
 
 def _run_id() -> str:

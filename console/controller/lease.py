@@ -7,6 +7,7 @@ from typing import Protocol
 
 from django.db import transaction
 from django.db.models import DateTimeField, ExpressionWrapper, F, Q, Value
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 
 from console.controller.models import Lease
@@ -55,5 +56,5 @@ class DatabaseLease:
         Lease.objects.filter(id=1, holder=self.holder, term=self.term).update(expires_at=None, holder="")
 
 
-def _expiry() -> ExpressionWrapper:
+def _expiry() -> Combinable:
     return ExpressionWrapper(Now() + Value(LIFETIME), output_field=DateTimeField())

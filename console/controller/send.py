@@ -52,7 +52,7 @@ def collect(step: Step) -> list[Due]:
 
 def _reachable(node: Node, job: Job) -> bool:
     """Before the session's sync is confirmed, a node takes nothing but it."""
-    if not node.session or node.state == NodeState.DOWN and node.synced_session == node.session:
+    if not node.session or (node.state == NodeState.DOWN and node.synced_session == node.session):
         return False
     return node.synced_session == node.session or job.kind == JobKind.SYNC
 
@@ -84,7 +84,7 @@ def ring(wire: Wire, due: list[Due]) -> None:
 
 
 def _message(node: Node, job: Job) -> protocol.Job:
-    message = msgspec.convert(job.payload, protocol.Job)
+    message: protocol.Job = msgspec.convert(job.payload, protocol.Job)
     if not job.registry_id or not isinstance(message, protocol.Pull | protocol.Ensure):
         return message
     credential = RegistryCredential.objects.filter(pk=job.registry_id).first()

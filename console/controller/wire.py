@@ -6,7 +6,7 @@ import logging
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 import redis
@@ -77,7 +77,7 @@ class RedisWire:
         return known.decode() if isinstance(known, bytes) else fresh
 
     def read(self, position: str, limit: int) -> list[Entry]:
-        found = self._redis.xread({keys.REPORTS: position}, count=limit)
+        found: Any = self._redis.xread({keys.REPORTS: position}, count=limit)
         return [_entry(at, fields) for _stream, entries in found or [] for at, fields in entries]
 
     def wait(self, position: str, seconds: float) -> None:

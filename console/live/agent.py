@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -32,20 +33,18 @@ class AgentConsumer(AsyncWebsocketConsumer):
 
     node: Node
     session: int
-    redis: redis.asyncio.Redis | None = None
+    store: redis.asyncio.Redis | None = None
 
     async def connect(self) -> None:
         node = await sync_to_async(node_of_token)(_bearer(self.scope["headers"]))
         if node is None:
             await self.close(UNAUTHORIZED)
             return
-        self.node, self.redis = node, keys.async_client()
+        self.node, self.store = node, keys.async_client()
         try:
-            seconds, micros = await self.redis.time()
+            seconds, micros = await self.store.time()
             self.session = int(seconds) * 1000 + int(micros) // 1000
-            await self.channel_layer.group_send(
-                self._group, {"type": "replaced", "session": self.session}
-            )
+            await self.channel_layer.group_send(self._group, {"type": "replaced", "session": self.session})
             await self.channel_layer.group_add(self._group, self.channel_name)
         except (redis.exceptions.RedisError, OSError) as error:
             logger.warning("Node %s turned away, Redis is away: %s", node.name, error)
@@ -60,10 +59,10 @@ class AgentConsumer(AsyncWebsocketConsumer):
         return f"node.{self.node.id}"
 
     async def disconnect(self, code: int) -> None:
-        if self.redis is None:
+        if self.store is None:
             return
         await self.channel_layer.group_discard(self._group, self.channel_name)
-        await self.redis.aclose()
+        await self.store.aclose()
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         if bytes_data is None or len(bytes_data) > protocol.MAX_MESSAGE_BYTES:
@@ -96,9 +95,9 @@ class AgentConsumer(AsyncWebsocketConsumer):
 
     @property
     def _client(self) -> redis.asyncio.Redis:
-        if self.redis is None:
+        if self.store is None:
             raise redis.exceptions.ConnectionError("no connection")
-        return self.redis
+        return self.store
 
     async def _heartbeat(self, beat: protocol.Heartbeat) -> None:
         """Stored first, acknowledged then; the time is Redis' own."""
@@ -112,7 +111,7 @@ class AgentConsumer(AsyncWebsocketConsumer):
         seconds, micros = await self._client.time()
         async with self._client.pipeline(transaction=True) as pipe:
             pipe.zadd(keys.CONTACT, {self.node.id: int(seconds) + int(micros) / 1e6})
-            pipe.hset(keys.BEATS, self.node.id, msgspec.msgpack.encode(stored))  # type: ignore[arg-type]
+            pipe.hset(keys.BEATS, self.node.id, msgspec.msgpack.encode(stored))
             await pipe.execute()
         await self._tell(protocol.Ack(sent=beat.sent))
 
@@ -142,7 +141,7 @@ class AgentConsumer(AsyncWebsocketConsumer):
             await self.close(REPLACED)
 
 
-def _bearer(headers: list[tuple[bytes, bytes]]) -> str:
+def _bearer(headers: Iterable[tuple[bytes, bytes]]) -> str:
     value = dict(headers).get(b"authorization", b"").decode("latin-1")
     kind, _space, token = value.partition(" ")
     return token.strip() if kind.lower() == "bearer" else ""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from asgiref.sync import sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
+from django.contrib.auth.models import AnonymousUser
 
 from console.accounts.access import team_access
+from console.accounts.models import User
 from console.common.errors import BerthError
 
 RECHECK = 30.0
@@ -34,8 +36,9 @@ class BrowserConsumer(AsyncWebsocketConsumer):
 
     async def _authorize(self) -> bool:
         slug = self.scope["url_route"]["kwargs"]["team"]
+        user = cast("User | AnonymousUser", self.scope.get("user") or AnonymousUser())
         try:
-            access = await sync_to_async(team_access)(self.scope["user"], slug)
+            access = await sync_to_async(team_access)(user, slug)
         except BerthError:
             return False
         self.group = f"team.{access.team.id}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from time import monotonic
 from typing import Literal
@@ -103,7 +103,7 @@ async def _read(
 
 async def _frames(
     channel: redis.asyncio.client.PubSub, container: Container, stream: str
-) -> AsyncIterator[LogEvent]:
+) -> AsyncGenerator[LogEvent, None]:
     silent_since: float | None = monotonic()
     while True:
         message = await channel.get_message(ignore_subscribe_messages=True, timeout=1.0)
@@ -149,6 +149,5 @@ def _event(
 
 async def _tell(container: Container, message: protocol.Down) -> None:
     layer = get_channel_layer()
-    await layer.group_send(
-        f"node.{container.node_id}", {"type": "down", "message": protocol.encode(message)}
-    )
+    assert layer is not None  # noqa: S101  (settings name one)
+    await layer.group_send(f"node.{container.node_id}", {"type": "down", "message": protocol.encode(message)})

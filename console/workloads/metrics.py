@@ -15,7 +15,7 @@ from nodeagent.protocol import Sample
 
 
 class Series(msgspec.Struct, frozen=True, kw_only=True):
-    """One container's samples, oldest first. `at` in Unix seconds, `cpu` in thousandths of a core, `memory` in bytes."""
+    """One container's samples, oldest first: `at` in Unix seconds, `cpu` in thousandths of a core, the rest bytes."""
 
     container: str
     name: str

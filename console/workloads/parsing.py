@@ -51,12 +51,11 @@ def _too_large(project: Project, top: Largest) -> list[Problem]:
         return []
     problems = []
     for name, service in project.services.items():
-        if service.resources.memory > top.memory:
-            reason = f"asks for {service.resources.memory / _GIB:.1f} GiB of memory; the largest node has {top.memory / _GIB:.1f} GiB"
-        elif service.resources.cpu > top.cpu:
-            reason = (
-                f"asks for {service.resources.cpu / 1000:g} CPUs; the largest node has {top.cpu / 1000:g}"
-            )
+        asked = service.resources
+        if asked.memory > top.memory:
+            reason = f"{asked.memory / _GIB:.1f} GiB of memory; the largest node has {top.memory / _GIB:.1f} GiB"
+        elif asked.cpu > top.cpu:
+            reason = f"{asked.cpu / 1000:g} CPUs; the largest node has {top.cpu / 1000:g}"
         else:
             continue
         problems.append(
@@ -66,7 +65,7 @@ def _too_large(project: Project, top: Largest) -> list[Problem]:
                 service=name,
                 key=f"services.{name}.deploy.resources.limits",
                 code="does_not_fit",
-                message=f"{name} {reason}. Lower the limit, or add a larger node.",
+                message=f"{name} asks for {reason}. Lower the limit, or add a larger node.",
             )
         )
     return problems

@@ -15,7 +15,7 @@ const look = cm.EditorView.theme({
   ".cm-scroller": { fontFamily: "var(--tblr-font-monospace)", lineHeight: "1.55", minHeight: "20rem", maxHeight: "34rem" },
   ".cm-content": { caretColor: "var(--berth-text)" },
   ".cm-cursor": { borderLeftColor: "var(--berth-text)" },
-  ".cm-gutters": { backgroundColor: "var(--berth-sunken)", color: "var(--berth-muted)", borderRight: "1px solid var(--berth-border)" },
+  ".cm-gutters": { backgroundColor: "var(--berth-sunken)", color: "var(--berth-muted)", borderRight: "1px solid var(--berth-border)", minHeight: "20rem" },
   ".cm-activeLine, .cm-activeLineGutter": { backgroundColor: "color-mix(in srgb, var(--berth-accent) 7%, transparent)" },
   "&.cm-focused > .cm-scroller > .cm-selectionLayer .cm-selectionBackground, .cm-selectionBackground": {
     backgroundColor: "color-mix(in srgb, var(--berth-accent) 24%, transparent)" },

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
-from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.test import Client
 
 from console.accounts.access import Access
@@ -52,15 +53,14 @@ class Caller:
 
 
 def _encode(body: Any) -> bytes:
-    import json
-
     return body if isinstance(body, bytes) else json.dumps(body).encode()
 
 
-def _answer(response: Any) -> Answer:
-    assert isinstance(response, HttpResponse)
-    is_json = response.headers.get("Content-Type", "").startswith(("application/json", "application/vnd.oai"))
-    return Answer(response.status_code, response.json() if is_json else response.content, dict(response.headers))  # type: ignore[attr-defined]
+def _answer(response: HttpResponseBase) -> Answer:
+    content = b"".join(response)
+    kind = response.headers.get("Content-Type", "")
+    is_json = kind.split(";")[0] in ("application/json", "application/vnd.oai.openapi+json")
+    return Answer(response.status_code, json.loads(content) if is_json else content, dict(response.headers))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from django.utils import timezone
+
+from console.workloads.enums import ContainerState
+from tests import factories
+from tests.api.caller import People
+
+SHOP = "/teams/home/apps/shop"
+
+
+def test_containers_are_those_on_nodes_and_with_ended_all(people: People) -> None:
+    app, node = factories.make_app(people.access, "shop"), factories.make_node("n1")
+    gone = factories.make_container(
+        app, node, state=ContainerState.FAILED, exit_code=1, ended_at=timezone.now(), removed_at=timezone.now()
+    )
+    now = factories.make_container(app, node, created_at=timezone.now())
+    (shown,) = people.viewer.get(f"{SHOP}/containers").body["items"]
+    assert shown["id"] == now.id
+    listed = people.viewer.get(f"{SHOP}/containers?ended=true").body["items"]
+    assert [container["id"] for container in listed] == [now.id, gone.id]
+    assert (listed[1]["observed"]["state"], listed[1]["observed"]["exit_code"]) == ("failed", 1)
+    wrong = people.viewer.get(f"{SHOP}/containers?ended=perhaps")
+    assert (wrong.status, list(wrong.error["fields"])) == (400, ["ended"])
+    people.assert_outside("GET", f"{SHOP}/containers")
+
+
+def test_a_container_keeps_wanted_and_seen_apart(people: People) -> None:
+    container = factories.make_container(factories.make_app(people.access, "shop"), factories.make_node("n1"))
+    body = people.viewer.get(f"/teams/home/containers/{container.id}").body
+    assert (body["app"], body["service"], body["slot"], body["generation"]) == ("shop", "web", 1, 1)
+    assert body["node"] == {"id": container.node.id, "name": "n1"}
+    assert body["urls"] == ["http://10.0.0.1:30001"]
+    assert body["desired"] == {
+        "release": 1,
+        "image": "berth/demo:latest",
+        "cpu": 1000,
+        "memory": factories.GIB // 2,
+        "pids": 256,
+        "ports": [{"host": 30001, "container": 80, "protocol": "tcp"}],
+        "volumes": [],
+    }
+    assert (body["observed"]["state"], body["observed"]["health"], body["observed"]["restarts"]) == ("running", "none", 0)
+    assert body["observed_at"] is not None
+    people.assert_outside("GET", f"/teams/home/containers/{container.id}")
+
+
+def test_another_teams_container_is_not_found(people: People) -> None:
+    theirs = factories.make_app(factories.make_member(factories.make_team()))
+    container = factories.make_container(theirs, factories.make_node())
+    assert people.owner.get(f"/teams/home/containers/{container.id}").error["code"] == "not_found"
+
+
+def test_a_pending_slot_explains_itself(people: People) -> None:
+    slot = factories.make_slot(factories.make_app(people.access, "shop"))
+    refusal = {"filter": "resources", "reason": "lacks memory", "asked": 2, "free": 1}
+    slot.pending, slot.verdicts = "0 of 1 nodes fit", [{"node": "x", "name": "n1", "refusal": refusal, "scores": {}}]
+    slot.save()
+    body = people.viewer.get(f"{SHOP}/services/web/slots/1").body
+    assert (body["name"], body["pending"], body["container"], body["older"]) == ("web.1", "0 of 1 nodes fit", None, [])
+    assert body["verdicts"] == slot.verdicts
+    people.assert_outside("GET", f"{SHOP}/services/web/slots/1")
+    for path in ("web/slots/2", "db/slots/1"):
+        assert people.viewer.get(f"{SHOP}/services/{path}").status == 404
+
+
+def test_a_slot_shows_its_newest_container_and_older_ones_still_there(people: People) -> None:
+    app, node = factories.make_app(people.access, "shop"), factories.make_node()
+    older = factories.make_container(app, node, state=ContainerState.STOPPING)
+    newest = factories.make_container(app, node)
+    body = people.viewer.get(f"{SHOP}/services/web/slots/1").body
+    assert (body["container"]["id"], [one["id"] for one in body["older"]]) == (newest.id, [older.id])
+
+
+def test_metrics_say_that_they_are_away_with_redis(people: People) -> None:
+    factories.make_container(factories.make_app(people.access, "shop"), factories.make_node())
+    answer = people.viewer.get(f"{SHOP}/metrics")
+    assert (answer.status, answer.error["code"]) == (503, "redis_away")
+    people.assert_outside("GET", f"{SHOP}/metrics")

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from console.common import events
+from tests import factories
+from tests.api.caller import People
+
+SHOP = "/teams/home/apps/shop"
+
+
+def test_operations_of_an_app_and_those_that_run(people: People) -> None:
+    app = factories.make_app(people.access, "shop")
+    people.owner.post(f"{SHOP}/services/web/scale", {"replicas": 2})
+    people.owner.post(f"{SHOP}/releases", {"compose": factories.COMPOSE})
+    listed = people.viewer.get("/teams/home/operations?app=shop").body["items"]
+    assert [(one["kind"], one["state"]) for one in listed] == [
+        ("deploy", "running"),
+        ("scale", "running"),
+        ("deploy", "superseded"),
+    ]
+    assert listed[0]["app"] == {"id": app.id, "name": "shop"}
+    running = people.viewer.get("/teams/home/operations").body["items"]
+    assert [one["id"] for one in running] == [listed[0]["id"], listed[1]["id"]]
+    assert people.viewer.get("/teams/home/operations?app=other").status == 404
+    assert list(people.viewer.get("/teams/home/operations?ap=shop").error["fields"]) == ["ap"]
+    people.assert_outside("GET", "/teams/home/operations")
+
+
+def test_an_operation_is_its_teams_own(people: People) -> None:
+    operation = factories.operation_of(factories.make_app(people.access, "shop"))
+    body = people.viewer.get(f"/teams/home/operations/{operation.id}").body
+    assert (body["id"], body["state"], body["error"], body["ended_at"]) == (operation.id, "running", "", None)
+    assert [step["text"] for step in body["steps"]] == ["Release 1 made"]
+    people.assert_outside("GET", f"/teams/home/operations/{operation.id}")
+    theirs = factories.operation_of(factories.make_app(factories.make_member(factories.make_team())))
+    assert people.owner.get(f"/teams/home/operations/{theirs.id}").status == 404
+
+
+def test_events_go_back_page_by_page(people: People) -> None:
+    app = factories.make_app(people.access, "shop")
+    for number in range(5):
+        events.record("test", f"event {number}", actor="test", team=app.team_id, app=app.id)
+    first = people.viewer.get(f"{SHOP}/events?limit=3").body
+    assert [event["message"] for event in first["items"]] == ["event 4", "event 3", "event 2"]
+    assert first["next"] == f"/api/v1{SHOP}/events?before={first['items'][-1]['id']}&limit=3"
+    second = people.viewer.get(first["next"].removeprefix("/api/v1")).body
+    assert [event["message"] for event in second["items"]][:2] == ["event 1", "event 0"]
+    last = people.viewer.get(f"{SHOP}/events").body
+    assert (len(last["items"]), last["next"]) == (7, None)
+    people.assert_outside("GET", f"{SHOP}/events")
+
+
+def test_a_teams_events_hold_the_nodes_but_no_other_teams(people: People) -> None:
+    factories.make_app(factories.make_member(factories.make_team()), "theirs")
+    factories.make_app(people.access, "shop")
+    node = factories.make_node("n1")
+    listed = people.viewer.get("/teams/home/events").body["items"]
+    assert listed[0]["node"] == node.id
+    assert [event["message"] for event in listed if "App" in event["message"]] == ["App shop created"]
+    people.assert_outside("GET", "/teams/home/events")
+
+
+def test_wrong_pages_name_the_field(people: People) -> None:
+    for query in ("before=0", f"before={2**63}", "before=x", "limit=0", "limit=201"):
+        answer = people.viewer.get(f"/teams/home/events?{query}")
+        assert (answer.status, list(answer.error["fields"])) == (400, [query.partition("=")[0]])

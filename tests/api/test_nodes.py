@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from console.accounts.secrets import digest
+from console.cluster.models import Node
+from tests import factories
+from tests.api.caller import Caller, People
+
+NODES = "/teams/home/nodes"
+
+
+def test_an_administrator_adds_a_node_and_sees_its_config_once(people: People, administrator: Caller) -> None:
+    answer = administrator.post(NODES, {"name": "n1", "zone": "a", "labels": {"disk": "ssd"}})
+    assert answer.status == 201
+    node, config = answer.body["node"], answer.body["config"]
+    assert node["desired"] == {"cordoned": False, "zone": "a", "labels": {"disk": "ssd"}}
+    assert (node["observed"]["state"], node["observed_at"]) == ("joining", None)
+    assert config["node"] == node["id"]
+    assert Node.objects.get(name="n1").token_digest == digest(config["token"])
+    assert config["token"] not in str(administrator.get(f"{NODES}/n1").body)
+
+
+def test_nodes_show_what_all_teams_hold_but_whose_only_to_them(people: People) -> None:
+    node = factories.make_node("n1")
+    mine = factories.make_container(factories.make_app(people.access, "shop"), node)
+    factories.make_container(factories.make_app(factories.make_member(factories.make_team())), node)
+    (listed,) = people.viewer.get(NODES).body["items"]
+    assert listed["reserved"] == {"containers": 2, "cpu": 2000, "memory": factories.GIB}
+    assert (listed["observed"]["cpu"], listed["observed"]["memory"]) == (4000, 8 * factories.GIB)
+    body = people.viewer.get(f"{NODES}/n1").body
+    assert body["node"] == listed
+    assert [container["id"] for container in body["containers"]] == [mine.id]
+
+
+def test_cordon_and_uncordon(people: People, administrator: Caller) -> None:
+    factories.make_node("n1")
+    assert administrator.post(f"{NODES}/n1/cordon").body["desired"]["cordoned"] is True
+    assert people.viewer.get(f"{NODES}/n1").body["node"]["desired"]["cordoned"] is True
+    assert administrator.post(f"{NODES}/n1/uncordon").body["desired"]["cordoned"] is False
+
+
+def test_a_node_leaves_once_it_holds_nothing(people: People, administrator: Caller) -> None:
+    node = factories.make_node("n1")
+    container = factories.make_container(factories.make_app(people.access), node)
+    refused = administrator.delete(f"{NODES}/n1")
+    assert (refused.status, refused.error["code"]) == (409, "node_in_use")
+    container.delete()
+    administrator.post(f"{NODES}/n1/cordon")
+    assert administrator.delete(f"{NODES}/n1").status == 204
+    assert administrator.get(f"{NODES}/n1").status == 404
+
+
+def test_owners_change_no_nodes(people: People) -> None:
+    factories.make_node("n1")
+    assert people.owner.post(NODES, {"name": "n2"}).error["code"] == "forbidden"
+    for action in ("cordon", "uncordon"):
+        assert people.owner.post(f"{NODES}/n1/{action}").status == 403
+        people.assert_outside("POST", f"{NODES}/n1/{action}")
+    assert people.owner.delete(f"{NODES}/n1").status == 403
+    for method, path in (("GET", NODES), ("POST", NODES), ("GET", f"{NODES}/n1"), ("DELETE", f"{NODES}/n1")):
+        people.assert_outside(method, path, {"name": "n2"})
+    assert list(Node.objects.values_list("name", "cordoned")) == [("n1", False)]
+
+
+def test_wrong_nodes_name_the_field(people: People, administrator: Caller) -> None:
+    factories.make_node("taken")
+    for body, status, field in (
+        ({"name": "N 1"}, 400, "name"),
+        ({"name": "taken"}, 409, "name"),
+        ({"name": "n1", "zone": "z" * 41}, 400, "zone"),
+        ({"name": "n1", "labels": {"a": []}}, 400, "labels.a"),
+    ):
+        answer = administrator.post(NODES, body)
+        assert (answer.status, list(answer.error["fields"])) == (status, [field]), body

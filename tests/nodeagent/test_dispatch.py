@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from nacl.public import PublicKey, SealedBox
+
+from nodeagent.assignment import Assignment
+from nodeagent.dispatch import Dispatcher
+from nodeagent.fence import Fence
+from nodeagent.outgoing import Outgoing
+from nodeagent.protocol import Batch, ImageFact, Job, Pull, Receipt, Remove, Result, Stop, Sync, Welcome
+from nodeagent.pulls import Images
+from nodeagent.seal import NodeKey
+from nodeagent.session import Session
+from nodeagent.step import Stepper
+from tests.nodeagent.builders import CLUSTER, ensure, spec
+from tests.nodeagent.fake import FakeRuntime
+
+REMOTE = "registry.example.org/team/app:1"
+
+
+class Desk:
+    """A dispatcher and everything it said."""
+
+    def __init__(self, runtime: FakeRuntime, folder: Path) -> None:
+        self.runtime = runtime
+        self.session = Session(folder)
+        self.session.begin(Welcome(node="n1", cluster=CLUSTER, session=1))
+        fence = Fence(folder / "fence.json")
+        self.outgoing = Outgoing()
+        self.key = NodeKey(folder)
+        stepper = Stepper(runtime, fence, self.session)
+        assignment = Assignment(runtime, stepper, fence, self.session)
+        images = Images(runtime, self.key)
+        self.dispatcher = Dispatcher(self.session, stepper, assignment, images, self.outgoing)
+        self.said: list[Receipt | Result] = []
+
+    def send(self, *jobs: Job) -> None:
+        self.dispatcher.accept(Batch(node="n1", jobs=jobs))
+
+    def result(self, job: str) -> Result:
+        """Waits for the end of this job."""
+
+        def done() -> bool:
+            while (message := self.outgoing.first()) is not None:
+                self.outgoing.sent(message)
+                self.said.append(message)
+            return any(isinstance(item, Result) and item.job == job for item in self.said)
+
+        until(done)
+        found = [item for item in self.said if isinstance(item, Result) and item.job == job]
+        self.said = [item for item in self.said if item not in found]
+        assert len(found) == 1
+        return found[0]
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.005)
+
+
+@pytest.fixture
+def desk(fake: FakeRuntime, tmp_path: Path) -> Desk:
+    return Desk(fake, tmp_path)
+
+
+SYNC = Sync(id="sync", session=1, keep=())
+
+
+def test_before_the_sync_everything_but_a_pull_waits(desk: Desk) -> None:
+    desk.runtime.registry[REMOTE] = ImageFact(id="sha256:1", tags=(REMOTE,))
+    jobs: tuple[Job, ...] = (
+        ensure(),
+        Stop(id="stop", slot="s2", generation=1),
+        Remove(id="remove", slot="s3", generation=1),
+    )
+    desk.send(*jobs, Pull(id="pull", image=REMOTE))
+    for job in jobs:
+        result = desk.result(job.id)
+        assert (result.ok, result.code, result.fatal) == (False, "waiting", False)
+    assert desk.result("pull") == Result(job="pull", ok=True, image=desk.runtime.registry[REMOTE])
+    assert desk.runtime.containers == {}
+
+
+def test_a_sync_lets_the_jobs_beside_it_run(desk: Desk) -> None:
+    desk.send(ensure(), SYNC)
+    assert desk.result("ensure-s1-1").ok
+    assert desk.result("sync").ok
+    assert desk.runtime.containers["berth-s1-g1"].facts.state == "running"
+
+
+def test_all_jobs_are_receipted_first(desk: Desk) -> None:
+    desk.send(ensure(), SYNC)
+    desk.result("sync")
+    assert desk.said[0] == Receipt(jobs=("ensure-s1-1", "sync"))
+
+
+def test_jobs_of_one_slot_keep_their_order(desk: Desk) -> None:
+    desk.send(SYNC)
+    desk.result("sync")
+    stops = Stop(id="stop-1", slot="s1", generation=1, grace=0.0)
+    desk.send(ensure(), stops, Remove(id="remove-1", slot="s1", generation=1), ensure(generation=2))
+    assert [desk.result(name).ok for name in ("ensure-s1-1", "stop-1", "remove-1", "ensure-s1-2")] == [
+        True
+    ] * 4
+    assert set(desk.runtime.containers) == {"berth-s1-g2"}
+
+
+def test_slots_do_not_wait_for_each_other(desk: Desk) -> None:
+    desk.send(SYNC)
+    desk.result("sync")
+    gate = threading.Event()
+    slow = threading.Event()
+
+    def hold(call: str) -> None:
+        if call == "start" and not slow.is_set():
+            slow.set()
+            gate.wait(5)
+
+    desk.runtime.before = hold
+    desk.send(ensure("s1"))
+    slow.wait(5)
+    desk.send(*(ensure(f"t{number}") for number in range(7)))
+    for number in range(7):
+        assert desk.result(f"ensure-t{number}-1").ok
+    gate.set()
+    assert desk.result("ensure-s1-1").ok
+
+
+def test_a_job_under_way_is_not_begun_again(desk: Desk) -> None:
+    desk.runtime.registry[REMOTE] = ImageFact(id="sha256:1", tags=(REMOTE,))
+    desk.runtime.pull_may_end.clear()
+    for _ in range(3):
+        desk.send(Pull(id="pull", image=REMOTE))
+    desk.runtime.pull_started.wait(5)
+    desk.runtime.pull_may_end.set()
+    assert desk.result("pull").ok
+    assert desk.runtime.calls.count("pull") == 1
+
+
+def test_one_pull_serves_all_who_ask(desk: Desk) -> None:
+    desk.send(SYNC)
+    desk.result("sync")
+    desk.runtime.registry[REMOTE] = ImageFact(id="sha256:1", tags=(REMOTE,))
+    desk.runtime.pull_may_end.clear()
+    desk.send(*(ensure(slot, wanted=spec(image=REMOTE)) for slot in ("s1", "s2", "s3")))
+    desk.runtime.pull_started.wait(5)
+    until(lambda: desk.runtime.calls.count("image") >= 3)
+    desk.runtime.pull_may_end.set()
+    assert [desk.result(f"ensure-{slot}-1").ok for slot in ("s1", "s2", "s3")] == [True] * 3
+    assert desk.runtime.calls.count("pull") == 1
+    progress = desk.outgoing.take_progress()
+    assert progress is None or progress.text == "Downloading"
+
+
+def test_a_stop_gets_through_while_its_image_is_pulled(desk: Desk) -> None:
+    desk.send(SYNC)
+    desk.result("sync")
+    desk.runtime.registry[REMOTE] = ImageFact(id="sha256:1", tags=(REMOTE,))
+    desk.runtime.pull_may_end.clear()
+    desk.send(ensure(wanted=spec(image=REMOTE)))
+    desk.runtime.pull_started.wait(5)
+    desk.send(Stop(id="stop", slot="s1", generation=1))
+    assert desk.result("stop").ok
+    desk.runtime.pull_may_end.set()
+    late = desk.result("ensure-s1-1")
+    assert (late.ok, late.code, late.fatal) == (False, "stale", True)
+    assert desk.runtime.containers == {}
+
+
+def test_a_pull_that_cannot_work_says_what_to_do(desk: Desk) -> None:
+    desk.send(Pull(id="pull", image=REMOTE))
+    result = desk.result("pull")
+    assert (result.ok, result.code, result.fatal) == (False, "image-missing", True)
+    assert "store registry credentials" in result.message
+    desk.send(Pull(id="local", image="sha256:" + "0" * 64))
+    result = desk.result("local")
+    assert (result.code, result.fatal) == ("image-missing", True)
+    assert "docker load" in result.message
+    assert desk.runtime.calls.count("pull") == 1
+
+
+def test_resolving_a_name(desk: Desk) -> None:
+    local = desk.runtime.local_images["berth/demo:latest"]
+    desk.send(Pull(id="local", image="berth/demo:latest", resolve=True))
+    assert desk.result("local") == Result(job="local", ok=True, image=local)
+    assert desk.runtime.calls.count("resolve") == 0
+    remote = ImageFact(id="", digests=(f"{REMOTE}@sha256:1",))
+    desk.runtime.registry[REMOTE] = remote
+    desk.send(Pull(id="remote", image=REMOTE, resolve=True))
+    assert desk.result("remote") == Result(job="remote", ok=True, image=remote)
+    desk.runtime.registry.clear()
+    present = ImageFact(id="sha256:2", tags=(REMOTE,), digests=(f"{REMOTE}@sha256:0",))
+    desk.runtime.local_images[REMOTE] = present
+    desk.send(Pull(id="away", image=REMOTE, resolve=True))
+    result = desk.result("away")
+    assert (result.ok, result.code, result.image) == (True, "present-copy", present)
+    assert "copy on this node" in result.message
+
+
+def test_credentials_are_opened_here_and_nowhere_named(desk: Desk) -> None:
+    desk.runtime.registry[REMOTE] = ImageFact(id="sha256:1", tags=(REMOTE,))
+    plain = json.dumps({"username": "u", "password": "hunter2"}).encode()
+    sealed = SealedBox(PublicKey(desk.key.public_key)).encrypt(plain)
+    desk.send(Pull(id="pull", image=REMOTE, auth=sealed))
+    assert desk.result("pull").ok
+    desk.send(Pull(id="broken", image=REMOTE, auth=sealed[:-1]))
+    result = desk.result("broken")
+    assert (result.ok, result.code) == (False, "seal")
+    unreadable = SealedBox(PublicKey(desk.key.public_key)).encrypt(b'{"password": "hunter2"}')
+    desk.send(Pull(id="unreadable", image=REMOTE, auth=unreadable))
+    result = desk.result("unreadable")
+    assert not result.ok
+    assert "hunter2" not in result.message
+
+
+def test_an_unforeseen_failure_is_answered_too(desk: Desk) -> None:
+    desk.send(SYNC)
+    desk.result("sync")
+
+    def fail(call: str) -> None:
+        raise ZeroDivisionError
+
+    desk.runtime.before = fail
+    desk.send(ensure())
+    result = desk.result("ensure-s1-1")
+    assert (result.ok, result.code, result.fatal) == (False, "internal", False)
+    desk.runtime.before = lambda call: None
+    desk.send(ensure())
+    assert desk.result("ensure-s1-1").ok

@@ -1,0 +1,302 @@
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nodeagent.errors import AgentError, Refused, Stale, Unsettled
+from nodeagent.fence import Fence
+from nodeagent.protocol import File, Mount, Remove, Stop, Sync, Welcome
+from nodeagent.assignment import Assignment
+from nodeagent.runtime.base import (
+    Conflict,
+    ContainerFacts,
+    EngineTimeout,
+    ImageMissing,
+    PortTaken,
+    StillRunning,
+)
+from nodeagent.session import Session
+from nodeagent.step import Act, NeedsPull, Seen, Stepper, Wanted, decide
+from tests.nodeagent.builders import CLUSTER, ensure, identity, shell, spec
+from tests.nodeagent.fake import FakeRuntime
+
+
+def facts(state: Any, error: str = "") -> ContainerFacts:
+    return ContainerFacts(engine_id="x", name="x", labels={}, state=state, error=error)
+
+
+LIVE = ("running", "paused", "restarting")
+ENDED = ("exited", "dead", "removing")
+
+
+def test_the_whole_table_of_decisions() -> None:
+    nothing = Seen(None)
+    assert decide(Wanted.RUNNING, Seen(None, image=False, network=False)) is Act.PULL
+    assert decide(Wanted.RUNNING, Seen(None, network=False)) is Act.NETWORK
+    assert decide(Wanted.RUNNING, nothing) is Act.CREATE
+    assert decide(Wanted.RUNNING, Seen(facts("created"), files=False)) is Act.FILES
+    assert decide(Wanted.RUNNING, Seen(facts("created"))) is Act.START
+    assert decide(Wanted.RUNNING, Seen(facts("created", "no such program"))) is Act.DONE
+    for state in LIVE + ENDED:
+        assert decide(Wanted.RUNNING, Seen(facts(state), image=False, network=False, files=False)) is Act.DONE
+    for wanted in (Wanted.STOPPED, Wanted.GONE):
+        assert decide(wanted, nothing) is Act.DONE
+        assert decide(wanted, Seen(facts("created"))) is Act.REMOVE
+        assert {decide(wanted, Seen(facts(state))) for state in LIVE} == {Act.STOP}
+    assert {decide(Wanted.STOPPED, Seen(facts(state))) for state in ENDED} == {Act.DONE}
+    assert {decide(Wanted.GONE, Seen(facts(state))) for state in ENDED} == {Act.REMOVE}
+
+
+class House:
+    """A stepper with all that belongs to it, on one state folder."""
+
+    def __init__(self, runtime: FakeRuntime, folder: Path) -> None:
+        self.runtime = runtime
+        self.session = Session(folder)
+        self.session.begin(Welcome(node="n1", cluster=CLUSTER, session=1))
+        self.fence = Fence(folder / "fence.json")
+        self.stepper = Stepper(runtime, self.fence, self.session)
+        self.assignment = Assignment(runtime, self.stepper, self.fence, self.session)
+
+    def states(self) -> dict[str, str]:
+        return {name: item.facts.state for name, item in self.runtime.containers.items()}
+
+    def sync(self, *keep: tuple[str, int], session: int = 1) -> int:
+        strangers = self.assignment.accept(Sync(id="sync", session=session, keep=keep))
+        self.assignment.clear(strangers)
+        return len(strangers)
+
+
+@pytest.fixture
+def house(fake: FakeRuntime, tmp_path: Path) -> House:
+    return House(fake, tmp_path)
+
+
+def test_ensure_brings_a_container_up_once(house: House) -> None:
+    job = ensure(wanted=shell("sleep 1000", network="berth-a1", files=(File(target="/x", content=b"1"),)))
+    for _ in range(3):
+        house.stepper.ensure(job)
+    assert house.states() == {"berth-s1-g1": "running"}
+    assert house.runtime.networks == {"berth-a1": CLUSTER}
+    assert house.runtime.containers["berth-s1-g1"].files == {"/x": b"1"}
+    acts = [call for call in house.runtime.calls if call in {"network", "create", "files", "start"}]
+    assert acts == ["network", "create", "files", "start"]
+
+
+def test_ensure_survives_a_cut_after_every_engine_call(tmp_path: Path) -> None:
+    """Cut before and after the n-th call, start a new agent, repeat: the end is always the same."""
+    job = ensure(wanted=shell("sleep 1000", network="berth-a1", files=(File(target="/x", content=b"1"),)))
+    for cut in itertools.count(1):
+        runtime = FakeRuntime("berth/demo:latest")
+        folder = tmp_path / str(cut)
+        folder.mkdir()
+        count = itertools.count(1)
+
+        def fail(call: str, cut: int = cut, count: Any = count) -> None:
+            if next(count) == cut:
+                raise EngineTimeout(f"{call} was cut")
+
+        runtime.before = fail
+        try:
+            House(runtime, folder).stepper.ensure(job)
+        except EngineTimeout:
+            House(runtime, folder).stepper.ensure(job)
+            assert [item.facts.state for item in runtime.containers.values()] == ["running"]
+            assert runtime.containers["berth-s1-g1"].files == {"/x": b"1"}
+        else:
+            assert cut > 8
+            return
+
+
+def test_a_missing_image_is_left_to_the_caller(house: House) -> None:
+    with pytest.raises(NeedsPull):
+        house.stepper.ensure(ensure(wanted=spec(image="registry.example.org/app:1")))
+    assert house.states() == {}
+
+
+def test_a_refused_container_touches_nothing(house: House) -> None:
+    with pytest.raises(Refused):
+        house.stepper.ensure(ensure(wanted=spec(memory=0)))
+    with pytest.raises(Refused):
+        house.stepper.ensure(ensure(cluster="other"))
+    with pytest.raises(Refused):
+        house.stepper.ensure(ensure(slot="../x"))
+    with pytest.raises(Refused):
+        house.stepper.ensure(ensure(generation=0))
+    assert house.runtime.calls == []
+    assert house.fence.generations() == {}
+
+
+def test_an_older_generation_is_never_started(house: House) -> None:
+    house.stepper.ensure(ensure(generation=2))
+    with pytest.raises(Stale) as caught:
+        house.stepper.ensure(ensure(generation=1))
+    assert (caught.value.code, caught.value.fatal) == ("stale", True)
+    assert house.states() == {"berth-s1-g2": "running"}
+
+
+def test_an_ended_container_is_not_started_again(house: House) -> None:
+    job = ensure(wanted=shell("exit 3"))
+    house.stepper.ensure(job)
+    house.stepper.ensure(job)
+    assert house.states() == {"berth-s1-g1": "exited"}
+    assert house.runtime.calls.count("start") == 1
+
+
+def test_another_content_under_the_same_name_is_a_conflict(house: House) -> None:
+    house.stepper.ensure(ensure())
+    with pytest.raises(Conflict):
+        house.stepper.ensure(ensure(digest="other"))
+
+
+def test_stop_keeps_a_late_ensure_from_starting(house: House) -> None:
+    stop = Stop(id="stop", slot="s1", generation=1, grace=0.0)
+    house.stepper.stop(stop)
+    with pytest.raises(Stale):
+        house.stepper.ensure(ensure())
+    assert house.states() == {}
+    house.stepper.ensure(ensure(generation=2))
+    house.stepper.stop(stop)
+    assert house.states() == {"berth-s1-g2": "running"}
+
+
+def test_stop_and_remove_end_a_container(house: House) -> None:
+    house.stepper.ensure(ensure())
+    with pytest.raises(StillRunning):
+        house.stepper.remove(Remove(id="remove", slot="s1", generation=1))
+    for _ in range(2):
+        house.stepper.stop(Stop(id="stop", slot="s1", generation=1, grace=0.0))
+        assert house.states() == {"berth-s1-g1": "exited"}
+    for _ in range(2):
+        house.stepper.remove(Remove(id="remove", slot="s1", generation=1))
+    assert house.states() == {}
+
+
+def test_stop_of_a_container_that_never_ran_leaves_nothing(house: House) -> None:
+    house.runtime.create(identity(), shell("sleep 1"))
+    house.stepper.stop(Stop(id="stop", slot="s1", generation=1))
+    assert house.states() == {}
+
+
+def test_remove_takes_volumes_and_the_unused_network_along(house: House) -> None:
+    mounts = (Mount(kind="volume", source="a1-data", target="/data"),)
+    wanted = shell("exit 0", network="berth-a1", mounts=mounts)
+    house.stepper.ensure(ensure("s1", wanted=wanted))
+    house.stepper.ensure(ensure("s2", wanted=shell("sleep 1000", network="berth-a1")))
+    remove = Remove(id="remove", slot="s1", generation=1, volumes=("a1-data",), network="berth-a1")
+    house.stepper.remove(remove)
+    assert (house.runtime.volumes, house.runtime.networks) == ({}, {"berth-a1": CLUSTER})
+    house.stepper.stop(Stop(id="stop", slot="s2", generation=1))
+    house.stepper.remove(Remove(id="remove", slot="s2", generation=1, network="berth-a1"))
+    assert house.runtime.networks == {}
+
+
+@pytest.mark.parametrize(("volumes", "network"), [(("../x",), ""), (("/etc",), ""), ((), "host")])
+def test_remove_names_only_volumes_and_networks_of_apps(house: House, volumes: Any, network: str) -> None:
+    with pytest.raises(Refused):
+        house.stepper.remove(Remove(id="r", slot="s1", generation=1, volumes=volumes, network=network))
+    assert house.runtime.calls == []
+
+
+def test_another_clusters_container_is_not_touched(house: House) -> None:
+    house.runtime.create(identity(cluster="other"), shell("sleep 1"))
+    house.runtime.start("berth-s1-g1")
+    with pytest.raises(Conflict):
+        house.stepper.stop(Stop(id="stop", slot="s1", generation=1))
+    with pytest.raises(Conflict):
+        house.stepper.remove(Remove(id="remove", slot="s1", generation=1))
+    assert house.sync() == 0
+    assert house.states() == {"berth-s1-g1": "running"}
+
+
+def test_a_start_that_fails_is_told_and_not_tried_again(house: House) -> None:
+    job = ensure(wanted=spec(command=("/missing/program",)))
+    with pytest.raises(AgentError) as caught:
+        house.stepper.ensure(job)
+    assert (caught.value.code, caught.value.fatal) == ("invalid", True)
+    house.stepper.ensure(job)
+    assert house.runtime.calls.count("start") == 1
+
+
+def test_an_engine_that_never_gets_there_is_given_up(house: House) -> None:
+    house.runtime.start = lambda name: None  # type: ignore[method-assign]
+    with pytest.raises(Unsettled) as caught:
+        house.stepper.ensure(ensure())
+    assert not caught.value.fatal
+
+
+def test_sync_keeps_what_is_ours_and_clears_the_rest(house: House) -> None:
+    for slot in ("s1", "s2", "s3"):
+        house.runtime.create(identity(slot), shell("sleep 1000"))
+        house.runtime.start(f"berth-{slot}-g1")
+    house.runtime.stop("berth-s3-g1", 0.0)
+    assert house.session.waiting
+    assert house.sync(("s1", 1)) == 2
+    assert not house.session.waiting
+    assert house.states() == {"berth-s1-g1": "running"}
+    with pytest.raises(Stale):
+        house.stepper.ensure(ensure("s2"))
+
+
+def test_a_late_sync_spares_what_was_ensured_after_it(house: House) -> None:
+    house.sync()
+    house.stepper.ensure(ensure("s1"))
+    assert house.sync() == 0
+    assert house.states() == {"berth-s1-g1": "running"}
+
+
+def test_a_sync_of_another_session_changes_nothing(house: House) -> None:
+    house.runtime.create(identity(), shell("sleep 1000"))
+    with pytest.raises(Stale) as caught:
+        house.sync(session=2)
+    assert not caught.value.fatal
+    assert house.session.waiting
+    assert house.states() == {"berth-s1-g1": "created"}
+
+
+def test_sync_tries_every_stranger_before_it_fails(house: House) -> None:
+    for slot in ("s1", "s2"):
+        house.runtime.create(identity(slot), shell("sleep 1000"))
+        house.runtime.start(f"berth-{slot}-g1")
+    calls = itertools.count(1)
+
+    def fail_first_stop(call: str) -> None:
+        if call == "stop" and next(calls) == 1:
+            raise EngineTimeout("slow")
+
+    house.runtime.before = fail_first_stop
+    with pytest.raises(EngineTimeout):
+        house.sync()
+    assert len(house.runtime.containers) == 1
+    assert house.sync() == 1
+    assert house.states() == {}
+
+
+def test_a_session_gate_shuts_with_the_link_and_remembers_its_cluster(tmp_path: Path) -> None:
+    session = Session(tmp_path)
+    assert session.begin(Welcome(node="n1", cluster="c1", session=1)) is True
+    session.open_gate()
+    session.end()
+    assert session.waiting
+    again = Session(tmp_path)
+    assert again.cluster == "c1"
+    assert again.begin(Welcome(node="n1", cluster="c1", session=2)) is False
+    assert again.begin(Welcome(node="n1", cluster="c2", session=3)) is True
+    with pytest.raises(Refused):
+        again.begin(Welcome(node="n1", cluster="../x", session=4))
+
+
+def test_port_and_image_faults_pass_through(house: House) -> None:
+    house.runtime.before = lambda call: _raise(PortTaken("taken")) if call == "start" else None
+    with pytest.raises(PortTaken):
+        house.stepper.ensure(ensure())
+    house.runtime.before = lambda call: _raise(ImageMissing("gone")) if call == "create" else None
+    with pytest.raises(ImageMissing):
+        house.stepper.ensure(ensure("s2"))
+
+
+def _raise(error: Exception) -> None:
+    raise error
