@@ -13,13 +13,16 @@ from pathlib import Path
 from lab import hosts
 from lab.processes import RECORD_SUFFIX, Identity, all_pids, read_record, send, session_members, wait_until
 
+DEPTHS = ("", "*/", "*/*/")
+"""A run's programs keep their records in its folder, an engine's folder, or the engine of a BERTH_HOME."""
+
 
 def remove_run(directory: Path) -> None:
     """Leaves nothing of the run in `directory`."""
-    records = [*directory.glob(f"*{RECORD_SUFFIX}"), *directory.glob(f"*/*{RECORD_SUFFIX}")]
+    records = [path for depth in DEPTHS for path in directory.glob(f"{depth}*{RECORD_SUFFIX}")]
     end_programs([identity for record in records if (identity := read_record(record))])
-    for data in directory.glob("*/data/containers"):
-        end_containers(directory, [entry.name for entry in data.iterdir()])
+    folders = [path for depth in DEPTHS for path in directory.glob(f"{depth}data/containers")]
+    end_containers(directory, [entry.name for folder in folders for entry in folder.iterdir()])
     unmount_below(directory)
     if os.geteuid() == 0:
         hosts.remove(directory.name)

@@ -13,7 +13,8 @@ from docker.errors import DockerException
 from lab.engine import Engine, EngineError
 from ops.home import Home, RunError
 
-SYSTEM_SOCKET = Path("/var/run/docker.sock")
+SYSTEM_SOCKET = Path(os.environ.get("BERTH_DOCKER_SOCKET", "/var/run/docker.sock"))
+"""Where an engine of this machine is looked for."""
 ADDRESS_POOL = "10.201.0.0/16"
 """For the own engine's networks: one /24 for each app, where the engine's default has room for 31."""
 

@@ -134,5 +134,12 @@ def primary_address() -> str:
 
 
 def environ() -> dict[str, str]:
-    """The environment without empty values: `BERTH_PORT= make run` means the default."""
-    return {name: value for name, value in os.environ.items() if value or not name.startswith("BERTH_")}
+    """The environment without empty values: `BERTH_PORT= make run` means the default.
+
+    REDIS_URL_FILE and DATABASE_URL_FILE are read here, so that the rest need not know of them.
+    """
+    given = {name: value for name, value in os.environ.items() if value or not name.startswith("BERTH_")}
+    for name in ("REDIS_URL", "DATABASE_URL"):
+        if path := given.pop(f"{name}_FILE", ""):
+            given[name] = Path(path).read_text().strip()
+    return given

@@ -6,7 +6,6 @@ import fcntl
 import json
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from types import FrameType
 
 from lab import redis_server
 from lab.engine import Engine
+from lab.manage import ManageError, manage
 from lab.processes import RECORD_SUFFIX, Process, wait_until
 from ops import engines, prepare, supervisor
 from ops.echo import Tail
@@ -44,15 +44,6 @@ def stop_on_signals() -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupt)
-
-
-def manage(env: dict[str, str], *command: str) -> str:
-    """Runs a management command; its standard output. Raises `RunError` with what it said."""
-    argv = [sys.executable, str(ROOT / "manage.py"), *command]
-    done = subprocess.run(argv, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RunError(f"`manage.py {' '.join(command)}` failed:\n{done.stderr.strip()[-3000:]}")
-    return done.stdout
 
 
 class Station:
@@ -89,8 +80,12 @@ class Station:
         if not wait_until(lambda: redis_server.answers(self.env["REDIS_URL"]), 15.0):
             raise RunError(self._no_redis())
         say("bringing the database up to date")
-        manage(self.env, "migrate", "--no-input", "--verbosity", "0")
-        answer = json.loads(manage(self.env, "bootstrap").strip().splitlines()[-1])
+        try:
+            answer = json.loads(
+                manage(self.env, ["migrate", "--no-input", "--verbosity", "0"], ["bootstrap"])
+            )
+        except ManageError as error:
+            raise RunError(f"the database could not be brought up to date:\n{error}") from error
         names = self._after_redis()
         say(f"starting {', '.join(names)}")
         for name in names:

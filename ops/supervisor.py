@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from xmlrpc.client import Fault, ServerProxy  # nosec B411
 
 from supervisor.xmlrpc import SupervisorTransport
 
+from lab import programs as commands
 from lab.processes import wait_until
 from ops.home import ROOT, Home
 
@@ -32,42 +32,14 @@ class Program:
 
 def programs(home: Home, *, with_redis: bool) -> list[Program]:
     """Berth's processes in the order of their start."""
-    python = sys.executable
-    web = [python, "-m", "uvicorn", "console.asgi:application", "--host", home.bind, "--port", str(home.port)]
-    web += ["--no-access-log", "--no-server-header", "--lifespan", "off", "--timeout-graceful-shutdown", "3"]
-    worker = [
-        python,
-        "-m",
-        "celery",
-        "-A",
-        "console",
-        "worker",
-        "-B",
-        "--pool",
-        "threads",
-        "--loglevel",
-        "INFO",
-    ]
-    worker += ["--concurrency", "4", "--without-gossip", "--without-mingle"]
-    worker += ["--schedule-filename", str(home.path / "celery-schedule")]
-    controller = [python, str(ROOT / "manage.py"), "controller"]
-    # To the console BERTH_BROKER_URL is an address for all agents; to an agent it would be its own login.
-    agent = [
-        "env",
-        "-u",
-        "BERTH_BROKER_URL",
-        python,
-        "-m",
-        "nodeagent",
-        "--config",
-        str(home.path / "agent" / "config.json"),
-    ]
     redis = ["redis-server", str(home.path / "redis" / "redis.conf")]
+    # To the console BERTH_BROKER_URL is an address for all agents; to an agent it would be its own login.
+    agent = ["env", "-u", "BERTH_BROKER_URL", *commands.agent(home.path / "agent" / "config.json")]
     return [
         *([Program("redis", redis)] if with_redis else []),
-        Program("web", web),
-        Program("controller", controller),
-        Program("worker", worker),
+        Program("web", commands.web(home.bind, home.port)),
+        Program("controller", commands.controller()),
+        Program("worker", commands.worker(home.path)),
         Program("agent", agent),
     ]
 

@@ -76,7 +76,7 @@ MOVES: dict[tuple[State, State], frozenset[Actor]] = {
 """Every allowed move and its owners. What is not here cannot happen."""
 
 
-class IllegalMove(ValueError):  # noqa: N818
+class IllegalMove(ValueError):
     """A move that the table does not have, or not for this actor."""
 
     def __init__(self, current: State, target: State, actor: Actor) -> None:

@@ -124,9 +124,11 @@ def ended_since(rollout: RolloutView, container: ContainerView) -> bool:
 
 
 def _policy_wants(service: ServiceView, slot: SlotView, current: ContainerView) -> bool:
+    """Compose's condition. What was stopped only because it was not wanted for a while did not end by itself."""
     match service.restart:
         case "none":
-            return not any(_ran(each) for each in slot.containers if each.digest == service.digest)
+            ran = any(_ran(each) for each in slot.containers if each.digest == service.digest)
+            return not ran or (current.stopped and slot.failures == 0)
         case "on-failure":
             return not done(service, current)
     return True

@@ -13,6 +13,7 @@ import pytest
 
 from lab import demo_image, requirements
 from lab.engine import Engine
+from lab.lab import Lab
 from lab.postgres import PostgresServer
 from lab.redis_server import RedisServer
 from lab.state import Run
@@ -91,6 +92,26 @@ def engine(_first_engine: Engine) -> Iterator[Engine]:
     yield _first_engine
     _first_engine.start()
     _first_engine.remove_containers()
+
+
+@pytest.fixture(scope="session")
+def _lab3(run: Run) -> Iterator[Lab]:
+    require(requirements.engine() or requirements.redis())
+    lab = Lab(run, nodes=3)
+    try:
+        lab.start()
+        yield lab
+    finally:
+        lab.stop()
+
+
+@pytest.fixture
+def lab3(_lab3: Lab) -> Iterator[Lab]:
+    """Three nodes and a console, all running and ready, without apps; a test may kill any part."""
+    _lab3.restart_all()
+    yield _lab3
+    _lab3.restart_all()
+    _lab3.remove_apps()
 
 
 @pytest.fixture(scope="session")

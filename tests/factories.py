@@ -41,7 +41,9 @@ def make_team(slug: str = "") -> Team:
     return Team.objects.create(slug=slug, name=slug.capitalize())
 
 
-def make_member(team: Team, role: Role = Role.OWNER, *, email: str = "", administrator: bool = False) -> Access:
+def make_member(
+    team: Team, role: Role = Role.OWNER, *, email: str = "", administrator: bool = False
+) -> Access:
     """A new user in the team."""
     user = make_user(email, administrator=administrator)
     Membership.objects.create(user=user, team=team, role=role)
@@ -98,9 +100,7 @@ def make_slot(app: App, service: str = "web", index: int = 1) -> Slot:
     return Slot.objects.get_or_create(service=owner, index=index)[0]
 
 
-def make_container(
-    app: App, node: Node, service: str = "web", index: int = 1, **fields: Any
-) -> Container:
+def make_container(app: App, node: Node, service: str = "web", index: int = 1, **fields: Any) -> Container:
     """The next generation of a slot: running for a minute from the newest release, unless `fields` say otherwise."""
     slot, now = make_slot(app, service, index), timezone.now()
     slot.generation += 1
@@ -110,6 +110,8 @@ def make_container(
         "image": "berth/demo:latest",
         "cpu": 1000,
         "memory": GIB // 2,
+        "cpu_limit": 2000,
+        "memory_limit": GIB,
         "pids": 256,
         "ports": [[30000 + slot.generation, 80, "tcp"]],
         "created_at": now - timedelta(minutes=2),

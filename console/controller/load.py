@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from django.db.models import F, Q
 
@@ -28,6 +28,8 @@ _STATES = {
 _CONDITIONS = {"unless-stopped": "any", "on-failure": "on-failure", "no": "none"}
 
 
+PORT_MEMORY = timedelta(minutes=2)
+"""How long a port that a start found taken by others is not given out on its node."""
 DEFAULT_CPU = 100
 DEFAULT_MEMORY = 128 * 1024 * 1024
 """What is reserved of a node for a service whose file gives neither a limit nor a reservation. The default
@@ -73,11 +75,26 @@ def cluster(step: Step) -> Cluster:
     live = Container.objects.exclude(state__in=[State.EXITED, State.FAILED, State.LOST]).select_related(
         "slot__service"
     )
+    taken = [_found_taken(container) for container in _refused_ports(step)]
     volumes = Volume.objects.exclude(node=None).values_list("app_id", "name", "node_id")
     return Cluster(
         [scheduler_node(node) for node in step.nodes.values()],
-        [_allocation(container) for container in live],
+        [*(_allocation(container) for container in live), *taken],
         {f"{app}/{name}": node for app, name, node in volumes},
+    )
+
+
+def _refused_ports(step: Step) -> Iterable[Container]:
+    """Containers that lately could not start because somebody else on their node has a port of theirs."""
+    failed = Container.objects.filter(state=State.FAILED, ended_at__gt=step.now - PORT_MEMORY, started_at=None)
+    return (container for container in failed if container.ports and "already" in container.error)
+
+
+def _found_taken(container: Container) -> model.Allocation:
+    """Only the ports of a container, held by nobody that we know."""
+    ports = tuple(model.Port(inside, host, kind) for host, inside, kind in container.ports)
+    return model.Allocation(
+        container=container.id, slot="", app="", service="", node=container.node_id, cpu=0, memory=0, ports=ports
     )
 
 

@@ -18,7 +18,8 @@ from console.controller.context import Step
 from console.controller.lease import Leadership, LeaseLost
 from console.controller.models import Cursor, Wake
 from console.controller.wire import Entry, Wire
-from console.workloads.models import App, Container, Slot
+from console.workloads.enums import ReleaseState
+from console.workloads.models import App, Container, Release, Slot
 from scheduler.reconcile import reconcile
 
 logger = logging.getLogger(__name__)
@@ -114,9 +115,10 @@ def _due(step: Step) -> set[str]:
 
 
 def _pending_apps() -> set[str]:
-    return set(
-        Slot.objects.filter(retired=False).exclude(pending="").values_list("service__app_id", flat=True)
-    )
+    """Apps with a slot that found no node, or a release whose images are not known yet."""
+    unplaced = Slot.objects.filter(retired=False).exclude(pending="").values_list("service__app_id", flat=True)
+    unresolved = Release.objects.filter(state=ReleaseState.RESOLVING).values_list("app_id", flat=True)
+    return {*unplaced, *unresolved}
 
 
 def _keep_users(users: BrokerUsers) -> None:

@@ -56,16 +56,25 @@ def preparing(step: Step, container: Container, text: str) -> None:
 
 def failed(step: Step, container: Container, result: protocol.Result) -> None:
     """The agent could not start it. Its remains, if any, are removed like those of any ended container."""
-    if State(container.state).ended:
+    if container.state == State.FAILED:
+        # The engine's bare words came first; the agent's say what to do.
+        container.error, container.fatal = result.message, _hopeless(result)
+        container.save(update_fields=["error", "fatal"])
+        _tell(step, container)
         return
     if not may_move(State(container.state), State.FAILED, Actor.REPORT):
         return
     container.state = move(State(container.state), State.FAILED, Actor.REPORT)
-    container.error, container.fatal, container.observed_at = result.message, result.fatal, step.now
+    container.error, container.fatal, container.observed_at = result.message, _hopeless(result), step.now
     _end(step, container, timedelta(0))
     container.save()
     _tell(step, container)
     _event(step, container, f"{container.name} could not start: {result.message}", warning=True)
+
+
+def _hopeless(result: protocol.Result) -> bool:
+    """Whether the next generation would fail as well. A taken port is not: another one, or another node, is chosen."""
+    return result.fatal and result.code != "port-taken"
 
 
 def stopped_for_good(step: Step, container: Container) -> None:

@@ -6,8 +6,15 @@ import re
 from typing import Any
 
 from django import forms
+from django.core.validators import RegexValidator
 from django.utils.translation import gettext_lazy as _
 
+_IMAGE = re.compile(
+    r"^((localhost|[\w-]+(\.[\w-]+)+|[\w-]+(?=:\d))(:\d+)?/)?"
+    r"[a-z0-9]+([._/-]+[a-z0-9]+)*(:\w[\w.-]{0,127})?(@sha256:[0-9a-f]{64})?$",
+    re.ASCII,
+)
+"""A registry host, a name, a tag, a digest; as the engine's reference grammar has it."""
 _ASSIGNMENT = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_.-]*)\s*=(.*)")
 
 
@@ -83,6 +90,7 @@ class ImageForm(AppNameForm):
     image = forms.CharField(
         label=_("Image"),
         max_length=300,
+        validators=[RegexValidator(_IMAGE, _("This is no image name."))],
         help_text=_("A name as `docker pull` takes it, with a tag or a digest."),
         widget=forms.TextInput(
             attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}

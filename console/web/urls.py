@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.urls import include, path
+from django.urls import URLPattern, URLResolver, include, path
 from django.views.i18n import set_language
 
 from console.web.views import actions, app, apps, entry, events, gallery, nodes, overview, settings
@@ -28,7 +28,7 @@ of_app = [
     path("services/<str:service>/start/", actions.start, name="service-start"),
 ]
 
-of_team = [
+of_team: list[URLPattern | URLResolver] = [
     path("", overview.overview, name="overview"),
     path("apps/", apps.app_list, name="apps"),
     path("apps/new/", apps.from_image, name="app-new"),

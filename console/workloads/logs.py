@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from time import monotonic
 from typing import Literal
@@ -24,6 +24,10 @@ FIRST_FRAME = 10.0
 """Seconds after which a silent node is said to be so; followed streams go on waiting."""
 MERGE_WAIT = 0.02
 """Seconds for which lines of several containers are held, to be given in the order of their time."""
+LOOK_AGAIN = 1.0
+"""Seconds after which containers that are new are looked for."""
+FROM_THE_START = 1000
+"""Lines of its past that a container which joins later brings along."""
 _BUFFER = 200
 """Events held for a slow reader before frames are no longer acknowledged."""
 
@@ -40,29 +44,43 @@ class LogEvent(msgspec.Struct, frozen=True, kw_only=True):
     dropped: int = 0
 
 
-async def follow(
-    containers: Sequence[Container], *, follow: bool, tail: int, since: float = 0.0
-) -> AsyncIterator[LogEvent]:
-    """Lines of all these containers; ends when each stream has ended. `since` is an age in seconds, 0 for all."""
-    if not containers:
-        return
+Find = Callable[[], Awaitable[Sequence[Container]]]
+"""The containers to read, as they are when it is called."""
+
+
+async def follow(find: Find, *, follow: bool, tail: int, since: float = 0.0) -> AsyncIterator[LogEvent]:
+    """Lines of all these containers. `since` is an age in seconds, 0 for all.
+
+    Without `follow` it ends once each stream has. With it, containers that come later (a new replica, a
+    replacement) join, and it goes on until the reader leaves.
+    """
     queue: asyncio.Queue[LogEvent] = asyncio.Queue(_BUFFER)
-    tasks = [asyncio.create_task(_read(container, queue, follow, tail, since)) for container in containers]
+    readers: dict[str, asyncio.Task[None]] = {}
+    look_at, ended, first = monotonic(), 0, True
     try:
-        open_streams = len(tasks)
-        while open_streams:
-            for event in await _batch(queue, merge=len(tasks) > 1):
-                open_streams -= event.kind in ("end", "error")
+        while follow or first or ended < len(readers):
+            if first or (follow and monotonic() >= look_at):
+                for container in await find():
+                    if container.engine_id and container.id not in readers:
+                        lines = tail if first else FROM_THE_START
+                        readers[container.id] = asyncio.create_task(_read(container, queue, follow, lines, since))
+                look_at, first = monotonic() + LOOK_AGAIN, False
+                continue
+            for event in await _batch(queue, merge=len(readers) > 1, wait=LOOK_AGAIN if follow else None):
+                ended += event.kind in ("end", "error")
                 yield event
     finally:
-        for task in tasks:
+        for task in readers.values():
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*readers.values(), return_exceptions=True)
 
 
-async def _batch(queue: asyncio.Queue[LogEvent], *, merge: bool) -> list[LogEvent]:
-    """What has arrived, by time where several containers speak; ends keep their place at the end."""
-    events = [await queue.get()]
+async def _batch(queue: asyncio.Queue[LogEvent], *, merge: bool, wait: float | None) -> list[LogEvent]:
+    """What arrives within `wait` seconds, by time where several containers speak; ends keep their place at the end."""
+    try:
+        events = [await asyncio.wait_for(queue.get(), wait)]
+    except TimeoutError:
+        return []
     if merge:
         await asyncio.sleep(MERGE_WAIT)
     while not queue.empty():

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.http.response import HttpResponseBase
 from django.test import Client
+from django.test.client import ClientHandler
 
 from console.accounts.access import Access
 
 BASE = "/api/v1"
+_HANDLER = ClientHandler(enforce_csrf_checks=False)
+"""One for all, since each loads the whole stack of middleware."""
 
 
 @dataclass(frozen=True)
@@ -35,25 +39,31 @@ class Caller:
 
     def __init__(self, token: str = "") -> None:
         self.client = Client(raise_request_exception=False)
+        self.client.handler = _HANDLER
         self.headers = {"authorization": f"Bearer {token}"} if token else {}
 
-    def get(self, path: str, query: dict[str, Any] | None = None, **headers: str) -> Answer:
-        return _answer(self.client.get(BASE + path, query, headers={**self.headers, **headers}))
+    def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
+        return _answer(self.client.get(BASE + path, headers={**self.headers, **(headers or {})}))
 
-    def post(self, path: str, body: Any = None, **headers: str) -> Answer:
-        return self.send("POST", path, body if body is not None else {}, **headers)
+    def post(self, path: str, body: Any = None) -> Answer:
+        return self.send("POST", path, body if body is not None else {})
 
     def delete(self, path: str) -> Answer:
         return _answer(self.client.delete(BASE + path, headers=self.headers))
 
-    def send(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
-        given = {**self.headers, **headers}
-        kind = given.pop("content_type", "application/json")
-        return _answer(self.client.generic(method, BASE + path, _encode(body), content_type=kind, headers=given))
-
-
-def _encode(body: Any) -> bytes:
-    return body if isinstance(body, bytes) else json.dumps(body).encode()
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        kind: str = "application/json",
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """`body` goes as JSON, bytes as they are."""
+        given = {**self.headers, **(headers or {})}
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return _answer(self.client.generic(method, BASE + path, content, kind, headers=given))
 
 
 def _answer(response: HttpResponseBase) -> Answer:

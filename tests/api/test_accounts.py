@@ -11,7 +11,9 @@ from tests.api.caller import BASE, Caller, People
 
 
 def test_me_names_the_user_the_token_and_its_team_alone(people: People) -> None:
-    factories.Membership.objects.create(user=people.access.user, team=Team.objects.get(slug="away"), role="viewer")
+    factories.Membership.objects.create(
+        user=people.access.user, team=Team.objects.get(slug="away"), role="viewer"
+    )
     answer = people.owner.get("/me")
     assert answer.status == 200
     assert answer.body["user"]["email"] == "owner@example.com"
@@ -22,7 +24,9 @@ def test_me_names_the_user_the_token_and_its_team_alone(people: People) -> None:
 
 
 def test_a_session_reaches_all_teams_of_its_user(people: People) -> None:
-    factories.Membership.objects.create(user=people.access.user, team=Team.objects.get(slug="away"), role="viewer")
+    factories.Membership.objects.create(
+        user=people.access.user, team=Team.objects.get(slug="away"), role="viewer"
+    )
     client = Client()
     client.force_login(people.access.user)
     body = client.get(f"{BASE}/me").json()
@@ -60,7 +64,9 @@ def test_a_team_shows_ones_role_and_its_members(people: People) -> None:
 
 
 def test_a_token_of_one_team_finds_no_other_team_of_its_owner(people: People) -> None:
-    factories.Membership.objects.create(user=people.access.user, team=Team.objects.get(slug="away"), role="owner")
+    factories.Membership.objects.create(
+        user=people.access.user, team=Team.objects.get(slug="away"), role="owner"
+    )
     answer = people.owner.get("/teams/away")
     assert (answer.status, answer.error["code"]) == (404, "not_found")
 
@@ -91,9 +97,17 @@ def test_an_expired_token_is_refused(people: People) -> None:
 
 def test_wrong_tokens_name_the_field(people: People) -> None:
     past = (timezone.now() - timedelta(hours=1)).isoformat()
-    for body, field in (({}, "name"), ({"name": "x", "expires_at": past}, "expires_at"), ({"name": "x", "n": 1}, "n")):
+    for body, field in (
+        ({}, "name"),
+        ({"name": "x", "expires_at": past}, "expires_at"),
+        ({"name": "x", "n": 1}, "n"),
+    ):
         answer = people.owner.post("/teams/home/tokens", body)
-        assert (answer.status, answer.error["code"], list(answer.error["fields"])) == (400, "invalid", [field])
+        assert (answer.status, answer.error["code"], list(answer.error["fields"])) == (
+            400,
+            "invalid",
+            [field],
+        )
     people.assert_outside("POST", "/teams/home/tokens", {"name": "x"})
 
 

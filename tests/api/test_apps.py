@@ -46,7 +46,12 @@ def test_who_may_not_deploy_leaves_nothing_behind(people: People) -> None:
         ({"variables": {"A\u0000": "1"}}, 400, "invalid", "variables"),
         ({"files": {"a": None}}, 400, "invalid", "files.a"),
         ({"name": "taken"}, 409, "name_taken", "name"),
-        ({"compose": "services:\n  web:\n    privileged: true\n    image: x\n"}, 400, "compose_invalid", "compose"),
+        (
+            {"compose": "services:\n  web:\n    privileged: true\n    image: x\n"},
+            400,
+            "compose_invalid",
+            "compose",
+        ),
     ],
 )
 def test_wrong_input_names_the_field(
@@ -123,7 +128,9 @@ def test_another_teams_app_is_not_found(people: People) -> None:
     assert not App.objects.get(pk=foreign.pk).deleting
 
 
-@pytest.mark.parametrize(("query", "fate"), [("", "kept"), ("?volumes=keep", "kept"), ("?volumes=delete", "deleted")])
+@pytest.mark.parametrize(
+    ("query", "fate"), [("", "kept"), ("?volumes=keep", "kept"), ("?volumes=delete", "deleted")]
+)
 def test_deleting_says_what_happens_to_volumes(people: People, query: str, fate: str) -> None:
     app = factories.make_app(people.access, "shop")
     node = factories.make_node("n1")

@@ -12,7 +12,12 @@ SHOP = "/teams/home/apps/shop"
 def test_containers_are_those_on_nodes_and_with_ended_all(people: People) -> None:
     app, node = factories.make_app(people.access, "shop"), factories.make_node("n1")
     gone = factories.make_container(
-        app, node, state=ContainerState.FAILED, exit_code=1, ended_at=timezone.now(), removed_at=timezone.now()
+        app,
+        node,
+        state=ContainerState.FAILED,
+        exit_code=1,
+        ended_at=timezone.now(),
+        removed_at=timezone.now(),
     )
     now = factories.make_container(app, node, created_at=timezone.now())
     (shown,) = people.viewer.get(f"{SHOP}/containers").body["items"]
@@ -36,11 +41,17 @@ def test_a_container_keeps_wanted_and_seen_apart(people: People) -> None:
         "image": "berth/demo:latest",
         "cpu": 1000,
         "memory": factories.GIB // 2,
+        "cpu_limit": 2000,
+        "memory_limit": factories.GIB,
         "pids": 256,
         "ports": [{"host": 30001, "container": 80, "protocol": "tcp"}],
         "volumes": [],
     }
-    assert (body["observed"]["state"], body["observed"]["health"], body["observed"]["restarts"]) == ("running", "none", 0)
+    assert (body["observed"]["state"], body["observed"]["health"], body["observed"]["restarts"]) == (
+        "running",
+        "none",
+        0,
+    )
     assert body["observed_at"] is not None
     people.assert_outside("GET", f"/teams/home/containers/{container.id}")
 
@@ -54,10 +65,18 @@ def test_another_teams_container_is_not_found(people: People) -> None:
 def test_a_pending_slot_explains_itself(people: People) -> None:
     slot = factories.make_slot(factories.make_app(people.access, "shop"))
     refusal = {"filter": "resources", "reason": "lacks memory", "asked": 2, "free": 1}
-    slot.pending, slot.verdicts = "0 of 1 nodes fit", [{"node": "x", "name": "n1", "refusal": refusal, "scores": {}}]
+    slot.pending, slot.verdicts = (
+        "0 of 1 nodes fit",
+        [{"node": "x", "name": "n1", "refusal": refusal, "scores": {}}],
+    )
     slot.save()
     body = people.viewer.get(f"{SHOP}/services/web/slots/1").body
-    assert (body["name"], body["pending"], body["container"], body["older"]) == ("web.1", "0 of 1 nodes fit", None, [])
+    assert (body["name"], body["pending"], body["container"], body["older"]) == (
+        "web.1",
+        "0 of 1 nodes fit",
+        None,
+        [],
+    )
     assert body["verdicts"] == slot.verdicts
     people.assert_outside("GET", f"{SHOP}/services/web/slots/1")
     for path in ("web/slots/2", "db/slots/1"):

@@ -28,7 +28,9 @@ def test_scaling_is_no_release(people: People, app: App) -> None:
     assert list(Dirty.objects.values_list("app_id", flat=True)) == [app.id]
 
 
-@pytest.mark.parametrize("body", [{"replicas": -1}, {"replicas": 1001}, {"replicas": None}, {"replicas": 1.5}, {}])
+@pytest.mark.parametrize(
+    "body", [{"replicas": -1}, {"replicas": 1001}, {"replicas": None}, {"replicas": 1.5}, {}]
+)
 def test_wrong_scales_name_the_field(people: People, app: App, body: dict[str, object]) -> None:
     answer = people.owner.post(f"{WEB}/scale", body)
     assert (answer.status, list(answer.error["fields"])) == (400, ["replicas"])

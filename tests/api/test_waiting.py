@@ -69,7 +69,11 @@ def test_outsiders_and_wrong_input(people: People) -> None:
 
 def test_only_get(people: People) -> None:
     answer = people.owner.post(f"/teams/home/operations/{_operation(people).id}/wait")
-    assert (answer.status, answer.error["code"], answer.headers["Allow"]) == (405, "method_not_allowed", "GET, HEAD")
+    assert (answer.status, answer.error["code"], answer.headers["Allow"]) == (
+        405,
+        "method_not_allowed",
+        "GET, HEAD",
+    )
 
 
 def test_a_session_comes_in_as_well(people: People) -> None:

@@ -44,6 +44,16 @@ def test_six_replicas_run_two_on_each_of_three_nodes(access: Access, world: Worl
     assert summary(app).state is AppState.RUNNING
 
 
+def test_what_is_deployed_before_a_node_is_there_runs_once_it_comes(
+    access: Access, world: World, agents: MakeAgents
+) -> None:
+    app, _operation = deploy(access, DEMO % 1)
+    world.run(2)
+    agents(1)
+    world.run(3)
+    assert len(live(app)) == 1
+
+
 def test_scaling_down_stops_the_highest_and_up_again_goes_on_from_its_generation(
     access: Access, world: World, agents: MakeAgents
 ) -> None:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from nodeagent.errors import AgentError, Refused, Stale, Unsettled
+from nodeagent.assignment import Assignment
+from nodeagent.errors import AgentError, Refused, Stale, Unsettled, Waiting
 from nodeagent.fence import Fence
 from nodeagent.protocol import File, Mount, Remove, Stop, Sync, Welcome
-from nodeagent.assignment import Assignment
 from nodeagent.runtime.base import (
     Conflict,
     ContainerFacts,
@@ -233,9 +233,10 @@ def test_sync_keeps_what_is_ours_and_clears_the_rest(house: House) -> None:
         house.runtime.create(identity(slot), shell("sleep 1000"))
         house.runtime.start(f"berth-{slot}-g1")
     house.runtime.stop("berth-s3-g1", 0.0)
-    assert house.session.waiting
+    with pytest.raises(Waiting):
+        house.session.require_sync()
     assert house.sync(("s1", 1)) == 2
-    assert not house.session.waiting
+    house.session.require_sync()
     assert house.states() == {"berth-s1-g1": "running"}
     with pytest.raises(Stale):
         house.stepper.ensure(ensure("s2"))

@@ -109,6 +109,7 @@ def ended(state: State = State.FAILED, **more: Any) -> SlotView:
         ("on-failure", State.FAILED, False, True),
         ("on-failure", State.LOST, False, True),
         ("none", State.EXITED, False, False),
+        ("none", State.EXITED, True, True),
         ("none", State.FAILED, False, False),
         ("none", State.LOST, False, False),
     ],
@@ -116,6 +117,10 @@ def ended(state: State = State.FAILED, **more: Any) -> SlotView:
 def test_the_restart_policy_decides(policy: str, state: State, stopped_by_us: bool, again: bool) -> None:
     plan = plan_for([service(restart=policy)], [ended(state, stopped=stopped_by_us)])
     assert placed(plan) == ([("web", 1)] if again else [])
+
+
+def test_a_task_that_was_stopped_as_a_failure_is_not_run_again() -> None:
+    assert plan_for([service(restart="none")], [ended(State.EXITED, stopped=True, failures=1)]).empty
 
 
 def test_a_task_that_never_ran_is_tried_again() -> None:
@@ -222,7 +227,9 @@ def next_stop(*slots: SlotView, at: float = NOW, **more: Any) -> list[str]:
 
 def test_a_new_release_replaces_one_slot_after_the_other() -> None:
     assert next_stop(old("web.1"), old("web.2")) == ["web.1-g1"]
-    assert next_stop(slot("web.1", container("web.1", state=State.STOPPING)), old("web.2")) == []
+    assert (
+        next_stop(slot("web.1", container("web.1", state=State.STOPPING, digest="old")), old("web.2")) == []
+    )
     gone = slot("web.1", container("web.1", state=State.EXITED, digest="old"))
     assert next_stop(gone, old("web.2")) == []
     fresh = slot("web.1", container("web.1", 2, State.STARTING, running_since=None))
@@ -248,6 +255,26 @@ def test_a_slot_that_is_down_moves_on_though_another_fails() -> None:
     down = slot("web.2", container("web.2", state=State.FAILED, digest="old"), not_before=130.0)
     plan = plan_for([service(replicas=3)], [failing, down, old("web.3")])
     assert (placed(plan), stopped(plan)) == ([("web", 2)], [])
+
+
+def test_one_that_is_stopped_as_a_failure_counts_as_the_one() -> None:
+    assert next_stop(old("web.1"), old("web.2", restarts=5)) == ["web.2-g1"]
+
+
+def test_a_slot_that_is_being_made_counts_as_the_one() -> None:
+    plan = plan_for([service(replicas=2)], [old("web.1")])
+    assert (placed(plan), stopped(plan)) == ([("web", 2)], [])
+
+
+def test_the_next_look_is_when_a_young_container_counts_as_well() -> None:
+    plan = plan_for([service(replicas=2)], [running("web.1", running_since=99.5), old("web.2")])
+    assert (plan.empty, plan.wake_at) == (True, 101.5)
+
+
+@pytest.mark.parametrize("state", [NodeState.SUSPECT, NodeState.DOWN])
+def test_what_cannot_be_reached_is_not_stopped_for_a_release(state: NodeState) -> None:
+    plan = plan_for([service(bound=True)], [old("web.1")], nodes={"n1": state})
+    assert plan.empty
 
 
 def test_services_are_replaced_side_by_side() -> None:

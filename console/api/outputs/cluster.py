@@ -66,14 +66,3 @@ class NodeOutput(serializers.Serializer[LoadedNode]):
     observed = NodeSeenOutput(source="node")
     observed_at = serializers.DateTimeField(source="node.contact_at", allow_null=True)
     reserved = ReservedOutput(source="*")
-
-
-class AgentConfigOutput(serializers.Serializer[dict[str, str]]):
-    """What `python -m nodeagent --config FILE` reads. Shown once."""
-
-    node = serializers.CharField()
-    console = serializers.CharField()
-    token = serializers.CharField()
-    broker = serializers.CharField()
-    broker_user = serializers.CharField()
-    broker_password = serializers.CharField()

@@ -26,8 +26,10 @@ class PublishedPort(serializers.Serializer[Any]):
 class ContainerWantedOutput(serializers.Serializer[Container]):
     release = serializers.IntegerField(source="release.number")
     image = serializers.CharField()
-    cpu = serializers.IntegerField(help_text="Thousandths of a core.")
-    memory = serializers.IntegerField(help_text="Bytes.")
+    cpu = serializers.IntegerField(help_text="Held of the node, in thousandths of a core.")
+    memory = serializers.IntegerField(help_text="Held of the node, in bytes.")
+    cpu_limit = serializers.IntegerField()
+    memory_limit = serializers.IntegerField()
     pids = serializers.IntegerField()
     ports = serializers.SerializerMethodField()
     volumes = serializers.ListField(child=serializers.CharField())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from rest_framework import serializers
@@ -11,8 +12,15 @@ from console.workloads.enums import OperationKind, OperationState
 from console.workloads.models import Operation
 
 
+class StoredTime(serializers.DateTimeField):
+    """A time that is kept as ISO text in a JSON column, shown like all others."""
+
+    def to_representation(self, value: Any) -> str:
+        return super().to_representation(datetime.fromisoformat(value)) or ""
+
+
 class StepOutput(serializers.Serializer[dict[str, Any]]):
-    at = serializers.DateTimeField()
+    at = StoredTime()
     text = serializers.CharField()
 
 

@@ -33,10 +33,13 @@ T = TypeVar("T")
 @team_stream
 async def logs(request: HttpRequest, access: Access, app: str) -> HttpResponseBase:
     query = checked(LogsQuery, request.GET.dict())
-    containers = await read(_chosen, access, app, query.get("service"), query.get("container"))
+    async def find() -> list[Container]:
+        return await read(_chosen, access, app, query.get("service"), query.get("container"))
+
+    await find()
     since = _age(request.headers.get("Last-Event-ID", ""))
     tail = MOST_TAIL if since else query["tail"]
-    events = follow(containers, follow=query["follow"], tail=tail, since=since)
+    events = follow(find, follow=query["follow"], tail=tail, since=since)
     body, kind = (
         (_frames(events), "text/event-stream")
         if query["follow"]

@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 from drf_spectacular.utils import extend_schema, inline_serializer
+from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from console.api.inputs import NodeInput, NoInput, checked
 from console.api.outputs import shown
-from console.api.outputs.cluster import AgentConfigOutput, NodeOutput, loaded
+from console.api.outputs.cluster import NodeOutput, loaded
 from console.api.outputs.containers import PlacedContainerOutput
 from console.api.views.base import TeamView, listing, page
 from console.cluster import services
@@ -19,7 +20,11 @@ from console.cluster.models import Node
 from console.cluster.queries import all_nodes
 from console.workloads.queries import containers_on, node_load
 
-NEW_NODE = inline_serializer("NewNode", {"node": NodeOutput(), "config": AgentConfigOutput()})
+CONFIG = serializers.DictField(
+    child=serializers.CharField(),
+    help_text="What `python -m nodeagent --config FILE` reads. Shown this once.",
+)
+NEW_NODE = inline_serializer("NewNode", {"node": NodeOutput(), "config": CONFIG})
 NODE = inline_serializer(
     "NodeWithContainers", {"node": NodeOutput(), "containers": PlacedContainerOutput(many=True)}
 )
@@ -39,7 +44,7 @@ class Nodes(TeamView):
         made = services.add_node(**checked(NodeInput, request.data), actor=self.access.actor)
         body = {
             "node": NodeOutput(loaded(made.node, {})).data,
-            "config": AgentConfigOutput(made.config()).data,
+            "config": made.config(),
         }
         return Response(body, status=201)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from .context import Context
 from .cursor import Cursor, value
 from .model import ConfigFile
@@ -10,6 +12,7 @@ from .problems import clip
 from .scalars import Scalar
 from .values import integer, octal_mode, text
 
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}")
 _SOURCES = ("content", "file", "environment")
 _UNSUPPORTED = {
     "external": "give the content, or a file along with the Compose file",
@@ -23,6 +26,8 @@ def read_top_configs(configs: Cursor | None, context: Context) -> dict[str, str]
     """Contents by name."""
     found: dict[str, str] = {}
     for entry in configs.entries() if configs else []:
+        if not _NAME.fullmatch(str(entry.key)):
+            entry.fail_key("invalid", f"{clip(entry.key)} is not a config name")
         fields = entry.fields(_SOURCES, unsupported=_UNSUPPORTED)
         given = [name for name in _SOURCES if name in fields]
         if len(given) != 1:

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .cursor import Cursor
-from .expand import storable
 from .interpolation import Budget
 from .model import Policy
 from .problems import clip
+from .scalars import storable
 
 
 @dataclass(slots=True)

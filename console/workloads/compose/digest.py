@@ -19,7 +19,20 @@ def spec_digest(service: Service, *, image: str) -> str:
     An equal digest means that a running container can stay. The form is canonical JSON without defaults, so
     that a field which a later version adds changes no digest.
     """
-    spec: dict[str, Any] = {
-        key: value for key, value in msgspec.to_builtins(service).items() if key not in _ELSEWHERE
-    }
+    spec = {name: value for name, value in _essence(service).items() if name not in _ELSEWHERE}
     return hashlib.sha256(msgspec.json.encode({"image": image, "spec": spec}, order="sorted")).hexdigest()
+
+
+def _essence(value: Any) -> Any:
+    """Plain values, without the fields that equal their default."""
+    if isinstance(value, msgspec.Struct):
+        fields = {field.name: _default(field) for field in msgspec.structs.fields(value)}
+        given = {name: getattr(value, name) for name in fields}
+        return {name: _essence(one) for name, one in given.items() if one != fields[name]}
+    return [_essence(one) for one in value] if isinstance(value, tuple) else value
+
+
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    if field.default_factory is not msgspec.NODEFAULT:
+        return field.default_factory()
+    return field.default

@@ -13,10 +13,9 @@ _BLANK = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)*")
 _NAME = re.compile(r"(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.\-\[\]]*)[ \t]*(?=[=:\n]|\r\n|$)")
 _REST = re.compile(r"[^\n]{0,20}")
 _UNQUOTED = re.compile(r"[^\n]*")
-_COMMENT = re.compile(r" +#.*", re.DOTALL)
 _QUOTED = {
-    '"': re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL),
-    "'": re.compile(r"'((?:[^'\\]|\\.)*)'", re.DOTALL),
+    '"': re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL),
+    "'": re.compile(r"'([^'\\]*(?:\\.[^'\\]*)*)'", re.DOTALL),
 }
 _TAIL = re.compile(r"[ \t\r]*(?:#[^\n]*)?(?=\n|$)")
 _ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", '"': '"', "\\": "\\"}
@@ -72,7 +71,7 @@ def _value(text: str, at: int, substitute: Callable[[str], str]) -> tuple[str, i
     if quote not in _QUOTED:
         match = _UNQUOTED.match(text, at)
         raw = match[0] if match else ""
-        plain = "" if raw.startswith(" #") else _COMMENT.sub("", raw, count=1)
+        plain, _, _ = raw.partition(" #")
         return substitute(plain.strip()), at + len(raw)
     match = _QUOTED[quote].match(text, at)
     if match is None:

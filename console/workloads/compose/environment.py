@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from .context import Context
 from .cursor import Cursor, value
 from .dotenv import parse_env
-from .expand import storable
 from .interpolation import TooLargeError
 from .problems import clip
 from .scalars import as_text
-from .values import boolean, text
+from .values import boolean, filled_text
 
 RESERVED_LABELS = "berth."
 
@@ -47,21 +46,29 @@ def _pairs(at: Cursor | None) -> Iterator[tuple[Cursor, str, str | None]]:
     if at is None:
         return
     if at.is_list:
-        for item in at.items():
-            name, equal, given = item.parse(text, "").partition("=")
-            if not name or name != name.strip():
-                item.fail("invalid", f"must be NAME=value, not {clip(item.text)}")
-            else:
-                yield item, name, given if equal else None
+        yield from _listed(at)
         return
     for entry in at.entries():
         name = str(entry.key)
-        if not name or "=" in name or not storable(name):
+        if not name or "=" in name or name != name.strip():
             entry.fail_key("invalid", f"{clip(name)} is no name")
         elif entry.node.value is None:
             yield entry, name, None
         else:
             yield entry, name, entry.parse(as_text, "")
+
+
+def _listed(at: Cursor) -> Iterator[tuple[Cursor, str, str | None]]:
+    seen: set[str] = set()
+    for item in at.items():
+        name, equal, given = (item.text or "").partition("=")
+        if not name or name != name.strip():
+            item.fail("invalid", "must be NAME=value")
+            continue
+        if name in seen:
+            item.warn("note", f"{name[:80]} is given again; the last one counts")
+        seen.add(name)
+        yield item, name, given if equal else None
 
 
 def _add_env_file(entry: Cursor, context: Context, variables: dict[str, str], found: dict[str, str]) -> None:
@@ -73,7 +80,7 @@ def _add_env_file(entry: Cursor, context: Context, variables: dict[str, str], fo
             return
         at = fields["path"]
         required = value(fields, "required", boolean, True)
-    path = at.parse(text, "")
+    path = at.parse(filled_text, "")
     if not path or (not required and not context.has(path)):
         return
     content = context.file(at, path)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 from .cursor import Cursor
 from .interpolation import Interpolator, MissingVariableError, TooLargeError
 from .nodes import MAX_DEPTH, Key, Node
 from .problems import ComposeError, Problem, Problems
-from .scalars import Scalar
-
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+from .scalars import Scalar, storable
 
 
 class Expander:
@@ -66,11 +62,6 @@ class Expander:
                 Problem(at.node.line, at.node.column, at.service, at.path, "limit", message),
             ]
         )
-
-
-def storable(text: str) -> bool:
-    """Neither NUL nor a lone surrogate: no engine and no database takes those."""
-    return not _UNSTORABLE.search(text)
 
 
 def _unset(at: Cursor, name: str) -> None:

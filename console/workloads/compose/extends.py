@@ -83,6 +83,8 @@ def _target(extends: Cursor) -> str | None:
         fields = extends.fields(
             {"service"}, unsupported={"file": "a service can extend only one of the same file"}
         )
+        if isinstance(extends.node.value, dict) and Key("file") in extends.node.value:
+            return None
         if "service" not in fields:
             extends.fail("missing", "extends needs a service")
             return None
@@ -131,11 +133,14 @@ def _other_driver(base: Node, over: Node, path: tuple[str, ...]) -> bool:
 
 
 def _as_mapping(node: Node) -> Node:
+    """NAME=value entries by name; a list with anything else stays, for its reader to complain of."""
     if not isinstance(node.value, list):
         return node
     entries: dict[Key, Node] = {}
     for item in node.value:
-        name, equal, value = str(item.value).partition("=")
+        if not isinstance(item.value, str):
+            return node
+        name, equal, value = item.value.partition("=")
         entries[Key.at(name, item.line, item.column)] = Node(value if equal else None, item.line, item.column)
     return Node(entries, node.line, node.column)
 

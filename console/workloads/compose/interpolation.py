@@ -95,8 +95,9 @@ class Interpolator:
                 return self._expand(rest, unset, depth + 1) if present else ""
         if not present:
             reason = self._expand(rest, unset, depth + 1)
+            reason = "".join(char if char.isprintable() else " " for char in reason[:200])
             raise MissingVariableError(
-                f"variable {name} is required" + (f": {reason[:200]}" if reason else "")
+                f"variable {name[:80]} is required" + (f": {reason}" if reason else "")
             )
         return value or ""
 

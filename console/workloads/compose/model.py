@@ -30,7 +30,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """Published ports of one service."""
     max_nodes: int = 20_000
     """YAML values after aliases and merge keys were written out."""
-    max_expanded: int = 4 * MIB
+    max_expanded: int = MIB
     """Characters that variables may produce."""
     max_content: int = 2 * MIB
     """Bytes of all configs, as the services take them, and of env files."""

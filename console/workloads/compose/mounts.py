@@ -14,7 +14,7 @@ from .cursor import Cursor, value
 from .model import Mount
 from .problems import clip
 from .scalars import Scalar
-from .values import boolean, octal_mode, size, text
+from .values import boolean, filled_text, octal_mode, size, text
 
 T = TypeVar("T")
 
@@ -67,7 +67,7 @@ def _refuse_host_path(at: Cursor, path: str) -> None:
 
 
 def _short(item: Cursor, context: Context) -> Mount | None:
-    written = item.parse(text, "")
+    written = item.parse(filled_text, "")
     if not written:
         return None
     source, colon, rest = written.partition(":")
@@ -131,10 +131,12 @@ def _long_tmpfs(fields: dict[str, Cursor], path: str, read_only: bool) -> Mount 
 
 
 def _tmpfs(item: Cursor) -> Mount | None:
-    written, _, options = item.parse(text, "").partition(":")
+    written, _, options = item.parse(filled_text, "").partition(":")
+    if not written:
+        return None
     path = item.parse(partial(_of, target, written), "")
     largest, mode = 0, 0
-    for option in options.split(",")[:20]:
+    for option in options.split(","):
         name, _, given = option.partition("=")
         if name == "size":
             largest = item.parse(partial(_of, size, given), 0)

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from .problems import ComposeError, Problem, Problems, clip
-from .scalars import Scalar, resolve, tagged
+from .scalars import Scalar, resolve, storable, tagged
 
 MAX_DEPTH = 64
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -85,12 +85,13 @@ def _syntax(problems: Problems, line: int, column: int, message: str) -> Compose
 
 
 class Builder:
-    """Takes YAML events, without recursion. `budget` bounds the entries that merge keys copy."""
+    """Takes YAML events, without recursion. `budget` bounds the values and, apart, what merge keys copy."""
 
     def __init__(self, problems: Problems, budget: int) -> None:
         self.root = Node(None, 1, 1)
         self._problems = problems
         self._budget = budget
+        self._values_left = 2 * budget
         self._anchors: dict[str, Node] = {}
         self._stack: list[_Frame] = []
         self._documents = 0
@@ -117,11 +118,7 @@ class Builder:
 
     def _open(self, event: Any, line: int, column: int) -> None:
         if len(self._stack) >= MAX_DEPTH:
-            raise ComposeError(
-                [*self._problems.errors, self._problem(line, column, "limit", "nested too deeply")]
-            )
-        if self._expects_key():
-            self._fail(line, column, "invalid", "a key must be text")
+            raise self._limit(Node(None, line, column), "nested too deeply")
         if event.tag not in _COLLECTION_TAGS:
             self._fail(line, column, "syntax", "this YAML tag is not allowed")
         mapping = isinstance(event, yaml.MappingStartEvent)
@@ -149,6 +146,9 @@ class Builder:
 
     def _add(self, node: Node, anchor: str | None) -> None:
         """Puts a finished node where it belongs: root, item, key or value."""
+        self._values_left -= 1
+        if self._values_left < 0:
+            raise self._limit(node, "the file has too many values")
         if anchor is not None:
             self._anchors[anchor] = node
         if not self._stack:
@@ -166,8 +166,9 @@ class Builder:
         frame.expects_key = False
         frame.key = None
         if not isinstance(node.value, str):
-            if not isinstance(node.value, list | dict):
-                self._fail(node.line, node.column, "invalid", "a key must be text; put it in quotes")
+            self._fail(node.line, node.column, "invalid", "a key must be text; put it in quotes")
+        elif not storable(node.value):
+            self._fail(node.line, node.column, "invalid", "the key has a character that cannot be stored")
         elif isinstance(frame.node.value, dict) and node.value in frame.node.value:
             self._fail(node.line, node.column, "invalid", f"the key {clip(node.value)} is here twice")
         else:
@@ -190,12 +191,12 @@ class Builder:
                     continue
                 self._budget -= len(part.value)
                 if self._budget < 0:
-                    limit = self._problem(
-                        part.line, part.column, "limit", "merge keys make the file too large"
-                    )
-                    raise ComposeError([*self._problems.errors, limit])
+                    raise self._limit(part, "merge keys make the file too large")
                 for key, node in part.value.items():
                     target.setdefault(key, node)
+
+    def _limit(self, at: Node, message: str) -> ComposeError:
+        return ComposeError([*self._problems.errors, self._problem(at.line, at.column, "limit", message)])
 
     def _fail(self, line: int, column: int, code: str, message: str) -> None:
         self._problems.error(self._problem(line, column, code, message))

@@ -84,6 +84,7 @@ def read_ulimits(at: Cursor | None) -> tuple[Ulimit, ...]:
             fields = entry.fields({"soft", "hard"})
             if len(fields) < 2:
                 entry.fail("missing", "a ulimit needs soft and hard")
+                continue
             soft, hard = value(fields, "soft", number, 0), value(fields, "hard", number, 0)
         else:
             soft = hard = entry.parse(number, 0)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from .configs import read_top_configs
 from .context import Context
 from .cursor import Cursor, value
-from .expand import Expander, storable
+from .expand import Expander
 from .extends import resolve_extends
 from .interpolation import Budget, Interpolator
 from .keys import TOP, TOP_UNSUPPORTED
@@ -16,6 +16,7 @@ from .model import Policy, Project, Service
 from .nodes import Node, parse
 from .plain import read_extensions
 from .problems import ComposeError, Problem, Problems, clip
+from .scalars import storable
 from .service import read_service
 from .values import matching, text
 

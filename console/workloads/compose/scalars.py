@@ -29,6 +29,13 @@ _TAG_TYPES: dict[str, tuple[type, ...]] = {
     _TAG + "null": (type(None),),
 }
 
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
+def storable(text: str) -> bool:
+    """Neither NUL nor a lone surrogate: no engine and no database takes those."""
+    return not _UNSTORABLE.search(text)
+
 
 def resolve(text: str) -> Scalar:
     """The value of a plain (unquoted) scalar."""

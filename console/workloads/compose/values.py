@@ -5,7 +5,6 @@ Each function takes a scalar and raises ValueError with a message for people.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable
 
@@ -37,6 +36,12 @@ def text(value: Scalar) -> str:
     if not isinstance(value, str):
         raise ValueError(f"must be text; put {clip(as_text(value))} in quotes")
     return value
+
+
+def filled_text(value: Scalar) -> str:
+    if written := text(value):
+        return written
+    raise ValueError("must not be empty")
 
 
 def matching(pattern: str, wanted: str) -> Callable[[Scalar], str]:
@@ -105,9 +110,9 @@ def duration(value: Scalar) -> float:
 
 def size(value: Scalar) -> int:
     """Bytes of 1048576, "64m", "1.5gb", …; units count in 1024s."""
-    if isinstance(value, bool) or value is None or (isinstance(value, float) and not math.isfinite(value)):
+    if isinstance(value, bool | float) or value is None:
         raise ValueError(f"must be a size such as 64m, not {clip(as_text(value))}")
-    if isinstance(value, int | float):
+    if isinstance(value, int):
         number, unit = float(value), ""
     else:
         match = _SIZE.fullmatch(value.strip())

@@ -64,6 +64,8 @@ BODIES = [
         "unsupported",
         "volumes[0].volume.nocopy",
     ),
+    ("volumes: ['']", "invalid", "volumes[0]"),
+    ("tmpfs: [5]", "invalid", "tmpfs[0]"),
     ("volumes: ['nowhere:/x']", "missing", "volumes[0]"),
     ("volumes: ['data:relative']", "invalid", "volumes[0]"),
     ("volumes: ['data:/']", "invalid", "volumes[0]"),
@@ -93,7 +95,8 @@ BODIES = [
     ("environment: [' A=1']", "invalid", "environment[0]"),
     ("environment: [5]", "invalid", "environment[0]"),
     ("env_file: nowhere.env", "missing", "env_file"),
-    ("env_file: [{path: x, format: raw}]", "unsupported", "env_file[0].format"),
+    ("env_file: ['']", "invalid", "env_file[0]"),
+    ("env_file: [{path: x, required: false, format: raw}]", "unsupported", "env_file[0].format"),
     ("command: echo a | cat", "invalid", "command"),
     ("command: echo 'a", "invalid", "command"),
     ("command: [echo, 5]", "invalid", "command[1]"),
@@ -163,8 +166,7 @@ BODIES = [
 
 @pytest.mark.parametrize(("body", "code", "key"), BODIES, ids=[body for body, _, _ in BODIES])
 def test_value(body: str, code: str, key: str) -> None:
-    found = [one for one in problems_of(body) if one[1] == key]
-    assert found == [(code, key, "web")]
+    assert problems_of(body) == [(code, key, "web")]
 
 
 def problems_of(body: str) -> list[tuple[str, str, str]]:
@@ -220,6 +222,7 @@ def test_top_level_config(config: str, code: str, key: str) -> None:
         ("services: {web: {image: ''}}", "invalid", "services.web.image"),
         ("services: {'a b': {image: busybox}}", "invalid", "services.a b"),
         ("name: Not Good\nservices: {web: {image: busybox}}", "invalid", "name"),
+        ("services: {web: {image: busybox}}\nconfigs: {'../x': {content: a}}", "invalid", "configs.../x"),
         ("services: {web: {image: busybox}}\nx-berth: {a: 1}", "unsupported", "x-berth.a"),
     ],
 )

@@ -155,7 +155,8 @@ VALUES: list[tuple[str, str, Any]] = [
         Resources(cpu=1500, memory=1024 * MIB, pids=5, cpu_reserved=250, memory_reserved=6 * MIB),
     ),
     (
-        "deploy: {placement: {constraints: ['node.labels.a == b c', node.id!=x], preferences: [{spread: node.labels.zone}], max_replicas_per_node: 2}}",
+        "deploy: {placement: {constraints: ['node.labels.a == b c', node.id!=x],"
+        " preferences: [{spread: node.labels.zone}], max_replicas_per_node: 2}}",
         "placement",
         Placement(
             constraints=(
@@ -190,7 +191,7 @@ def test_a_name_without_value_takes_the_variable_or_is_dropped_with_a_warning() 
     assert found.services["web"].environment == {"A": "1"}
     (warning,) = found.warnings
     assert (warning.line, warning.column, warning.service, warning.key, warning.code) == (
-        *(4, 25),
+        *(4, 24),
         "web",
         "services.web.environment.B",
         "unset",
@@ -204,6 +205,7 @@ def test_a_name_without_value_takes_the_variable_or_is_dropped_with_a_warning() 
         ("security_opt: ['no-new-privileges:true']", "note", "services.web.security_opt[0]"),
         ("restart: always\ndeploy: {restart_policy: {condition: none}}", "note", "services.web.restart"),
         ("labels: {a: $NOPE}", "unset", "services.web.labels.a"),
+        ("environment: [A=1, A=2]", "note", "services.web.environment[1]"),
     ],
 )
 def test_what_has_no_effect_is_said(body: str, code: str, key: str) -> None:

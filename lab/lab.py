@@ -1,0 +1,213 @@
+"""A whole cluster on one machine: engines in namespaces, an agent on each, one console, one Redis."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import demo_image, programs
+from lab.api import Api, ApiError
+from lab.engine import Engine
+from lab.hosts import Host
+from lab.manage import manage
+from lab.processes import Process, wait_until
+from lab.redis_server import RedisServer
+from lab.state import Run
+
+GIB = 1024**3
+PORT = 8000
+CONSOLE = ("web", "controller", "worker")
+
+
+@dataclass(frozen=True)
+class LabHost:
+    """One node: `agent` and `engine` are started and killed through `Lab`, or by themselves."""
+
+    name: str
+    host: Host
+    engine: Engine
+    agent: Process
+    config: Path
+
+
+@dataclass(frozen=True)
+class Console:
+    """The console's address, its home, and what its processes get as environment."""
+
+    url: str
+    home: Path
+    env: Mapping[str, str]
+
+
+class Lab:
+    """`start()` returns when every node is ready. Processes that die stay dead until they are started.
+
+    Names for `start_one`, `kill` and `stop_one`: web, controller, worker, redis, agent-1…, engine-1….
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        *,
+        nodes: int = 3,
+        cpu: int = 2000,
+        memory: int = 4 * GIB,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        """Each node offers `cpu` thousandths of a core and `memory` bytes, whatever the machine has."""
+        self._run, self._cpu, self._memory = run, cpu, memory
+        address = run.network.gateway
+        self.redis = RedisServer(run, address=address)
+        self.console = self._make_console(address, settings or {})
+        commands = {
+            "web": programs.web(address, PORT),
+            "controller": programs.controller(),
+            "worker": programs.worker(self.console.home),
+        }
+        self._processes = {
+            name: run.process(name, argv, env=self.console.env, cwd=programs.ROOT)
+            for name, argv in commands.items()
+        }
+        self.hosts = [self._make_host(number) for number in range(1, nodes + 1)]
+
+    def _make_console(self, address: str, settings: Mapping[str, str]) -> Console:
+        home = self._run.subdirectory("home")
+        url = f"http://{address}:{PORT}"
+        env = {
+            **_clean_environment(),
+            "BERTH_HOME": str(home),
+            "BERTH_PORT": str(PORT),
+            "BERTH_URL": url,
+            "BERTH_SECRET_KEY": secrets.token_urlsafe(48),
+            "REDIS_URL": self.redis.url,
+            "BERTH_BROKER_URL": self.redis.broker_url,
+            "PYTHONUNBUFFERED": "1",
+            **settings,
+        }
+        return Console(url, home, env)
+
+    def _make_host(self, number: int) -> LabHost:
+        host = self._run.network.add_host()
+        name, directory = f"node-{number}", self._run.subdirectory(f"n{number}")
+        config = directory / "agent.json"
+        agent = self._run.process(
+            f"agent-{number}",
+            programs.agent(config),
+            env={**_clean_environment(), "PYTHONUNBUFFERED": "1"},
+            cwd=programs.ROOT,
+            netns=host.netns,
+        )
+        return LabHost(name, host, Engine(directory, netns=host.netns, address=host.address), agent, config)
+
+    @property
+    def owner_token(self) -> str:
+        return (self.console.home / "owner-token").read_text().strip()
+
+    @property
+    def api(self) -> Api:
+        """As the first owner, in the team `default`."""
+        return Api(self.console.url, self.owner_token)
+
+    def start(self, timeout: float = 60.0) -> None:
+        """Raises `RuntimeError` with the logs' ends when the cluster does not come up."""
+        with ThreadPoolExecutor(2) as pool:
+            engines = pool.submit(self._start_engines)
+            self.redis.start()
+            self._prepare_console()
+            engines.result()
+        for name in (*CONSOLE, *(f"agent-{number + 1}" for number in range(len(self.hosts)))):
+            self.start_one(name)
+        self.await_ready(timeout)
+
+    def _start_engines(self) -> None:
+        archive = self._run.directory / "demo.tar"
+        demo_image.build(archive)
+        for node in self.hosts:
+            node.engine.start()
+            node.engine.load(archive)
+
+    def _prepare_console(self) -> None:
+        add = [self._add_node(node) for node in self.hosts]
+        manage(
+            self.console.env, ["migrate", "--no-input", "--verbosity", "0"], ["bootstrap", "--node", ""], *add
+        )
+
+    def _add_node(self, node: LabHost) -> list[str]:
+        command = ["add_node", node.name, "--config-out", str(node.config), "--address", node.host.address]
+        command += ["--cpu", str(self._cpu), "--memory", str(self._memory)]
+        state = node.config.parent / "state"
+        return [*command, "--docker-host", node.engine.docker_host, "--state-dir", str(state)]
+
+    def new_sign_in_link(self) -> str:
+        """A one-time link for the first owner."""
+        return manage(self.console.env, ["sign_in_link"]).strip()
+
+    def _part(self, name: str) -> Process | Engine | RedisServer:
+        if name == "redis":
+            return self.redis
+        if name in self._processes:
+            return self._processes[name]
+        kind, _, number = name.partition("-")
+        node = self.hosts[int(number) - 1]
+        return node.engine if kind == "engine" else node.agent
+
+    def start_one(self, name: str) -> None:
+        self._part(name).start()
+
+    def kill(self, name: str) -> None:
+        """SIGKILL."""
+        self._part(name).kill()
+
+    def stop_one(self, name: str) -> None:
+        """As its supervisor would end it."""
+        self._part(name).stop()
+
+    def restart_all(self) -> None:
+        """Starts what is not running and waits until every node is ready."""
+        for node in self.hosts:
+            node.host.heal()
+        names = [f"{kind}-{number + 1}" for number in range(len(self.hosts)) for kind in ("engine", "agent")]
+        for name in ("redis", *CONSOLE, *names):
+            self.start_one(name)
+        self.await_ready(60.0)
+
+    def await_ready(self, timeout: float) -> None:
+        if not wait_until(self._all_ready, timeout, every=0.25):
+            raise RuntimeError(f"the lab is not ready after {timeout:.0f} s\n{self.report()}")
+
+    def _all_ready(self) -> bool:
+        try:
+            nodes = self.api.get("/nodes")["items"]
+        except (ApiError, FileNotFoundError):
+            return False
+        return [node["observed"]["state"] for node in nodes] == ["ready"] * len(self.hosts)
+
+    def report(self) -> str:
+        """The ends of all logs, for a failure's message."""
+        logs = {**self._processes, **{f"agent of {node.name}": node.agent for node in self.hosts}}
+        return "\n".join(f"--- {name}\n{process.tail(8)}" for name, process in logs.items())
+
+    def remove_apps(self, timeout: float = 60.0) -> None:
+        """Deletes every app of the team `default` and waits until they are gone."""
+        for app in self.api.get("/apps")["items"]:
+            self.api.delete(f"/apps/{app['name']}")
+        if not wait_until(lambda: self.api.get("/apps")["items"] == [], timeout, every=0.25):
+            raise RuntimeError(f"apps are left: {self.api.get('/apps')['items']}")
+
+    def stop(self) -> None:
+        """Ends everything; `Run.close()` removes it."""
+        for name in CONSOLE:
+            self.stop_one(name)
+        for node in self.hosts:
+            node.agent.stop()
+        self.redis.stop()
+
+
+def _clean_environment() -> dict[str, str]:
+    """This process' environment without settings that are meant for something else."""
+    foreign = ("BERTH_", "DOCKER_", "DATABASE_URL", "REDIS_URL", "DJANGO_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}

@@ -1,0 +1,197 @@
+"""Logs over HTTP. Where lines come, the far side of the wire speaks the agent's protocol over a real Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+import pytest
+from asgiref.sync import sync_to_async
+from channels.layers import BaseChannelLayer, get_channel_layer
+from django.test import AsyncClient
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from console.api.views import logs
+from console.common import redis as keys
+from console.workloads.models import Container
+from lab.redis_server import RedisServer
+from nodeagent import protocol
+from tests import factories
+from tests.api.caller import BASE, People
+
+pytestmark = pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume")
+LOGS = "/teams/home/apps/shop/logs"
+LINES = tuple(
+    protocol.LogLine(at=f"2026-01-02T03:04:0{second}.123456789Z", source="stdout", text=text)
+    for second, text in ((1, "hello"), (2, 'two\nlines and "quotes"'))
+)
+
+
+def _shop(people: People) -> Container:
+    return factories.make_container(factories.make_app(people.access, "shop"), factories.make_node("n1"))
+
+
+@pytest.fixture
+def with_redis(settings: Settings, redis_server: RedisServer) -> None:
+    settings.REDIS_URL = redis_server.url
+    layer: dict[str, Any] = {**settings.CHANNEL_LAYERS["default"], "CONFIG": {"hosts": [redis_server.url]}}
+    settings.CHANNEL_LAYERS = {"default": layer}
+
+
+class AgentSide:
+    """Answers one opened log stream of a node."""
+
+    def __init__(self, node_id: str) -> None:
+        self.group = f"node.{node_id}"
+        self.opened: protocol.OpenLogs | None = None
+
+    async def listen(self) -> None:
+        self.layer = cast(BaseChannelLayer, get_channel_layer())
+        self.channel = await self.layer.new_channel()
+        await self.layer.group_add(self.group, self.channel)
+
+    async def answer(self, *, silence: float = 0.0) -> None:
+        message = protocol.decode_down((await self.layer.receive(self.channel))["message"])
+        assert isinstance(message, protocol.OpenLogs)
+        self.opened = message
+        await asyncio.sleep(silence)
+        client = keys.async_client()
+        for frame in (
+            protocol.LogFrame(stream=message.stream, lines=LINES, dropped=3),
+            protocol.LogFrame(stream=message.stream, end=True),
+        ):
+            await client.publish(keys.stream_channel(message.stream), protocol.encode(frame))
+        await client.aclose()
+
+
+async def _read(
+    people: People, query: str, *, silence: float = 0.0, headers: Mapping[str, str] | None = None
+) -> tuple[Any, str, protocol.OpenLogs]:
+    """The response, its text, and what the agent was asked for."""
+    container = await sync_to_async(_shop)(people)
+    agent = AgentSide(container.node_id)
+    await agent.listen()
+    answering = asyncio.create_task(agent.answer(silence=silence))
+    response = await AsyncClient().get(
+        f"{BASE}{LOGS}?{query}", headers={**people.viewer.headers, **(headers or {})}
+    )
+    text = b"".join([part async for part in response]).decode()  # type: ignore[attr-defined]
+    await answering
+    assert agent.opened is not None
+    return response, text, agent.opened
+
+
+@pytest.mark.redis
+@pytest.mark.django_db(transaction=True)
+async def test_server_sent_events(people: People, with_redis: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "HEARTBEAT", 0.1)
+    response, text, opened = await _read(people, "follow=1&tail=7", silence=0.35)
+    assert response.headers["Content-Type"] == "text/event-stream"
+    assert response.headers["X-Accel-Buffering"] == "no"
+    assert (opened.follow, opened.tail, opened.since) == (True, 7, 0.0)
+    first, *parts = text.removesuffix("\n\n").split("\n\n")
+    assert first == "retry: 2000"
+    assert parts.count(": still here") >= 2
+    events = [part.split("\n") for part in parts if part != ": still here"]
+    assert events[0][0] == "event: gap"
+    assert json.loads(events[0][1].removeprefix("data: "))["dropped"] == 3
+    for (position, kind, data), line in zip(events[1:3], LINES, strict=True):
+        assert (position, kind) == (f"id: {line.at}", "event: line")
+        assert json.loads(data.removeprefix("data: "))["text"] == line.text
+    assert events[3][0] == "event: end"
+
+
+@pytest.mark.redis
+@pytest.mark.django_db(transaction=True)
+async def test_json_lines(people: People, with_redis: None) -> None:
+    response, text, opened = await _read(people, "service=web")
+    assert response.headers["Content-Type"] == "application/x-ndjson"
+    assert (opened.follow, opened.tail) == (False, 100)
+    events = [json.loads(line) for line in text.splitlines()]
+    assert [event["kind"] for event in events] == ["gap", "line", "line", "end"]
+    assert [event["text"] for event in events[1:3]] == ["hello", 'two\nlines and "quotes"']
+    assert events[1]["name"] == "shop-web-1"
+
+
+@pytest.mark.redis
+@pytest.mark.django_db(transaction=True)
+async def test_a_reader_who_comes_back_goes_on_where_it_was(people: People, with_redis: None) -> None:
+    seen = timezone.now() - timedelta(seconds=30)
+    _response, _text, opened = await _read(people, "follow=1", headers={"last-event-id": seen.isoformat()})
+    assert 30 <= opened.since < 40
+    assert opened.tail == 5000
+
+
+def test_without_redis_each_container_says_that_its_stream_broke(people: People) -> None:
+    container = _shop(people)
+    for query in ("", f"?container={container.id}", "?service=web"):
+        answer = people.viewer.get(f"{LOGS}{query}")
+        (event,) = [json.loads(line) for line in answer.body.splitlines()]
+        assert (answer.status, event["kind"], event["container"]) == (200, "error", container.id)
+    assert b"event: error\n" in people.viewer.get(f"{LOGS}?follow=1").body
+
+
+def test_an_app_without_containers_has_no_logs(people: People) -> None:
+    factories.make_app(people.access, "shop")
+    assert people.viewer.get(LOGS).body == b""
+    assert people.viewer.get(f"{LOGS}?follow=true").body == b"retry: 2000\n\n"
+
+
+def test_what_is_not_there(people: People) -> None:
+    _shop(people)
+    theirs = factories.make_container(factories.make_app(people.access, "other"), factories.make_node())
+    for query in ("service=db", f"container={theirs.id}", "container=nothing"):
+        answer = people.viewer.get(f"{LOGS}?{query}")
+        assert (answer.status, answer.error["code"]) == (404, "not_found")
+    assert people.viewer.get("/teams/home/apps/nothing/logs").status == 404
+
+
+def test_outsiders_and_wrong_input(people: People) -> None:
+    _shop(people)
+    people.assert_outside("GET", LOGS)
+    for query in ("tail=-1", "tail=5001", "follow=perhaps", "lines=3"):
+        answer = people.viewer.get(f"{LOGS}?{query}")
+        assert (answer.status, list(answer.error["fields"])) == (400, [query.partition("=")[0]])
+    assert people.viewer.post(LOGS).status == 405
+
+
+@pytest.mark.parametrize("word", ["", "yesterday", "0001-01-01T00:00:00", "\u0660"])
+def test_a_strange_last_event_id_is_a_new_reader(word: str) -> None:
+    assert logs._age(word) == 0.0
+
+
+def test_nanoseconds_are_understood() -> None:
+    age = logs._age("2026-01-02T03:04:01.123456789Z")
+    expected = timezone.now() - datetime.fromisoformat("2026-01-02T03:04:01.123456+00:00")
+    assert age == pytest.approx(expected.total_seconds(), abs=5)
+
+
+async def _slow(closed: list[str]) -> AsyncIterator[int]:
+    try:
+        yield 1
+        await asyncio.sleep(0.2)
+        yield 2
+    finally:
+        closed.append("closed")
+
+
+async def test_silences_are_told_and_nothing_is_lost() -> None:
+    closed: list[str] = []
+    items = [item async for item in logs.with_silences(_slow(closed), 0.05)]
+    assert [item for item in items if item] == [1, 2]
+    assert items[1] is None
+    assert closed == ["closed"]
+
+
+@pytest.mark.parametrize("reads", [1, 2], ids=["after an item", "in a silence"])
+async def test_a_reader_who_leaves_closes_the_source(reads: int) -> None:
+    closed: list[str] = []
+    stream = logs.with_silences(_slow(closed), 0.05)
+    for _ in range(reads):
+        await anext(stream)
+    await stream.aclose()
+    assert closed == ["closed"]

@@ -1,0 +1,107 @@
+"""docker-compose.yml through the real Compose v2: it accepts the file, and the shape is the one we mean."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def compose() -> Path:
+    """The binary itself: its wrapper script hides the exit status."""
+    spec = importlib.util.find_spec("compose")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    return Path(next(iter(spec.submodule_search_locations))) / "docker-compose"
+
+
+def config(*arguments: str, file: Path = ROOT / "docker-compose.yml") -> subprocess.CompletedProcess[str]:
+    argv = [str(compose()), "-f", str(file), "config", *arguments]
+    return subprocess.run(argv, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def model() -> dict[str, Any]:
+    done = config("--format", "json")
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))
+
+
+def test_compose_accepts_the_file_without_a_warning() -> None:
+    done = config("-q")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_check_can_fail(tmp_path: Path) -> None:
+    broken = tmp_path / "docker-compose.yml"
+    broken.write_text(
+        (ROOT / "docker-compose.yml").read_text().replace("restart: unless-stopped", "restrat: always")
+    )
+    assert config("-q", file=broken).returncode != 0
+
+
+def test_it_has_the_production_shape(model: dict[str, Any]) -> None:
+    assert sorted(model["services"]) == ["agent", "controller", "postgres", "redis", "setup", "web", "worker"]
+    assert sorted(model["volumes"]) == ["agent", "home", "postgres", "redis"]
+    ours = {
+        name: service
+        for name, service in model["services"].items()
+        if service["image"] == "berth/console:latest"
+    }
+    assert sorted(ours) == ["agent", "controller", "setup", "web", "worker"]
+
+
+def test_only_the_web_server_is_published_and_only_the_agent_reaches_the_engine(
+    model: dict[str, Any],
+) -> None:
+    services = model["services"]
+    assert {name: s["ports"][0]["target"] for name, s in services.items() if "ports" in s} == {"web": 8000}
+    mounts = {name: [v["source"] for v in s.get("volumes", [])] for name, s in services.items()}
+    assert [name for name, sources in mounts.items() if "/var/run/docker.sock" in sources] == ["agent"]
+    assert [name for name, s in services.items() if s.get("user") == "root"] == ["agent"]
+
+
+def test_nothing_of_ours_has_capabilities_it_does_not_need(model: dict[str, Any]) -> None:
+    for name in ("web", "controller", "worker", "setup", "agent"):
+        service = model["services"][name]
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert service.get("cap_add", []) == (["DAC_OVERRIDE"] if name == "agent" else [])
+        assert "privileged" not in service
+
+
+def test_secrets_come_from_files_that_the_script_makes(model: dict[str, Any], tmp_path: Path) -> None:
+    subprocess.run([ROOT / "ops" / "compose-secrets.sh", tmp_path], check=True, capture_output=True)
+    made = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert {Path(secret["file"]).name for secret in model["secrets"].values()} == set(made)
+    subprocess.run([ROOT / "ops" / "compose-secrets.sh", tmp_path], check=True, capture_output=True)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == made
+    assert made["redis-url"] == f"redis://berth:{made['redis-password'].strip()}@redis:6379/0\n"
+    text = json.dumps(model["services"])
+    assert not any(value.strip() in text for value in made.values())
+
+
+def test_everything_waits_for_the_setup_and_the_setup_for_healthy_stores(model: dict[str, Any]) -> None:
+    def waits(name: str) -> dict[str, str]:
+        depends = model["services"][name]["depends_on"]
+        return {other: condition["condition"] for other, condition in depends.items()}
+
+    assert waits("setup") == {"postgres": "service_healthy", "redis": "service_healthy"}
+    done = {"setup": "service_completed_successfully"}
+    assert (waits("web"), waits("controller"), waits("worker")) == (done, done, done)
+    assert waits("agent") == {"web": "service_healthy"}
+    checked = [name for name, service in model["services"].items() if "healthcheck" in service]
+    assert sorted(checked) == ["postgres", "redis", "web"]
+
+
+def test_the_dockerfile_copies_only_what_the_build_context_lets_through() -> None:
+    allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    copies = [line.split()[1:-1] for line in lines if line.startswith("COPY ") and "--from" not in line]
+    assert {source.rstrip("*") for sources in copies for source in sources} == allowed

@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nodeagent.agent import Agent
+from nodeagent.config import Config
+from nodeagent.protocol import (
+    Close,
+    Credit,
+    Delta,
+    Heartbeat,
+    Hello,
+    Images,
+    LogFrame,
+    OpenLogs,
+    Progress,
+    Receipt,
+    Resend,
+    Result,
+    Samples,
+)
+from nodeagent.runtime.base import EngineUnavailable
+from tests.nodeagent.builders import DEMO, identity, shell
+from tests.nodeagent.console_stub import ConsoleStub
+from tests.nodeagent.fake import FakeRuntime
+
+NAME = identity().engine_name
+
+
+class Rig:
+    """An agent without its broker, linked to a console."""
+
+    def __init__(self, runtime: FakeRuntime, folder: Path) -> None:
+        self.console = ConsoleStub()
+        self.config = Config(
+            node="n1",
+            link_url=f"ws://127.0.0.1:{self.console.port}/agent/v1/link",
+            token="secret",
+            broker="redis://127.0.0.1:1/0",
+            docker_host="unix:///nowhere",
+            docker_tls_dir="",
+            state_dir=folder,
+            address="10.0.0.1",
+            labels={"zone": "a"},
+            cpu=0,
+            memory=1 << 30,
+            port_first=30000,
+            port_last=30010,
+        )
+        self.agent = Agent(self.config, runtime)
+
+    def start(self) -> Hello:
+        self.agent.observer.start()
+        self.agent.sampler.start()
+        self.agent.link.start()
+        return self.console.hear(Hello)
+
+    def mark(self) -> int:
+        return len(self.console.heard)
+
+
+@pytest.fixture
+def rig(fake: FakeRuntime, tmp_path: Path) -> Iterator[Rig]:
+    made = Rig(fake, tmp_path)
+    yield made
+    made.agent.stop()
+    made.console.stop()
+
+
+def test_hello_says_everything(rig: Rig, fake: FakeRuntime) -> None:
+    fake.create(identity(), shell("sleep 1000"))
+    hello = rig.start()
+    assert rig.console.heard[0] is hello
+    assert (hello.address, dict(hello.labels)) == ("10.0.0.1", {"zone": "a"})
+    assert (hello.capacity.cpu, hello.capacity.memory, hello.capacity.port_last) == (4000, 1 << 30, 30010)
+    assert hello.engine is not None
+    assert hello.engine.version == "fake"
+    assert [item.identity for item in hello.containers] == [identity()]
+    assert hello.images == (fake.local_images[DEMO],)
+    assert len(hello.public_key) == 32
+
+
+def test_heartbeats_carry_the_digest_of_what_was_told(rig: Rig, fake: FakeRuntime) -> None:
+    hello = rig.start()
+    assert rig.console.hear(Heartbeat).digest == hello.digest
+    assert rig.console.hear(Heartbeat).waiting
+    fake.create(identity(), shell("sleep 1000"))
+    delta = rig.console.hear(Delta, lambda item: bool(item.changed))
+    mark = rig.mark()
+    assert rig.console.hear(Heartbeat, since=mark).digest == delta.digest != hello.digest
+
+
+def test_a_change_reaches_the_console_within_50_ms(rig: Rig, fake: FakeRuntime) -> None:
+    rig.start()
+    fake.create(identity(), shell("sleep 1000"))
+    rig.console.hear(Delta, lambda item: item.changed[0].state == "created")
+    began = time.monotonic()
+    fake.start(NAME)
+    rig.console.hear(Delta, lambda item: bool(item.changed) and item.changed[0].state == "running")
+    assert time.monotonic() - began < 0.05
+
+
+def test_resend_brings_another_hello(rig: Rig) -> None:
+    first = rig.start()
+    mark = rig.mark()
+    rig.console.send(Resend())
+    assert rig.console.hear(Hello, since=mark).digest == first.digest
+
+
+def test_a_lost_link_is_redialled_and_begins_with_a_hello(rig: Rig, fake: FakeRuntime) -> None:
+    rig.start()
+    rig.agent.session.open_gate()
+    mark = rig.mark()
+    began = time.monotonic()
+    rig.console.hang_up()
+    rig.console.hear(Hello, since=mark)
+    assert time.monotonic() - began < 3
+    assert rig.console.session == 2
+    assert rig.agent.session.number == 2
+    assert rig.console.hear(Heartbeat, since=mark + 1).waiting
+
+
+def test_what_was_said_while_the_link_was_away_is_kept(rig: Rig, fake: FakeRuntime) -> None:
+    rig.start()
+    rig.console.hang_up()
+    sent: list[Receipt | Result] = [
+        Receipt(jobs=("a",)),
+        Result(job="a", ok=True),
+        Result(job="b", ok=False, code="x"),
+    ]
+    for message in sent:
+        rig.agent.outgoing.put(message)
+    rig.console.hear(Result, lambda item: item.job == "b")
+    assert [item for item in rig.console.heard if isinstance(item, Receipt | Result)] == sent
+
+
+def test_without_acknowledgements_the_link_is_given_up(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nodeagent.link.SILENCE", 0.8)
+    rig.console.acks = False
+    rig.start()
+    rig.console.hear(Hello, since=1, timeout=8)
+    assert rig.console.session == 2
+
+
+def test_a_refused_token_is_said_and_not_hammered(
+    rig: Rig, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.console.token = "another"
+    rig.agent.link.start()
+    time.sleep(3)
+    assert rig.console.refused == 1
+    assert "Make a new one for node n1" in caplog.text
+
+
+def test_another_nodes_welcome_is_not_taken(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    rig.console.node = "n2"
+    rig.agent.link.start()
+    time.sleep(0.5)
+    assert rig.console.heard == []
+    assert "This token is of node n2" in caplog.text
+
+
+def test_an_engine_that_dies_is_said_at_once_and_its_return_too(rig: Rig, fake: FakeRuntime) -> None:
+    rig.start()
+
+    def gone(call: str) -> None:
+        raise EngineUnavailable("the engine is gone")
+
+    fake.before = gone
+    mark = rig.mark()
+    began = time.monotonic()
+    fake.die()
+    beat = rig.console.hear(Heartbeat, lambda item: not item.engine_ok, since=mark)
+    assert beat.engine_error == "the engine is gone"
+    assert time.monotonic() - began < 0.15
+    fake.before = lambda call: None
+    hello = rig.console.hear(Hello, since=mark)
+    assert hello.engine is not None
+
+
+def test_an_agent_whose_engine_is_away_says_so(rig: Rig, fake: FakeRuntime) -> None:
+    def gone(call: str) -> None:
+        raise EngineUnavailable("the engine is gone")
+
+    fake.before = gone
+    assert rig.start().engine is None
+    assert rig.console.hear(Heartbeat).engine_ok is False
+
+
+def test_logs_samples_progress_and_images_go_up(rig: Rig, fake: FakeRuntime) -> None:
+    fake.create(identity(), shell("sleep 1000"))
+    fake.start(NAME)
+    rig.start()
+    fake.say(NAME, "hello")
+    rig.console.send(OpenLogs(stream="x", slot="s1", generation=1, credit=1))
+    frame = rig.console.hear(LogFrame)
+    assert [line.text for line in frame.lines] == ["hello"]
+    fake.say(NAME, "again")
+    mark = rig.mark()
+    rig.console.send(Credit(stream="x", frames=1))
+    assert [line.text for line in rig.console.hear(LogFrame, since=mark).lines] == ["again"]
+    rig.console.send(Close(stream="x"))
+    rig.agent.outgoing.put_progress(Progress(job="p", text="Downloading"))
+    assert rig.console.hear(Progress).job == "p"
+    assert rig.console.hear(Samples).node_memory > 0
+    fake.local_images["other:1"] = fake.local_images[DEMO]
+    fake.tell_images()
+    assert len(rig.console.hear(Images).images) == 2
+
+
+def test_nonsense_from_the_console_only_costs_the_session(rig: Rig) -> None:
+    rig.start()
+    assert rig.console._connection is not None
+    mark = rig.mark()
+    rig.console._connection.send(b"\xc1nonsense")
+    rig.console.hear(Hello, since=mark)
+    assert rig.console.session == 2

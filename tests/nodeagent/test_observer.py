@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from lab.engine import Engine
+from nodeagent.facts import Known, identity_of
+from nodeagent.observer import Observer
+from nodeagent.protocol import Delta, Observed
+from nodeagent.runtime.base import EngineUnavailable
+from nodeagent.runtime.engine import DockerRuntime
+from tests.nodeagent.builders import CLUSTER, DEMO, identity, shell
+from tests.nodeagent.fake import FakeRuntime
+
+
+class Watch:
+    """A started observer and what it told."""
+
+    def __init__(self, runtime: FakeRuntime | DockerRuntime) -> None:
+        self.engine: list[bool] = []
+        self.woken = threading.Event()
+        self.observer = Observer(runtime, lambda: CLUSTER, self.woken.set, self.engine.append)
+        self.observer.start()
+        assert self.observer.looked.wait(10)
+
+    def until(self, condition: Callable[[Observed], bool], timeout: float = 10.0) -> Observed:
+        """The first change that fits."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            delta = self.observer.take_delta()
+            for observed in delta.changed if delta else ():
+                if condition(observed):
+                    return observed
+            self.woken.wait(0.05)
+            self.woken.clear()
+        raise AssertionError("no such change was told")
+
+    def delta(self, timeout: float = 5.0) -> Delta:
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            delta = self.observer.take_delta()
+            if delta:
+                return delta
+            time.sleep(0.005)
+        raise AssertionError("nothing changed")
+
+
+@pytest.fixture
+def watch(fake: FakeRuntime) -> Iterator[Watch]:
+    fake.create(identity("s1"), shell("sleep 1000"))
+    fake.create(identity("theirs", cluster="other"), shell("sleep 1000"))
+    made = Watch(fake)
+    yield made
+    made.observer.stop()
+
+
+def test_the_first_look_is_the_full_set(watch: Watch, fake: FakeRuntime) -> None:
+    containers, images, digest = watch.observer.hello()
+    assert [item.identity for item in containers] == [identity("s1")]
+    assert images == tuple(fake.local_images.values())
+    assert watch.observer.foreign == 1
+    assert watch.observer.told_digest() == digest
+    assert watch.observer.take_delta() is None
+    assert watch.engine == [True]
+
+
+def test_a_change_is_a_delta_and_changes_the_digest(watch: Watch, fake: FakeRuntime) -> None:
+    *_, before = watch.observer.hello()
+    fake.start("berth-s1-g1")
+    delta = watch.delta()
+    assert [(item.identity.slot, item.state) for item in delta.changed] == [("s1", "running")]
+    assert delta.changed[0].running_for == pytest.approx(0.0, abs=2)
+    assert delta.digest != before
+    assert delta.digest == watch.observer.told_digest()
+
+
+def test_the_digest_is_of_the_facts_and_not_of_their_age(watch: Watch) -> None:
+    *_, first = watch.observer.hello()
+    time.sleep(0.01)
+    watch.observer.refresh()
+    assert watch.observer.hello()[2] == first
+    assert watch.observer.take_delta() is None
+
+
+def test_a_removed_container_is_told_by_name(watch: Watch, fake: FakeRuntime) -> None:
+    watch.observer.hello()
+    fake.remove("berth-s1-g1")
+    delta = watch.delta()
+    assert (delta.changed, delta.removed) == ((), (("s1", 1),))
+
+
+def test_an_end_brings_its_code_and_last_lines(watch: Watch, fake: FakeRuntime) -> None:
+    watch.observer.hello()
+    fake.start("berth-s1-g1")
+    for number in range(30):
+        fake.say("berth-s1-g1", f"line {number}")
+    fake.end("berth-s1-g1", 7)
+    ended = watch.until(lambda item: item.state == "exited")
+    assert ended.exit_code == 7
+    assert ended.last_lines == tuple(f"line {number}" for number in range(10, 30))
+    assert ended.ended_ago == pytest.approx(0.0, abs=2)
+
+
+def test_health_and_engine_restarts_are_told(watch: Watch, fake: FakeRuntime) -> None:
+    fake.start("berth-s1-g1")
+    fake.change("berth-s1-g1", health="healthy", tell="health_status: healthy")
+    watch.until(lambda item: item.health == "healthy")
+    fake.change("berth-s1-g1", restarts=2, tell="start")
+    assert watch.until(lambda item: item.restarts == 2).state == "running"
+
+
+def test_a_childs_oom_is_told_until_the_next_start(watch: Watch, fake: FakeRuntime) -> None:
+    fake.start("berth-s1-g1")
+    fake.change("berth-s1-g1", tell="oom")
+    assert watch.until(lambda item: item.oom).state == "running"
+    fake.change("berth-s1-g1", restarts=1, tell="start")
+    assert watch.until(lambda item: item.restarts == 1).oom is False
+
+
+def test_an_old_oom_does_not_spoil_a_good_end(watch: Watch, fake: FakeRuntime) -> None:
+    fake.start("berth-s1-g1")
+    facts = fake.inspect("berth-s1-g1")
+    assert facts is not None
+    found = identity_of(facts.labels)
+    assert found is not None
+    fake.end("berth-s1-g1", 0)
+    ended = fake.inspect("berth-s1-g1")
+    assert ended is not None
+    assert [Known(found, facts, child_oom=True).oom, Known(found, ended, child_oom=True).oom] == [True, False]
+
+
+def test_what_events_missed_a_full_look_finds(watch: Watch, fake: FakeRuntime) -> None:
+    watch.observer.hello()
+    fake.change("berth-s1-g1", state="running")
+    del fake.containers["berth-theirs-g1"]
+    watch.observer.refresh()
+    assert [item.state for item in watch.delta().changed] == ["running"]
+    assert watch.observer.foreign == 0
+
+
+def test_an_older_look_does_not_overwrite_an_event(watch: Watch, fake: FakeRuntime) -> None:
+    """The list was made before the container ended, and arrives after the event that told of it."""
+    watch.observer.hello()
+    fake.start("berth-s1-g1")
+    watch.until(lambda item: item.state == "running")
+    stale = fake.list_managed(CLUSTER)
+
+    def end_meanwhile(cluster: str) -> object:
+        fake.end("berth-s1-g1", 3)
+        watch.until(lambda item: item.state == "exited")
+        return stale
+
+    fake.list_managed = end_meanwhile  # type: ignore[method-assign, assignment]
+    watch.observer.refresh()
+    assert watch.observer.take_delta() is None
+    assert [item.state for item in watch.observer.hello()[0]] == ["exited"]
+
+
+def test_new_images_are_told_once(watch: Watch, fake: FakeRuntime) -> None:
+    watch.observer.hello()
+    assert watch.observer.take_images() is None
+    fake.local_images["other:1"] = fake.local_images[DEMO]
+    fake.tell_images()
+    deadline = time.monotonic() + 5
+    while (images := watch.observer.take_images()) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    assert len(images) == 2
+    assert watch.observer.take_images() is None
+
+
+def test_an_engine_that_goes_away_is_told_at_once_and_found_again(watch: Watch, fake: FakeRuntime) -> None:
+    def gone(call: str) -> None:
+        raise EngineUnavailable("the engine is gone")
+
+    fake.before = gone
+    fake.die()
+    began = time.monotonic()
+    while watch.engine != [True, False]:
+        assert time.monotonic() - began < 0.5
+        time.sleep(0.005)
+    assert watch.observer.engine_error == "the engine is gone"
+    assert len(watch.observer.hello()[0]) == 1
+    fake.before = lambda call: None
+    while watch.engine != [True, False, True]:
+        assert time.monotonic() - began < 8
+        time.sleep(0.01)
+    assert watch.observer.engine_error == ""
+
+
+@pytest.mark.engine
+def test_a_real_engines_changes_are_told_within_a_blink(docker_runtime: DockerRuntime) -> None:
+    name = identity().engine_name
+    docker_runtime.create(identity(), shell("echo hello; sleep 0.3; exit 5"))
+    docker_runtime.ensure_network("berth-a1", CLUSTER, "a1")
+    watch = Watch(docker_runtime)
+    watch.observer.hello()
+    docker_runtime.start(name)
+    watch.until(lambda item: item.state == "running")
+    ended = watch.until(lambda item: item.state == "exited")
+    assert (ended.exit_code, ended.last_lines) == (5, ("hello",))
+    assert ended.ended_ago is not None
+    assert ended.ended_ago < 0.5
+    docker_runtime.remove(name)
+    assert watch.delta().removed == (("s1", 1),)
+    watch.observer.stop()
+
+
+@pytest.mark.engine
+def test_a_killed_engine_comes_back_with_its_containers(
+    docker_runtime: DockerRuntime, engine: Engine
+) -> None:
+    docker_runtime.create(identity(), shell("sleep 1000"))
+    docker_runtime.start(identity().engine_name)
+    watch = Watch(docker_runtime)
+    *_, before = watch.observer.hello()
+    engine.kill()
+    began = time.monotonic()
+    while watch.engine != [True, False]:
+        assert time.monotonic() - began < 2
+        time.sleep(0.01)
+    engine.start()
+    while watch.engine != [True, False, True]:
+        assert time.monotonic() - began < 30
+        time.sleep(0.05)
+    assert watch.observer.hello()[2] == before
+    watch.observer.stop()

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import pytest
+
+from console.accounts.secrets import digest
+from console.cluster.models import Node
+from tests import factories
+from tests.web.conftest import Visitors
+
+ACTIONS = ["nodes/add/", "nodes/node-a/cordon/", "nodes/node-a/remove/"]
+
+
+@pytest.fixture
+def node(people: Visitors) -> Node:
+    return factories.make_node("node-a")
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_only_administrators_change_nodes(people: Visitors, node: Node, action: str) -> None:
+    sent = {"name": "node-b", "cordoned": "1"}
+    assert people.developer.post(f"/t/ours/{action}", sent).status_code == 403
+    assert people.stranger.post(f"/t/ours/{action}", sent).status_code == 404
+    assert list(Node.objects.values_list("name", "cordoned")) == [("node-a", False)]
+    assert f'action="/t/ours/{action}"' not in people.developer.get("/t/ours/nodes/").content.decode()
+
+
+def test_a_new_node_gets_its_command_once(people: Visitors) -> None:
+    answer = people.owner.post("/t/ours/nodes/add/", {"name": "node-b", "zone": "rack-1"})
+    page = answer.content.decode()
+    node = Node.objects.get()
+    assert (node.name, node.zone) == ("node-b", "rack-1")
+    token = page.partition("&quot;token&quot;: &quot;")[2].partition("&quot;")[0]
+    assert digest(token) == node.token_digest
+    assert "python -m nodeagent --config node.json" in page
+    assert "no-store" in answer.headers["Cache-Control"]
+    assert token not in people.owner.get("/t/ours/nodes/").content.decode()
+
+
+@pytest.mark.parametrize("name", ["", "Not A Name", "node-a"])
+def test_a_wrong_name_is_said_at_the_field(people: Visitors, node: Node, name: str) -> None:
+    answer = people.owner.post("/t/ours/nodes/add/", {"name": name})
+    assert answer.status_code == 422
+    assert 'id="id_name-error"' in answer.content.decode()
+    assert Node.objects.count() == 1
+
+
+def test_cordoning_and_back(people: Visitors, node: Node) -> None:
+    people.owner.post("/t/ours/nodes/node-a/cordon/", {"cordoned": "1"})
+    node.refresh_from_db()
+    assert node.cordoned is True
+    people.owner.post("/t/ours/nodes/node-a/cordon/", {"cordoned": "0"})
+    node.refresh_from_db()
+    assert node.cordoned is False
+
+
+def test_another_teams_containers_are_not_named(people: Visitors, node: Node) -> None:
+    theirs = factories.make_member(factories.make_team("other"))
+    factories.make_container(factories.make_app(theirs, "secret-app"), node)
+    page = people.owner.get("/t/ours/nodes/node-a/").content.decode()
+    assert "secret-app" not in page
+    assert "1 container" in page
