@@ -1,4 +1,4 @@
-"""Removes all of a run: programs, containers, mounts, namespaces, bridge, files.
+"""Removes all of a run: programs, containers, mounts, namespaces, cables, files.
 
 `python -m lab.cleanup` does it for every run whose owner is gone.
 """

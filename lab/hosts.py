@@ -1,4 +1,4 @@
-"""Hosts as network namespaces on one bridge: own addresses, no way out of the machine."""
+"""Hosts as network namespaces on one switch: own addresses, no way out of the machine."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import subprocess
 from dataclasses import dataclass, field
 
 SUBNETS = "10.77"
-"""The lab's networks are `10.77.x.0/24`; host i has `.i`, the bridge on the machine itself `.254`."""
+"""The lab's networks are `10.77.x.0/24`; host i has `.i`, this machine `.254`."""
 
 
 def run(*argv: str) -> str:
@@ -19,23 +19,28 @@ def run(*argv: str) -> str:
 
 @dataclass(frozen=True)
 class Host:
-    """One namespace. `veth` is its cable's end on the bridge."""
+    """One namespace. `port` is its cable's end at the switch, in the namespace `switch`."""
 
     netns: str
-    veth: str
     address: str
+    switch: str
+    port: str
 
     def cut(self) -> None:
         """Pulls the cable: nothing reaches the host, nothing leaves it, its programs run on."""
-        run("ip", "link", "set", self.veth, "down")
+        run("ip", "-n", self.switch, "link", "set", self.port, "down")
 
     def heal(self) -> None:
-        run("ip", "link", "set", self.veth, "up")
+        run("ip", "-n", self.switch, "link", "set", self.port, "up")
 
 
 @dataclass
 class Network:
-    """A bridge named `name` (11 characters at most) and the hosts on it."""
+    """A switch, a cable named `name` (11 characters at most) from this machine to it, and hosts.
+
+    The switch has a namespace of its own: an engine on this machine makes the kernel pass bridged packets
+    through the machine's firewall, and drops them there.
+    """
 
     name: str
     subnet: int
@@ -45,35 +50,47 @@ class Network:
     def create(cls, name: str) -> Network:
         """Takes the first subnet that nobody uses. The caller holds the lab's lock (`state.locked`)."""
         taken = run("ip", "-4", "-o", "addr", "show")
-        subnet = next(x for x in range(256) if f" {SUBNETS}.{x}." not in taken)
-        run("ip", "link", "add", name, "type", "bridge")
-        network = cls(name, subnet)
+        network = cls(name, next(x for x in range(256) if f" {SUBNETS}.{x}." not in taken))
+        switch = network.switch
+        run("ip", "netns", "add", switch)
+        run("ip", "-n", switch, "link", "add", "bridge", "type", "bridge")
+        run("ip", "-n", switch, "link", "set", "bridge", "up")
+        run("ip", "link", "add", name, "type", "veth", "peer", "name", "machine", "netns", switch)
+        run("ip", "-n", switch, "link", "set", "machine", "master", "bridge", "up")
         run("ip", "addr", "add", f"{network.gateway}/24", "dev", name)
         run("ip", "link", "set", name, "up")
         return network
 
     @property
+    def switch(self) -> str:
+        return f"{self.name}-switch"
+
+    @property
     def gateway(self) -> str:
-        """The machine's own address on the bridge: where the console and Redis listen."""
+        """This machine's own address in the network: where the console and Redis listen."""
         return f"{SUBNETS}.{self.subnet}.254"
 
     def add_host(self) -> Host:
         number = len(self.hosts) + 1
-        host = Host(f"{self.name}-{number}", f"{self.name}v{number}", f"{SUBNETS}.{self.subnet}.{number}")
-        inside = ("ip", "netns", "exec", host.netns)
+        host = Host(
+            f"{self.name}-{number}", f"{SUBNETS}.{self.subnet}.{number}", self.switch, f"port{number}"
+        )
         run("ip", "netns", "add", host.netns)
-        run("ip", "link", "add", host.veth, "type", "veth", "peer", "name", "eth0", "netns", host.netns)
-        run("ip", "link", "set", host.veth, "master", self.name, "up")
-        run(*inside, "ip", "addr", "add", f"{host.address}/24", "dev", "eth0")
-        run(*inside, "ip", "link", "set", "eth0", "up")
-        run(*inside, "ip", "link", "set", "lo", "up")
-        run(*inside, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+        run(
+            *("ip", "-n", self.switch, "link", "add", host.port, "type", "veth"),
+            *("peer", "name", "eth0", "netns", host.netns),
+        )
+        run("ip", "-n", self.switch, "link", "set", host.port, "master", "bridge", "up")
+        run("ip", "-n", host.netns, "addr", "add", f"{host.address}/24", "dev", "eth0")
+        run("ip", "-n", host.netns, "link", "set", "eth0", "up")
+        run("ip", "-n", host.netns, "link", "set", "lo", "up")
+        run("ip", "netns", "exec", host.netns, "sysctl", "-qw", "net.ipv4.ip_forward=1")
         self.hosts.append(host)
         return host
 
 
 def remove(name: str) -> None:
-    """Removes the bridge and every namespace that `Network(name)` made."""
+    """Removes every namespace and cable that `Network(name)` made."""
     existing = [line.split()[0] for line in run("ip", "netns", "list").splitlines() if line]
     for netns in existing:
         if netns.startswith(f"{name}-"):

@@ -46,7 +46,7 @@ class Console:
 class Lab:
     """`start()` returns when every node is ready. Processes that die stay dead until they are started.
 
-    Names for `start_one`, `kill` and `stop_one`: web, controller, worker, redis, agent-1…, engine-1….
+    Names for `pid`, `start_one`, `kill` and `stop_one`: web, controller, worker, redis, agent-1…, engine-1….
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Lab:
         """Each node offers `cpu` thousandths of a core and `memory` bytes, whatever the machine has."""
         self._run, self._cpu, self._memory = run, cpu, memory
         address = run.network.gateway
-        self.redis = RedisServer(run, address=address)
+        self.redis = RedisServer(run, name="lab-redis", address=address)
         self.console = self._make_console(address, settings or {})
         commands = {
             "web": programs.web(address, PORT),
@@ -155,6 +155,11 @@ class Lab:
         node = self.hosts[int(number) - 1]
         return node.engine if kind == "engine" else node.agent
 
+    def pid(self, name: str) -> int | None:
+        """None while it is not running."""
+        part = self._part(name)
+        return part.process.pid if isinstance(part, RedisServer) else part.pid
+
     def start_one(self, name: str) -> None:
         self._part(name).start()
 
@@ -176,15 +181,19 @@ class Lab:
         self.await_ready(60.0)
 
     def await_ready(self, timeout: float) -> None:
-        if not wait_until(self._all_ready, timeout, every=0.25):
-            raise RuntimeError(f"the lab is not ready after {timeout:.0f} s\n{self.report()}")
+        """Raises `RuntimeError` with what the nodes' states are and the logs' ends."""
+        if not wait_until(lambda: set(self._states()) == {"ready"}, timeout, every=0.25):
+            raise RuntimeError(f"not ready after {timeout:.0f} s: {self._states()}\n{self.report()}")
 
-    def _all_ready(self) -> bool:
+    def _states(self) -> list[str]:
+        """Each node's state, or why it is not known."""
         try:
             nodes = self.api.get("/nodes")["items"]
-        except (ApiError, FileNotFoundError):
-            return False
-        return [node["observed"]["state"] for node in nodes] == ["ready"] * len(self.hosts)
+        except (ApiError, FileNotFoundError) as error:
+            return [str(error)]
+        return [
+            f"{seen['state']} {seen['state_reason']}".strip() for node in nodes if (seen := node["observed"])
+        ]
 
     def report(self) -> str:
         """The ends of all logs, for a failure's message."""

@@ -53,10 +53,9 @@ def write_config(
         "unixsocketperm 700",
         f'dir "{directory}"',
         f'aclfile "{users}"',
-        # No append-only file: Redis 7.0 replays its transactions as the default user, who is off here, and
-        # drops them. A snapshot keeps recent metrics over a restart; all else is rebuilt anyway.
-        "appendonly no",
-        "save 60 1",
+        "appendonly yes",
+        "appendfsync everysec",
+        'save ""',
         "maxmemory-policy noeviction",
     ]
     config = directory / "redis.conf"
@@ -105,7 +104,7 @@ class RedisServer:
         self.process.stop()
 
     def kill(self) -> None:
-        """SIGKILL; what it had acknowledged more than a second ago is there after `start()`."""
+        """SIGKILL; what it had acknowledged more than two seconds ago is there after `start()`."""
         self.process.kill()
 
     def flushall(self) -> None:

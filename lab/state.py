@@ -41,7 +41,7 @@ def locked() -> Iterator[Path]:
 
 
 class Run:
-    """Use as a context manager, or call `close()`. `id` also names the run's bridge and namespaces."""
+    """Use as a context manager, or call `close()`. `id` also names the run's cable and namespaces."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -60,7 +60,7 @@ class Run:
 
     @property
     def network(self) -> Network:
-        """The run's bridge, made at first use (root only)."""
+        """The run's network, made at first use (root only)."""
         if self._network is None:
             with locked():
                 self._network = Network.create(self.id)

@@ -13,7 +13,10 @@ from lab.redis_server import ADMIN, free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-EVERYWHERE = ("0.0.0.0", "::")  # nosec B104
+EVERYWHERE = (
+    "0.0.0.0",  # nosec B104
+    "::",
+)
 
 
 class RunError(RuntimeError):

@@ -94,6 +94,8 @@ def scan(root: Path) -> list[str]:
 def main() -> int:
     found = scan(ROOT)
     print("\n".join(found) or "nothing found")
+    if found:
+        print(f"A line that is right all the same ends in `{CHECKED}REASON`.")
     return 1 if found else 0
 
 

@@ -61,7 +61,7 @@ def demo_archive(run: Run) -> Path:
 
 @pytest.fixture(scope="session")
 def engines(run: Run, demo_archive: Path) -> Callable[[int], list[Engine]]:
-    """`engines(3)`: three engines, each a host of its own on one bridge, with berth/demo loaded.
+    """`engines(3)`: three engines, each a host of its own on one network, with berth/demo loaded.
 
     Asked again it gives the same ones, and more if more are wanted. Whoever breaks one mends it.
     """

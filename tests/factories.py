@@ -45,7 +45,10 @@ def make_member(
     team: Team, role: Role = Role.OWNER, *, email: str = "", administrator: bool = False
 ) -> Access:
     """A new user in the team."""
-    user = make_user(email, administrator=administrator)
+    return join(make_user(email, administrator=administrator), team, role)
+
+
+def join(user: User, team: Team, role: Role) -> Access:
     Membership.objects.create(user=user, team=team, role=role)
     return team_access(user, team.slug)
 

@@ -86,7 +86,9 @@ def cluster(step: Step) -> Cluster:
 
 def _refused_ports(step: Step) -> Iterable[Container]:
     """Containers that lately could not start because somebody else on their node has a port of theirs."""
-    failed = Container.objects.filter(state=State.FAILED, ended_at__gt=step.now - PORT_MEMORY, started_at=None)
+    failed = Container.objects.filter(
+        state=State.FAILED, ended_at__gt=step.now - PORT_MEMORY, started_at=None
+    )
     return (container for container in failed if container.ports and "already" in container.error)
 
 
@@ -94,7 +96,14 @@ def _found_taken(container: Container) -> model.Allocation:
     """Only the ports of a container, held by nobody that we know."""
     ports = tuple(model.Port(inside, host, kind) for host, inside, kind in container.ports)
     return model.Allocation(
-        container=container.id, slot="", app="", service="", node=container.node_id, cpu=0, memory=0, ports=ports
+        container=container.id,
+        slot="",
+        app="",
+        service="",
+        node=container.node_id,
+        cpu=0,
+        memory=0,
+        ports=ports,
     )
 
 

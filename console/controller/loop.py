@@ -116,7 +116,9 @@ def _due(step: Step) -> set[str]:
 
 def _pending_apps() -> set[str]:
     """Apps with a slot that found no node, or a release whose images are not known yet."""
-    unplaced = Slot.objects.filter(retired=False).exclude(pending="").values_list("service__app_id", flat=True)
+    unplaced = (
+        Slot.objects.filter(retired=False).exclude(pending="").values_list("service__app_id", flat=True)
+    )
     unresolved = Release.objects.filter(state=ReleaseState.RESOLVING).values_list("app_id", flat=True)
     return {*unplaced, *unresolved}
 

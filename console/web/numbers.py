@@ -24,8 +24,10 @@ def cores(value: float) -> str:
 
 
 def ago(at: datetime) -> str:
-    """How long ago, in one unit. The page's script says it in the same words and keeps it going."""
-    seconds = max(0, int((timezone.now() - at).total_seconds()))
+    """How long ago (or in how long), in one unit. The page's script says it in the same way and keeps it going."""
+    seconds = int((timezone.now() - at).total_seconds())
+    if seconds < 0:
+        return _("in %(n)d sec.") % {"n": -seconds}
     if seconds >= 86400:
         return _("%(n)d days ago") % {"n": seconds // 86400}
     if seconds >= 3600:
@@ -33,3 +35,7 @@ def ago(at: datetime) -> str:
     if seconds >= 60:
         return _("%(n)d min. ago") % {"n": seconds // 60}
     return _("%(n)d sec. ago") % {"n": seconds}
+
+
+def is_future(at: datetime | None) -> bool:
+    return at is not None and at > timezone.now()

@@ -63,7 +63,9 @@ async def follow(find: Find, *, follow: bool, tail: int, since: float = 0.0) -> 
                 for container in await find():
                     if container.engine_id and container.id not in readers:
                         lines = tail if first else FROM_THE_START
-                        readers[container.id] = asyncio.create_task(_read(container, queue, follow, lines, since))
+                        readers[container.id] = asyncio.create_task(
+                            _read(container, queue, follow, lines, since)
+                        )
                 look_at, first = monotonic() + LOOK_AGAIN, False
                 continue
             for event in await _batch(queue, merge=len(readers) > 1, wait=LOOK_AGAIN if follow else None):
@@ -113,7 +115,7 @@ async def _read(
                         await queue.put(event)
             finally:
                 await _tell(container, protocol.Close(stream=stream))
-    except (redis.exceptions.RedisError, OSError) as error:
+    except (redis.exceptions.RedisError, OSError, msgspec.MsgspecError) as error:
         await queue.put(_event(container, "error", text=f"The log stream broke off: {error}"))
     finally:
         await client.aclose()

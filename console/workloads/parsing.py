@@ -53,7 +53,9 @@ def _too_large(project: Project, top: Largest) -> list[Problem]:
     for name, service in project.services.items():
         asked = service.resources
         if asked.memory > top.memory:
-            reason = f"{asked.memory / _GIB:.1f} GiB of memory; the largest node has {top.memory / _GIB:.1f} GiB"
+            reason = (
+                f"{asked.memory / _GIB:.1f} GiB of memory; the largest node has {top.memory / _GIB:.1f} GiB"
+            )
         elif asked.cpu > top.cpu:
             reason = f"{asked.cpu / 1000:g} CPUs; the largest node has {top.cpu / 1000:g}"
         else:

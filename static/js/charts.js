@@ -4,6 +4,10 @@ import { token } from "./theme.js";
 const SERIES = ["--berth-accent", "--berth-ok", "--berth-warn", "--berth-bad", "--berth-muted"];
 const GIB = 1024 ** 3;
 
+const clock = new Intl.DateTimeFormat(document.documentElement.lang, {
+  hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const time = (at) => clock.format(at * 1000);
+
 const UNITS = {
   cpu: (value) => value == null ? "–" : `${(value / 1000).toFixed(value < 100 ? 3 : 2)}`,
   memory: (value) => value == null ? "–"
@@ -17,22 +21,25 @@ function options(element, names) {
     width: element.clientWidth - 16,
     height: 190,
     cursor: { points: { size: 6 }, drag: { x: false, y: false } },
-    scales: { x: { time: true }, y: { range: (_chart, _low, high) => [0, (high || 1) * 1.15] } },
-    axes: [axis, { ...axis, size: 74, values: (_chart, values) => values.map(show) }],
+    scales: { x: { time: true, range: (_chart, low, high) => [Math.min(low, high - 120), high] }, y: { range: (_chart, _low, high) => [0, (high || 1) * 1.15] } },
+    axes: [{ ...axis, space: 90, values: (_chart, values) => values.map(time) }, { ...axis, size: 74, values: (_chart, values) => values.map(show) }],
     series: [
-      { value: (_chart, at) => at == null ? "–" : new Date(at * 1000).toLocaleTimeString(document.documentElement.lang) },
+      { value: (_chart, at) => at == null ? "–" : time(at) },
       ...names.map((name, index) => ({
         label: name,
         stroke: token(SERIES[index % SERIES.length]),
         width: 1.75,
         fill: names.length === 1 ? token("--berth-accent-soft") : undefined,
-        points: { show: false },
+        points: { show: (chart) => chart.data[0].length < 4, size: 5 },
         value: (_chart, value) => show(value),
         spanGaps: true,
       })),
     ],
   };
 }
+
+// `web.1`: the app is known on its own page.
+const label = ({ name }) => name.split("/").pop();
 
 // Samples of several containers at their own times, as one table. Where one has none, its line goes on.
 function table(series, unit) {
@@ -59,11 +66,11 @@ export function mount(element) {
     element.dataset.points = String(series.reduce((sum, { at }) => sum + at.length, 0));
     if (!filled) return;
     const data = table(series, element.dataset.unit);
-    const now = series.map(({ name }) => name).join("\n");
+    const now = series.map(label).join("\n");
     if (chart && now === names) { chart.setData(data); return; }
     chart?.destroy();
     names = now;
-    chart = new uPlot(options(element, series.map(({ name }) => name)), data, shell);
+    chart = new uPlot(options(element, series.map(label)), data, shell);
   }
 
   async function load() {

@@ -59,10 +59,13 @@ function sendOnce(event) {
   setTimeout(() => delete form.dataset.sent, 4000);
 }
 
+// What went well need not be dismissed by hand.
+const TOAST_STAYS = 6000;
+
 export function startForms() {
   on("click", "[data-copy]", copy);
   on("click", "[data-step]", step);
-  on("change", "[data-stepper]", submitSoon);
+  on("change", "[data-stepper]", (stepper) => submitSoon(stepper.closest("form")));
   on("click", "[data-add-row]", addRow);
   on("click", "[data-remove-row]", (button) => button.closest("[data-row]").remove());
   on("click", "[data-open]", (button) => document.getElementById(button.dataset.open).showModal());
@@ -83,6 +86,7 @@ export function startForms() {
       if (box) { event.preventDefault(); box.focus(); }
     }
   });
+  for (const toast of document.querySelectorAll(".toasts .tone-success")) setTimeout(() => toast.remove(), TOAST_STAYS);
   for (const dialog of document.querySelectorAll("dialog[data-shown]")) dialog.showModal();
   for (const input of document.querySelectorAll("[data-confirm-text]")) {
     input.form.querySelector("[data-confirmed]").disabled = input.value !== input.dataset.confirmText;

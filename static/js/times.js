@@ -3,15 +3,17 @@ const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
 const words = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "always", style: "short" });
 const full = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeStyle: "medium" });
 
-function ago(seconds) {
-  const [unit, size] = UNITS.find(([, size]) => seconds >= size) ?? UNITS.at(-1);
-  return words.format(-Math.floor(seconds / size), unit);
+// The console's clock may be a little ahead of the browser's: what just happened is no future.
+function relative(seconds) {
+  const past = seconds > -2 ? Math.max(0, seconds) : seconds;
+  const [unit, size] = UNITS.find(([, size]) => Math.abs(past) >= size) ?? UNITS.at(-1);
+  return words.format(-Math.trunc(past / size), unit);
 }
 
 export function refreshTimes(root = document) {
   for (const element of root.querySelectorAll("time[data-ago]")) {
     const at = new Date(element.dateTime);
-    const text = ago(Math.max(0, (Date.now() - at) / 1000));
+    const text = relative((Date.now() - at) / 1000);
     if (element.textContent !== text) element.textContent = text;
     if (!element.title) element.title = full.format(at);
   }

@@ -5,15 +5,14 @@ from datetime import timedelta
 from django.test import Client
 from django.utils import timezone
 
+from console.accounts.enums import Role
 from console.accounts.models import ApiToken, Team
 from tests import factories
 from tests.api.caller import BASE, Caller, People
 
 
 def test_me_names_the_user_the_token_and_its_team_alone(people: People) -> None:
-    factories.Membership.objects.create(
-        user=people.access.user, team=Team.objects.get(slug="away"), role="viewer"
-    )
+    factories.join(people.access.user, Team.objects.get(slug="away"), Role.VIEWER)
     answer = people.owner.get("/me")
     assert answer.status == 200
     assert answer.body["user"]["email"] == "owner@example.com"
@@ -24,9 +23,7 @@ def test_me_names_the_user_the_token_and_its_team_alone(people: People) -> None:
 
 
 def test_a_session_reaches_all_teams_of_its_user(people: People) -> None:
-    factories.Membership.objects.create(
-        user=people.access.user, team=Team.objects.get(slug="away"), role="viewer"
-    )
+    factories.join(people.access.user, Team.objects.get(slug="away"), Role.VIEWER)
     client = Client()
     client.force_login(people.access.user)
     body = client.get(f"{BASE}/me").json()
@@ -64,9 +61,7 @@ def test_a_team_shows_ones_role_and_its_members(people: People) -> None:
 
 
 def test_a_token_of_one_team_finds_no_other_team_of_its_owner(people: People) -> None:
-    factories.Membership.objects.create(
-        user=people.access.user, team=Team.objects.get(slug="away"), role="owner"
-    )
+    factories.join(people.access.user, Team.objects.get(slug="away"), Role.OWNER)
     answer = people.owner.get("/teams/away")
     assert (answer.status, answer.error["code"]) == (404, "not_found")
 

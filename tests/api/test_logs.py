@@ -18,6 +18,7 @@ from pytest_django.fixtures import Settings
 from console.api.views import logs
 from console.common import redis as keys
 from console.workloads.models import Container
+from console.workloads.services import delete_app
 from lab.redis_server import RedisServer
 from nodeagent import protocol
 from tests import factories
@@ -68,6 +69,17 @@ class AgentSide:
         await client.aclose()
 
 
+async def _until(response: Any, last: str) -> str:
+    """The text of a stream up to the part with `last` in it, or all of one that ends; then the reader leaves."""
+    text, parts = "", aiter(response)
+    async for part in parts:
+        text += part.decode()
+        if last in text:
+            break
+    await parts.aclose()
+    return text
+
+
 async def _read(
     people: People, query: str, *, silence: float = 0.0, headers: Mapping[str, str] | None = None
 ) -> tuple[Any, str, protocol.OpenLogs]:
@@ -79,7 +91,7 @@ async def _read(
     response = await AsyncClient().get(
         f"{BASE}{LOGS}?{query}", headers={**people.viewer.headers, **(headers or {})}
     )
-    text = b"".join([part async for part in response]).decode()  # type: ignore[attr-defined]
+    text = await _until(response, "event: end\n")
     await answering
     assert agent.opened is not None
     return response, text, agent.opened
@@ -132,13 +144,32 @@ def test_without_redis_each_container_says_that_its_stream_broke(people: People)
         answer = people.viewer.get(f"{LOGS}{query}")
         (event,) = [json.loads(line) for line in answer.body.splitlines()]
         assert (answer.status, event["kind"], event["container"]) == (200, "error", container.id)
-    assert b"event: error\n" in people.viewer.get(f"{LOGS}?follow=1").body
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_followed_stream_says_so_too(people: People) -> None:
+    await sync_to_async(_shop)(people)
+    response = await AsyncClient().get(f"{BASE}{LOGS}?follow=1", headers=people.viewer.headers)
+    text = await _until(response, "event: error\n")
+    assert text.startswith("retry: 2000\n\nevent: error\ndata: ")
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_followed_stream_ends_with_its_app(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("console.workloads.logs.LOOK_AGAIN", 0.05)
+    app = await sync_to_async(factories.make_app)(people.access, "shop")
+    response = await AsyncClient().get(f"{BASE}{LOGS}?follow=1", headers=people.viewer.headers)
+    parts = aiter(cast(Any, response))
+    assert await anext(parts) == b"retry: 2000\n\n"
+    await sync_to_async(delete_app)(people.access, app, delete_volumes=False)
+    assert json.loads((await anext(parts)).split(b"data: ")[1])["text"] == "There is no such app."
+    with pytest.raises(StopAsyncIteration):
+        await anext(parts)
 
 
 def test_an_app_without_containers_has_no_logs(people: People) -> None:
     factories.make_app(people.access, "shop")
     assert people.viewer.get(LOGS).body == b""
-    assert people.viewer.get(f"{LOGS}?follow=true").body == b"retry: 2000\n\n"
 
 
 def test_what_is_not_there(people: People) -> None:

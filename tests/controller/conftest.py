@@ -30,7 +30,10 @@ def agents(world: World) -> MakeAgents:
     """That many nodes, ready."""
 
     def make(count: int) -> list[FakeAgent]:
-        made = [FakeAgent(add_node(name=f"node-{n}", actor="test").node.id, world.wire) for n in range(1, count + 1)]
+        made = [
+            FakeAgent(add_node(name=f"node-{n}", actor="test").node.id, world.wire)
+            for n in range(1, count + 1)
+        ]
         for agent in made:
             agent.connect()
         world.run(1)

@@ -204,9 +204,7 @@ class FakeAgent:
         del self.containers[key]
         self._delta((), (key,))
 
-    def _delta(
-        self, changed: tuple[protocol.Observed, ...], removed: tuple[tuple[str, int], ...]
-    ) -> None:
+    def _delta(self, changed: tuple[protocol.Observed, ...], removed: tuple[tuple[str, int], ...]) -> None:
         self.wire.push(self, protocol.Delta(changed=changed, removed=removed, digest=self.digest))
 
     def _result(self, job: str) -> None:

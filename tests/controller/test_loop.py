@@ -34,7 +34,9 @@ def live(app: App) -> list[Container]:
     return list(Container.objects.filter(app=app, state="running"))
 
 
-def test_six_replicas_run_two_on_each_of_three_nodes(access: Access, world: World, agents: MakeAgents) -> None:
+def test_six_replicas_run_two_on_each_of_three_nodes(
+    access: Access, world: World, agents: MakeAgents
+) -> None:
     agents(3)
     app, operation = deploy(access, DEMO % 6)
     world.run(5)

@@ -71,12 +71,14 @@ def test_the_next_run_removes_all_of_a_killed_one() -> None:
     victim = subprocess.Popen([sys.executable, "-c", VICTIM, "bk"], stdout=subprocess.PIPE, text=True)
     assert victim.stdout is not None
     directory = Path(victim.stdout.readline().strip())
-    victim.send_signal(signal.SIGKILL)
-    victim.wait()
     ids = [path.name for path in directory.glob("*/data/containers/*")]
     assert len(ids) == 1
+    expected = {"redis-server", "dockerd", "containerd", "httpd"}
+    assert wait_until(lambda: expected <= set(processes_of(directory, ids).values()), 10.0)
+    victim.send_signal(signal.SIGKILL)
+    victim.wait()
     left = processes_of(directory, ids)
-    assert {"redis-server", "dockerd", "containerd", "httpd"} <= set(left.values())
+    assert expected <= set(left.values())
 
     with Run.create("bk"):
         assert not directory.exists()

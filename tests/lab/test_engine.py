@@ -86,9 +86,10 @@ def test_two_engines_have_their_own_containers_and_reach_each_other(
     with first.client() as one, second.client() as two:
         one.containers.run("berth/demo", detach=True, ports={"80/tcp": 30084}, name="only-here")
         assert [c.name for c in two.containers.list(all=True)] == []
-        probe = f"nc -w 2 {first.address} 30084 </dev/null && echo reached"
         assert wait_until(lambda: reachable(first, 30084), 10.0)
-        assert two.containers.run("berth/demo", ["sh", "-c", probe], remove=True) == b"reached\n"
+        request = f"printf 'GET /healthz HTTP/1.0\\r\\n\\r\\n' | nc -w 5 {first.address} 30084"
+        answer = two.containers.run("berth/demo", ["sh", "-c", request], remove=True)
+        assert answer.endswith(b"\r\n\r\nok\n")
     first.remove_containers()
 
 

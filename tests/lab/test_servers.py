@@ -9,6 +9,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from lab.postgres import PostgresServer
+from lab.processes import wait_until
 from lab.redis_server import RedisServer
 
 
@@ -36,6 +37,8 @@ def test_redis_keeps_users_and_written_keys_through_a_kill(redis_server: RedisSe
         admin.set("kept", "yes")
         with admin.pipeline(transaction=True) as together:
             together.rpush("kept-too", "a").rpush("kept-too", "b").execute()
+        # While the disk is busy with an fsync, Redis answers before it has written (two seconds at most).
+        assert wait_until(lambda: admin.info("persistence")["aof_buffer_length"] == 0, 5.0)
     redis_server.kill()
     assert not redis_server.process.alive
     redis_server.start()

@@ -14,14 +14,20 @@ from console.common import redis
 from lab import requirements
 from lab.lab import Lab
 from lab.state import Run
+from ops.prepare import compile_translations
 from tests import factories
 from tests.conftest import require
 
 NOWHERE = "unix:///nonexistent/berth-tests/redis.sock"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _translations() -> None:
+    compile_translations()
+
+
 @pytest.fixture(autouse=True)
-def _no_redis(settings: Settings, request: pytest.FixtureRequest) -> Iterator[None]:
+def _no_redis(settings: Settings) -> Iterator[None]:
     """Pages must answer without Redis, and at once."""
     settings.REDIS_URL = NOWHERE
     layer: dict[str, Any] = {**settings.CHANNEL_LAYERS["default"], "CONFIG": {"hosts": [NOWHERE]}}

@@ -7,8 +7,11 @@ from functools import cache
 from typing import Any, cast
 
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
+from rest_framework.exceptions import APIException
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
@@ -21,9 +24,22 @@ from console.workloads.access import find_app
 from console.workloads.models import App, Operation
 
 
+class LengthRequired(APIException):
+    """DRF takes a body of unknown length for no body, and would complain of missing fields."""
+
+    status_code = 411
+    default_code = "length_required"
+    default_detail = _("Send the body with a Content-Length, not in chunks.")
+
+
 class ApiView(APIView):
-    metadata_class = None
+    http_method_names = ["get", "head", "post", "delete"]
     parser_classes = [BoundedJSONParser]
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if "Transfer-Encoding" in request.headers and not request.META.get("CONTENT_LENGTH"):
+            raise LengthRequired
 
     @property
     def user(self) -> User:

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from console.accounts.access import Access
 from console.api.asynchronous import read, team_stream
 from console.api.inputs import MOST_TAIL, LogsQuery, checked
-from console.common.errors import NotFound
+from console.common.errors import BerthError, NotFound
 from console.workloads import queries
 from console.workloads.access import find_app, find_container, find_service
 from console.workloads.logs import LogEvent, follow
@@ -33,10 +33,11 @@ T = TypeVar("T")
 @team_stream
 async def logs(request: HttpRequest, access: Access, app: str) -> HttpResponseBase:
     query = checked(LogsQuery, request.GET.dict())
+
     async def find() -> list[Container]:
         return await read(_chosen, access, app, query.get("service"), query.get("container"))
 
-    await find()
+    await find()  # what is not there is a 404 as long as that can be said
     since = _age(request.headers.get("Last-Event-ID", ""))
     tail = MOST_TAIL if since else query["tail"]
     events = follow(find, follow=query["follow"], tail=tail, since=since)
@@ -81,8 +82,11 @@ async def _lines(events: AsyncIterator[LogEvent]) -> AsyncIterator[bytes]:
 async def _frames(events: AsyncIterator[LogEvent]) -> AsyncIterator[bytes]:
     yield f"retry: {RETRY_MS}\n\n".encode()
     async with aclosing(with_silences(events, HEARTBEAT)) as beats:
-        async for event in beats:
-            yield b": still here\n\n" if event is None else _frame(event)
+        try:
+            async for event in beats:
+                yield b": still here\n\n" if event is None else _frame(event)
+        except BerthError as error:  # the app is gone, say; whoever asks again is told so
+            yield _frame(LogEvent(kind="error", container="", name="", text=str(error.message)))
 
 
 def _frame(event: LogEvent) -> bytes:

@@ -187,3 +187,4 @@ def theme(context: Mapping[str, Any]) -> SafeString:
 
 register.filter("bytesize", numbers.bytesize)
 register.filter("cores", numbers.cores)
+register.filter("is_future", numbers.is_future)
