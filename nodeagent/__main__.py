@@ -38,12 +38,12 @@ def main() -> int:
         signal.signal(number, lambda *_: stop.set())
     agent.start()
     log.info("agent of node %s started; console %s", config.node, config.link_url)
-    code = _watch(agent, stop)
+    code = watch(agent, stop)
     agent.stop()
     return code
 
 
-def _watch(agent: Agent, stop: threading.Event) -> int:
+def watch(agent: Agent, stop: threading.Event) -> int:
     """Until told to stop (0), or until a part that must run has ended."""
     while not stop.wait(WATCH_EVERY):
         dead = agent.dead_thread()

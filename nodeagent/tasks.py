@@ -30,7 +30,8 @@ Accept = Callable[[Batch], None]
 
 def make_app(node: str, broker: str, accept: Accept) -> Celery:
     """A Celery app with one task, which hands checked batches for `node` to `accept`."""
-    app = Celery("berth-agent", broker=broker, set_as_current=False)
+    # Without fixups: in an environment made for the console, Celery would load Django.
+    app = Celery("berth-agent", broker=broker, set_as_current=False, fixups=[])
     app.conf.update(
         task_serializer="json",
         accept_content=["json"],

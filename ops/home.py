@@ -6,6 +6,7 @@ import os
 import secrets
 import socket
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,10 +14,6 @@ from lab.redis_server import ADMIN, free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-EVERYWHERE = (
-    "0.0.0.0",  # nosec B104
-    "::",
-)
 
 
 class RunError(RuntimeError):
@@ -57,15 +54,23 @@ class Home:
         return f"http://{self.address}:{self.port}"
 
     @property
+    def everywhere(self) -> bool:
+        """Whether the web server listens on every address of this machine."""
+        try:
+            return ip_address(self.bind).is_unspecified
+        except ValueError:
+            return False
+
+    @property
     def address(self) -> str:
-        if self.bind in EVERYWHERE:
+        if self.everywhere:
             return primary_address()
         return f"[{self.bind}]" if ":" in self.bind else self.bind
 
     @property
     def local_address(self) -> str:
         """Where this machine's own agent finds the web server."""
-        return "127.0.0.1" if self.bind in EVERYWHERE else self.address
+        return "127.0.0.1" if self.everywhere else self.address
 
     @property
     def redis_port(self) -> int:

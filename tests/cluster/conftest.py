@@ -11,6 +11,7 @@ from typing import Any
 import docker
 import pytest
 
+from lab.api import ApiError
 from lab.lab import Lab
 from lab.processes import wait_until
 from nodeagent import protocol
@@ -54,7 +55,13 @@ class Cluster:
         )
 
     def observed(self, app: str) -> int:
-        observed: int = self.lab.api.get(f"/apps/{app}")["app"]["observed"]["replicas"]
+        """Replicas that the API calls well; -1 while the web process is not up."""
+        try:
+            observed: int = self.lab.api.get(f"/apps/{app}")["app"]["observed"]["replicas"]
+        except ApiError as error:
+            if error.status:
+                raise
+            return -1
         return observed
 
     def remove_by_hand(self, node: str, slot: str) -> None:

@@ -11,7 +11,21 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-TOOLS = "bash env dirname cut tr sha256sum grep head tail mktemp cat rm chmod".split()
+TOOLS = (
+    "bash",
+    "env",
+    "dirname",
+    "cut",
+    "tr",
+    "sha256sum",
+    "grep",
+    "head",
+    "tail",
+    "mktemp",
+    "cat",
+    "rm",
+    "chmod",
+)
 
 
 class Bare:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ops.echo import MOST_LINES, Tail
-from ops.home import Home, RunError, environ
+from ops.home import Home, RunError, environ, primary_address
 
 
 def open_home(path: Path, **given: str) -> Home:
@@ -41,6 +41,13 @@ def test_only_a_public_web_server_has_a_public_broker_and_further_host_names(tmp
     assert public["BERTH_BROKER_URL"].startswith("redis://10.1.2.3:")
     assert public["BERTH_URL"] == "http://10.1.2.3:81"
     assert "10.1.2.3" in public["BERTH_ALLOWED_HOSTS"].split(",")
+
+
+def test_a_web_server_on_every_address_is_known_by_one_and_reached_locally(tmp_path: Path) -> None:
+    home = open_home(tmp_path, BERTH_BIND="0.0.0.0")
+    assert home.local_address == "127.0.0.1"
+    assert home.address == primary_address()
+    assert open_home(tmp_path, BERTH_BIND="::1").url == "http://[::1]:8000"
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "eighty", "-1"])

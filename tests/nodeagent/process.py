@@ -27,8 +27,8 @@ def broker_user(server: RedisServer, node: str) -> str:
         *("resetkeys", "resetchannels", f"~{protocol.key_prefix(node)}*"),
         *protocol.BROKER_ACL_COMMANDS,
     ]
-    client.execute_command("ACL", "SETUSER", f"node-{node}", *rules)
-    client.execute_command("ACL", "SAVE")
+    client.execute_command("ACL", "SETUSER", f"node-{node}", *rules)  # type: ignore[no-untyped-call]
+    client.acl_save()
     client.close()
     return server.broker_url.replace("redis://", f"redis://node-{node}:{PASSWORD}@")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 import time
@@ -13,19 +14,19 @@ import pytest
 import redis
 
 from lab.redis_server import RedisServer
-from nodeagent import protocol
+from nodeagent.__main__ import EXIT_BROKEN, watch
 from nodeagent.protocol import Batch, File, Hello, Pull, Receipt, Stop, batch_to_builtins
 from nodeagent.tasks import read_batch
 from tests.nodeagent.builders import ensure, full_spec, shell
 from tests.nodeagent.console_stub import ConsoleStub
-from tests.nodeagent.process import PASSWORD, AgentProcess, Doorbell, broker_user
+from tests.nodeagent.fake import FakeRuntime
+from tests.nodeagent.process import AgentProcess, Doorbell, broker_user
+from tests.nodeagent.rig import Rig
 
 JOB = Stop(id="job", slot="s1", generation=1)
 
 
 def test_a_batch_survives_its_way_through_json() -> None:
-    import json
-
     job = ensure(wanted=shell("x", files=(File(target="/x", content=b"\0\xff"),)))
     batch = Batch(node="n1", jobs=(job, ensure("s2", wanted=full_spec()), JOB))
     data = json.loads(json.dumps(batch_to_builtins(batch)))
@@ -162,32 +163,30 @@ def test_the_nodes_user_can_work_and_nothing_else(scene: Scene) -> None:
     allowed = []
     for command in REFUSED:
         try:
-            client.execute_command(*command)
+            client.execute_command(*command)  # type: ignore[no-untyped-call]
         except redis.exceptions.NoPermissionError:
             continue
         except redis.exceptions.ResponseError as error:
-            # A subcommand that this version does not know is refused as unknown.
-            if "unknown" in str(error).lower():
+            # What this version does not know, or locks away from everybody, it refuses in other words.
+            if "unknown" in str(error).lower() or "not allowed" in str(error):
                 continue
         allowed.append(command)
     client.close()
     assert allowed == []
-    keys = redis.Redis.from_url(scene.server.admin_url).keys("*")
-    assert isinstance(keys, list)
-    assert {key.decode().rpartition(":")[0] for key in keys} <= {"node:n1"}
+    admin = redis.Redis.from_url(scene.server.admin_url, decode_responses=True)
+    assert [key for key in admin.scan_iter("*") if not str(key).startswith("node:n1:")] == []
+    admin.close()
     scene.rings("after")
 
 
 @pytest.mark.redis
-def test_without_its_rules_the_worker_would_not_run(redis_server: RedisServer) -> None:
-    """The list is not only enough: each of these commands is really used or asked for."""
+def test_the_nodes_user_reaches_its_own_queue(redis_server: RedisServer) -> None:
     url = broker_user(redis_server, "n9")
     client = redis.Redis.from_url(url, protocol=2)
     assert client.lpush("node:n9:jobs", "x") == 1
     assert client.llen("node:n9:jobs") == 1
     assert client.brpop(["node:n9:jobs"], timeout=1) == (b"node:n9:jobs", b"x")
     client.close()
-    assert f"node-n9:{PASSWORD}@" in url
 
 
 @pytest.mark.redis
@@ -226,7 +225,7 @@ def test_a_user_that_is_made_later_is_waited_for(tmp_path: Path, redis_server: R
     """The agent may be up before the console has made its broker user (a new Redis, say)."""
     url = broker_user(redis_server, "n1")
     admin = redis.Redis.from_url(redis_server.admin_url)
-    admin.execute_command("ACL", "DELUSER", "node-n1")
+    admin.acl_deluser("node-n1")
     console = ConsoleStub()
     agent = AgentProcess(tmp_path, console, url, "unix:///nowhere.sock")
     process = agent.start()
@@ -262,14 +261,11 @@ def test_a_broken_configuration_ends_it_at_once(tmp_path: Path) -> None:
     console.stop()
 
 
-def test_it_exits_when_a_part_of_it_dies(fake: Any, tmp_path: Path) -> None:
-    from nodeagent.__main__ import EXIT_BROKEN, _watch
-    from tests.nodeagent.test_link import Rig
-
+def test_it_exits_when_a_part_of_it_dies(fake: FakeRuntime, tmp_path: Path) -> None:
     rig = Rig(fake, tmp_path)
     rig.start()
     rig.agent.consumer = threading.Thread(target=lambda: None, name="consumer")
     rig.agent.consumer.start()
-    assert _watch(rig.agent, threading.Event()) == EXIT_BROKEN
+    assert watch(rig.agent, threading.Event()) == EXIT_BROKEN
     rig.agent.stop()
     rig.console.stop()
