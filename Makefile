@@ -4,19 +4,23 @@ SHELL := /bin/bash
 VENV ?= .venv
 PY := $(VENV)/bin/python
 N ?= 3
+CONFIG ?= node.json
 export VENV
 
 # What needs neither an engine nor a browser nor PostgreSQL, and is quick.
 QUICK := not engine and not browser and not postgres and not slow
 REST := engine or browser or postgres or slow
 
-.PHONY: help run stop test test-fast check fmt lock lab bench messages clean setup setup-dev
+.PHONY: help run agent stop test test-fast check fmt lock lab bench messages clean setup setup-dev
 
 help: ## this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 run: setup ## Berth on this machine, in the foreground: installs, migrates, starts, prints the address and a sign-in link
 	@exec $(PY) -m ops.run
+
+agent: setup ## join this host: CONFIG=node.json is what the nodes page shows; in the foreground until Ctrl-C
+	@exec $(PY) -m ops.agent $(CONFIG)
 
 stop: setup ## end the containers and the engine that `make run` left running
 	@$(PY) -m ops.stop

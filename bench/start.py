@@ -135,7 +135,7 @@ def _started(engine: Engine, app: str, count: int) -> float:
     """Start time (Unix seconds) of the newest of `count` running containers."""
 
     def running() -> bool:
-        return sum(container.status == "running" for container in _all(engine, app)) >= count
+        return bool(sum(container.status == "running" for container in _all(engine, app)) >= count)
 
     if not wait_until(running, 30.0, every=0.02):
         raise RuntimeError(f"{app} did not come to {count} running containers")

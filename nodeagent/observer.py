@@ -74,16 +74,17 @@ class Observer:
         """The full set, the images and the set's digest; from now on the console knows them."""
         now = time.time()
         with self.changed:
-            self._told = {known.key: known.essence() for known in self._known.values()}
+            ours = self._ours()
+            self._told = {known.key: known.essence() for known in ours}
             self._images_told = self._images
-            observed = tuple(known.observed(now) for known in self._known.values())
+            observed = tuple(known.observed(now) for known in ours)
             return observed, self._images, digest(self._told.values())
 
     def take_delta(self) -> Delta | None:
         """What changed since the console was told last; None if nothing did."""
         now = time.time()
         with self.changed:
-            current = {known.key: (known, known.essence()) for known in self._known.values()}
+            current = {known.key: (known, known.essence()) for known in self._ours()}
             fresh = [known for key, (known, essence) in current.items() if self._told.get(key) != essence]
             gone = tuple(key for key in self._told if key not in current)
             if not fresh and not gone:
@@ -106,7 +107,12 @@ class Observer:
 
     def running(self) -> tuple[Known, ...]:
         with self.changed:
-            return tuple(known for known in self._known.values() if known.facts.state == "running")
+            return tuple(known for known in self._ours() if known.facts.state == "running")
+
+    def _ours(self) -> list[Known]:
+        """The set as the present cluster may know it: after a change of cluster old facts may linger."""
+        cluster = self._cluster()
+        return [known for known in self._known.values() if known.identity.cluster == cluster]
 
     def refresh(self) -> None:
         """Look at everything now. Never raises: an engine that is away is noted."""
@@ -131,6 +137,9 @@ class Observer:
                 self._failed(error)
             except Exception:
                 log.exception("the observer failed and starts anew")
+            finally:
+                if self._stream is not None:
+                    self._stream.close()
             self._stop.wait(pause)
             pause = min(pause * 2, LAST_RETRY)
 

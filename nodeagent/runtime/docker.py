@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
@@ -28,7 +28,10 @@ T = TypeVar("T")
 Fault = Callable[[int, str], EngineError]
 
 CALL_TIMEOUT = 30.0
-NEWEST_API = (1, 47)
+LOOK_TIMEOUT = 10.0
+"""A look changes nothing and is quick; an engine that takes longer hangs."""
+DEFAULT = -1.0
+NEWEST_API = "1.47"
 """Newest API version this code was written against; newer engines still speak it."""
 
 
@@ -92,19 +95,20 @@ class Connection:
         what: str = "",
         *,
         body: Any = None,
-        timeout: float | None = -1.0,
+        timeout: float | None = DEFAULT,
         fault: Fault | None = None,
         **options: Any,
     ) -> requests.Response:
         """One request. `timeout` None waits for ever between bytes (event and log streams only)."""
         client = self._client()
-        wait = self.timeout if timeout == -1.0 else timeout
+        bound = min(LOOK_TIMEOUT, self.timeout) if method == "GET" else self.timeout
+        wait = bound if timeout == DEFAULT else timeout
         if body is not None:
             options["data"] = json.dumps(body)
             options["headers"] = {"Content-Type": "application/json"}
         with self.bounded():
             url = f"{client.base_url}/v{client.api_version}{path}"
-            response = client.request(method, url, timeout=(self.timeout, wait), **options)
+            response = client.request(method, url, timeout=(bound, wait), **options)
             if response.status_code < 400:
                 return response
             words = _words(response)
@@ -122,27 +126,21 @@ class Connection:
             return self._connected
 
     def _connect(self) -> docker.APIClient:
-        client = self._open("auto")
-        newest = ".".join(map(str, NEWEST_API))
-        if tuple(map(int, client.api_version.split("."))) > NEWEST_API:
-            client = self._open(newest)
-        return client
+        """Speaks the engine's newest version, but none that this code does not know."""
+        with closing(self._open("1.41")) as probe:
+            spoken = str(probe.version(api_version=False)["ApiVersion"])
+        return self._open(min(spoken, NEWEST_API, key=_numbers))
 
     def _open(self, version: str) -> docker.APIClient:
         tls: Any = False
         if self._tls_dir:
             pair = (f"{self._tls_dir}/cert.pem", f"{self._tls_dir}/key.pem")
             tls = TLSConfig(client_cert=pair, ca_cert=f"{self._tls_dir}/ca.pem", verify=True)
-        probe = "1.41" if version == "auto" else version
         client = docker.APIClient(
-            base_url=self._host, version=probe, timeout=int(self.timeout), tls=tls, max_pool_size=32
+            base_url=self._host, version=version, timeout=int(LOOK_TIMEOUT), tls=tls, max_pool_size=32
         )
         # Otherwise REQUESTS_CA_BUNDLE would replace the engine's own CA, and a proxy could be asked.
         client.trust_env = False
-        if version == "auto":
-            spoken = client.version(api_version=False)["ApiVersion"]
-            client.close()
-            return self._open(spoken)
         return client
 
     def gone(self, words: str, *, late: bool = False) -> EngineUnavailable:
@@ -188,6 +186,10 @@ def auth_header(login: Login | None) -> dict[str, str]:
     # Never the login of whoever runs the agent: an empty one asks anonymously.
     content = {"username": login.username, "password": login.password} if login else {}
     return {"X-Registry-Auth": encode_header(content).decode()}
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".")]
 
 
 def split_reference(image: str) -> tuple[str, str]:

@@ -107,7 +107,7 @@ class DockerRuntime:
     def write_files(self, name: str, files: tuple[File, ...]) -> None:
         what = f"Files cannot be written into {name}"
         self._engine.call(
-            "PUT", f"/containers/{path_part(name)}/archive", what, params={"path": "/"}, data=_archive(files)
+            "PUT", f"/containers/{path_part(name)}/archive", what, params={"path": "/"}, data=archive(files)
         )
 
     def start(self, name: str) -> None:
@@ -269,11 +269,12 @@ class DockerRuntime:
         return found
 
 
-def _archive(files: tuple[File, ...]) -> bytes:
+def archive(files: tuple[File, ...]) -> bytes:
+    """A tar archive of them, by their full paths."""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
         for file in files:
             entry = tarfile.TarInfo(file.target.lstrip("/"))
             entry.size, entry.mode, entry.uid, entry.gid = len(file.content), file.mode, file.uid, file.gid
-            archive.addfile(entry, io.BytesIO(file.content))
+            tar.addfile(entry, io.BytesIO(file.content))
     return buffer.getvalue()

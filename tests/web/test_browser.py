@@ -249,7 +249,7 @@ def test_a_new_nodes_command_is_shown_once(page: Page, stack: Stack) -> None:
     page.get_by_role("button", name="Add node").first.click()
     page.get_by_label("Node name").fill("node-9")
     page.get_by_role("button", name="Make the credential").click()
-    expect(page.locator("#node-command")).to_contain_text("python -m nodeagent --config node.json")
+    expect(page.locator("#node-command")).to_contain_text("make agent CONFIG=node.json")
     page.get_by_role("button", name="Done").click()
     expect(page.locator("#nodes")).to_contain_text("node-9")
     page.get_by_role("link", name="node-9").click()

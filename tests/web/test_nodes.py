@@ -31,7 +31,7 @@ def test_a_new_node_gets_its_command_once(people: Visitors) -> None:
     assert (node.name, node.zone) == ("node-b", "rack-1")
     token = page.partition("&quot;token&quot;: &quot;")[2].partition("&quot;")[0]
     assert digest(token) == node.token_digest
-    assert "python -m nodeagent --config node.json" in page
+    assert "make agent CONFIG=node.json" in page
     assert "no-store" in answer.headers["Cache-Control"]
     assert token not in people.owner.get("/t/ours/nodes/").content.decode()
 

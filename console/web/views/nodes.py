@@ -73,7 +73,7 @@ def _command(config: Mapping[str, str]) -> str:
     """One paste for a shell: the configuration into a file that only its owner reads, then the agent."""
     text = json.dumps(config, indent=2)
     return (
-        f"umask 077 && cat > node.json <<'END'\n{text}\nEND\n.venv/bin/python -m nodeagent --config node.json"
+        f"umask 077 && cat > node.json <<'END'\n{text}\nEND\nmake agent CONFIG=node.json"
     )
 
 
