@@ -106,18 +106,25 @@ class Dispatcher:
             self._session.require_sync()
             match job:
                 case Ensure():
-                    self._stepper.ensure(job)
+                    if not self._ensure(job):
+                        return
                 case Stop():
                     self._stepper.stop(job)
                 case Remove():
                     self._stepper.remove(job)
-        except NeedsPull:
-            assert isinstance(job, Ensure)  # noqa: S101 - only `ensure` raises it
-            self._pullers.submit(self._finish, job, lambda: self._pull_then_ensure(job))
         except Exception as error:  # noqa: BLE001 - the edge: every job gets an answer
             self._end(_failure(job, error))
         else:
             self._end(Result(job=job.id, ok=True))
+
+    def _ensure(self, job: Ensure) -> bool:
+        """False when it goes on elsewhere, once its image is here."""
+        try:
+            self._stepper.ensure(job)
+        except NeedsPull:
+            self._pullers.submit(self._finish, job, lambda: self._pull_then_ensure(job))
+            return False
+        return True
 
     def _finish(self, job: Job, work: Callable[[], Result]) -> None:
         try:

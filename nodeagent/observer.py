@@ -128,7 +128,6 @@ class Observer:
         while not self._stop.is_set():
             try:
                 self._stream = self._runtime.events()
-                self.host = self._runtime.info()
                 self._look()
                 pause = FIRST_RETRY
                 for event in self._stream:
@@ -161,6 +160,8 @@ class Observer:
         with self.changed:
             began = self._clock
         cluster = self._cluster()
+        # An engine that was away may have come back as another version.
+        host = self.host if self.engine_ok and self.host else self._runtime.info()
         listing = self._runtime.list_managed(cluster)
         images = self._runtime.images()
         found = {facts.engine_id: facts for facts in listing.own}
@@ -173,7 +174,7 @@ class Observer:
         for engine_id, facts in found.items():
             if engine_id not in late:
                 self._store(facts, cluster, since=began)
-        self.foreign = listing.foreign
+        self.foreign, self.host = listing.foreign, host
         was_ok, self.engine_ok, self.engine_error = self.engine_ok, True, ""
         self.looked.set()
         if not was_ok:

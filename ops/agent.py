@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from lab import programs
 from ops import engines, prepare
@@ -13,7 +14,8 @@ from ops.home import Home, RunError, environ
 from ops.run import say
 
 
-def main() -> int:
+def main() -> NoReturn:
+    """Becomes the agent, or ends with what stands in its way."""
     parser = argparse.ArgumentParser(prog="python -m ops.agent", description=__doc__)
     parser.add_argument("config", type=Path, help="the configuration that the nodes page showed")
     config: Path = parser.parse_args().config.absolute()
@@ -26,8 +28,7 @@ def main() -> int:
         say(f"engine: {docker_host}")
         prepare.load_demo_image(home, docker_host, given)
     except RunError as error:
-        print(f"berth: {error}", file=sys.stderr)
-        return 1
+        sys.exit(f"berth: {error}")
     given.setdefault("BERTH_DOCKER_HOST", docker_host)
     given.setdefault("BERTH_AGENT_STATE", str(home.path / "agent"))
     say("the agent runs; stop: Ctrl-C; containers go on running")
@@ -36,4 +37,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

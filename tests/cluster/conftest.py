@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -79,5 +78,5 @@ class Cluster:
 
 
 @pytest.fixture
-def cluster(lab3: Lab) -> Iterator[Cluster]:
-    yield Cluster(lab3)
+def cluster(lab3: Lab) -> Cluster:
+    return Cluster(lab3)

@@ -260,7 +260,7 @@ def test_a_command_that_exits_at_once_fails_the_rollout_with_its_code(
     access: Access, world: World, agents: MakeAgents
 ) -> None:
     [agent] = agents(1)
-    app, operation = deploy(access, "services:\n  web:\n    image: berth/demo\n    restart: 'no'\n")
+    _app, operation = deploy(access, "services:\n  web:\n    image: berth/demo\n    restart: 'no'\n")
     world.run(1)
     key = next(iter(agent.containers))
     agent.end(*key, 3)
@@ -313,7 +313,7 @@ def test_a_container_removed_behind_our_back_is_replaced(
 
 
 def test_a_restart_replaces_each_container_once(access: Access, world: World, agents: MakeAgents) -> None:
-    [agent] = agents(1)
+    agents(1)
     app, _operation = deploy(access, DEMO % 2)
     world.run(5)
     operation = services.restart(access, app)

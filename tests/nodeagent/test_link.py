@@ -50,6 +50,14 @@ def test_hello_says_everything(rig: Rig, fake: FakeRuntime) -> None:
     assert len(hello.public_key) == 32
 
 
+def test_the_first_hello_knows_the_engine_though_the_link_was_quicker(rig: Rig) -> None:
+    """The welcome of a new cluster makes the link's thread look before the observer's own has begun."""
+    rig.agent.link.start()
+    hello = rig.console.hear(Hello)
+    assert hello.engine is not None
+    assert hello.capacity.cpu == 4000
+
+
 def test_heartbeats_carry_the_digest_of_what_was_told(rig: Rig, fake: FakeRuntime) -> None:
     hello = rig.start()
     assert rig.console.hear(Heartbeat).digest == hello.digest

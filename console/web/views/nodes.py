@@ -72,9 +72,7 @@ def add(request: WebRequest, access: Access) -> HttpResponse:
 def _command(config: Mapping[str, str]) -> str:
     """One paste for a shell: the configuration into a file that only its owner reads, then the agent."""
     text = json.dumps(config, indent=2)
-    return (
-        f"umask 077 && cat > node.json <<'END'\n{text}\nEND\nmake agent CONFIG=node.json"
-    )
+    return f"umask 077 && cat > node.json <<'END'\n{text}\nEND\nmake agent CONFIG=node.json"
 
 
 def _local_only(config: Mapping[str, str]) -> bool:

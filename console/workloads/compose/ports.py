@@ -17,7 +17,7 @@ _SHORT = re.compile(
 )
 _RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 _EXPOSE = matching(r"[0-9]{1,5}(-[0-9]{1,5})?(/(tcp|udp|sctp))?", "a port such as 80 or 80-90/tcp")
-_ANY_ADDRESS = {"", "0.0.0.0", "::", "[::]"}  # noqa: S104 (it is compared, not bound)
+_ANY_ADDRESS = {"", "0.0.0.0", "::", "[::]"}  # noqa: S104  # nosec B104 (it is compared, not bound)
 _PUBLIC = 1024
 
 
