@@ -185,5 +185,5 @@ def _failure(job: Job, error: Exception) -> Result:
         job=job.id,
         ok=False,
         code="internal",
-        message=f"The agent failed on this job ({type(error).__name__}); see its log. It is tried again.",
+        message=f"The agent failed on this job ({type(error).__name__}); see its log.",
     )

@@ -112,7 +112,7 @@ class Stepper:
                     raise NeedsPull
                 self._towards(act, job)
                 files_written = files_written or act is Act.FILES
-        raise Unsettled(f"{identity.name} did not come up within {MAX_STEPS} steps. It is tried again.")
+        raise Unsettled(f"{identity.name} did not come up within {MAX_STEPS} steps.")
 
     def stop(self, job: Stop) -> None:
         """Stopped or absent afterwards, and never started again."""
@@ -152,7 +152,7 @@ class Stepper:
                     self._runtime.remove(name)
                 else:
                     self._runtime.stop(name, grace)
-        raise Unsettled(f"The container {name} does not become {wanted}. It is tried again.")
+        raise Unsettled(f"The container {name} does not become {wanted}.")
 
     def _look(self, job: Ensure) -> Seen:
         identity, spec = job.identity, job.spec

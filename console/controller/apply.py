@@ -30,9 +30,9 @@ def apply(step: Step, app: App, release: Release | None, plan: model.Plan, clust
     unplaced = _place(step, app, release, plan.place, cluster) if release else False
     _remove(step, plan.remove)
     Slot.objects.filter(pk__in=plan.retire).update(retired=True, pending="", verdicts=[])
+    _operations(step, app, plan)
     if plan.rollout:
         _end_rollout(step, app, plan.rollout)
-    _operations(step, app, plan)
     _wake(step, app, plan.wake_at, unplaced)
     if not plan.empty:
         events.announce(app.team_id, "app", app.id)

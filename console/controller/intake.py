@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 RECEIVED_PATIENCE = timedelta(seconds=60)
 """How long a received job may be silent before it is sent again."""
 MOST_ATTEMPTS = 5
+MOST_LOOKUPS = 2
+"""A registry's answer is waited for by a person: it is asked for again once."""
 
 
 def take_in(step: Step, entries: Sequence[Entry]) -> None:
@@ -183,7 +185,8 @@ def _result(step: Step, node: Node, message: protocol.Result) -> None:
         job.save(update_fields=["ring_at", "received_at"])
         jobs.add_sync(step, node)
         return
-    if not message.ok and not message.fatal and job.attempts + 1 < MOST_ATTEMPTS:
+    most = MOST_LOOKUPS if job.release_id else MOST_ATTEMPTS
+    if not message.ok and not message.fatal and job.attempts + 1 < most:
         job.attempts += 1
         job.message = message.message
         job.ring_at, job.received_at = step.now + timedelta(seconds=2.0**job.attempts), None

@@ -29,7 +29,7 @@ def update(step: Step, container: Container, seen: protocol.Observed) -> None:
     container.exit_code, container.oom, container.error = seen.exit_code, seen.oom, seen.error
     container.observed_at = step.now
     _take_restarts(container, seen.restarts, step.now)
-    _take_health(container, seen.health, step.now)
+    _take_health(container, Health.RESTARTING if seen.state == "restarting" else seen.health, step.now)
     if seen.running_for is not None:
         started = step.now - timedelta(seconds=seen.running_for)
         if container.started_at is None or abs(started - container.started_at) > _START_JITTER:

@@ -37,6 +37,8 @@ class Health(Toned):
     STARTING = "starting", _("Checking")
     HEALTHY = "healthy", _("Healthy")
     UNHEALTHY = "unhealthy", _("Unhealthy")
+    RESTARTING = "restarting", _("Restarting")
+    """It ended and its engine waits before it starts it again: to the lifecycle it runs, but it is not well."""
 
 
 class ReleaseState(Toned):
@@ -93,6 +95,7 @@ _LOOKS = {
     "none": ("muted", "minus"),
     "healthy": ("success", "heart"),
     "unhealthy": ("danger", "heart-broken"),
+    "restarting": ("warning", "refresh"),
     "resolving": ("info", "loader"),
     "ready": ("success", "circle-check"),
     "succeeded": ("success", "circle-check"),

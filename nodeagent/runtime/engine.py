@@ -93,7 +93,7 @@ class DockerRuntime:
             return self._same_or(conflict, identity)
         facts = self.inspect(made["Id"])
         if facts is None:
-            raise NotFound(f"The container {name} was made and is gone again. It is tried again.")
+            raise NotFound(f"The container {name} was made and is gone again.")
         return facts
 
     def _same_or(self, conflict: Conflict, identity: Identity) -> ContainerFacts:
@@ -158,7 +158,7 @@ class DockerRuntime:
             read_pull(image, response.iter_lines(), progress, deadline)
         fact = self.image(image)
         if fact is None:
-            raise EngineError(f"The image {image} was pulled but is not on the node. It is tried again.")
+            raise EngineError(f"The image {image} was pulled but is not on the node.")
         return fact
 
     def resolve(self, image: str, login: Login | None, timeout: float) -> ImageFact:

@@ -21,7 +21,6 @@ Rule = tuple[tuple[str, ...], type[EngineError], str]
 
 _CHECK_NAME = "Check the name, or store registry credentials for it."
 _FREE_DISK = "Free disk space on the node, or remove unused images."
-_AGAIN = "It is tried again."
 
 _PULL: tuple[Rule, ...] = (
     (("no space left",), DiskFull, _FREE_DISK),
@@ -30,7 +29,7 @@ _PULL: tuple[Rule, ...] = (
     (
         ("no such host", "server misbehaving", "network is unreachable", "connection refused", "timeout"),
         RegistryUnreachable,
-        f"The registry cannot be reached from the node: check the name and the node's network. {_AGAIN}",
+        "The registry cannot be reached from the node: check the name and the node's network.",
     ),
     (("manifest unknown", "not found", "does not exist", "name unknown"), ImageMissing, _CHECK_NAME),
 )
@@ -52,7 +51,7 @@ _START: tuple[Rule, ...] = (
 
 _GENERAL: tuple[Rule, ...] = (
     (("running container",), StillRunning, "It is stopped first."),
-    (("in use", "active endpoints", "in progress"), InUse, _AGAIN),
+    (("in use", "active endpoints", "in progress"), InUse, ""),
     (
         ("address pool", "all predefined"),
         EngineError,
@@ -71,7 +70,7 @@ _BY_STATUS: dict[int, tuple[type[EngineError], str]] = {
 def pull_fault(image: str, words: str) -> EngineError:
     """Why an image cannot be fetched."""
     said = f"The image {image} cannot be pulled on this node: {_one_line(words)}."
-    fallback = RegistryUnreachable(f"{said} {_CHECK_NAME} {_AGAIN}")
+    fallback = RegistryUnreachable(f"{said} {_CHECK_NAME}")
     return _by_words(_PULL, said, words) or fallback
 
 
@@ -98,15 +97,15 @@ def general_fault(what: str, status: int, words: str) -> EngineError:
 
 def _by_status(said: str, status: int, words: str) -> EngineError:
     named = _by_words(_GENERAL, said, words) if status != 404 else None
-    kind, advice = _BY_STATUS.get(status, (EngineError, _AGAIN))
-    return named or kind(f"{said} {advice}")
+    kind, advice = _BY_STATUS.get(status, (EngineError, ""))
+    return named or kind(f"{said} {advice}".rstrip())
 
 
 def _by_words(rules: tuple[Rule, ...], said: str, words: str) -> EngineError | None:
     lower = words.lower()
     for signs, kind, advice in rules:
         if any(sign in lower for sign in signs):
-            return kind(f"{said} {advice}")
+            return kind(f"{said} {advice}".rstrip())
     return None
 
 

@@ -16,7 +16,7 @@ def read_pull(image: str, lines: Iterable[bytes], progress: Progress, deadline: 
     for line in lines:
         if time.monotonic() > deadline:
             raise EngineTimeout(
-                f"Pulling {image} took longer than allowed and was given up. It is tried again."
+                f"Pulling {image} took longer than allowed and was given up."
             )
         if not line:
             continue

@@ -286,6 +286,16 @@ def test_a_crash_loop_ends_in_a_failed_rollout_and_backs_off(
     assert len(agent.starts) < 8
 
 
+def test_what_its_engine_keeps_restarting_is_not_well(access: Access, world: World, agents: MakeAgents) -> None:
+    [agent] = agents(1)
+    app, operation = deploy(access, DEMO % 1)
+    world.run(1)
+    agent.change(next(iter(agent.containers)), state="restarting", restarts=1, exit_code=1, running_for=None)
+    world.run(8)
+    assert state_of(operation) == "running"
+    assert (summary(app).well, Container.objects.get().health) == (0, "restarting")
+
+
 def test_what_no_node_can_hold_now_waits_with_a_sentence_and_starts_when_there_is_room(
     access: Access, world: World, agents: MakeAgents
 ) -> None:
