@@ -164,7 +164,7 @@ class Dispatcher:
 
     def _pull_then_ensure(self, job: Ensure) -> Result:
         login = self._images.login(job.auth)
-        self._images.pull(job.spec.image, login, self._reporter(job.id), PULL_TIMEOUT)
+        self._images.pull(job.spec.image, login, self._reporter(job.id), PULL_TIMEOUT, if_missing=True)
         self._session.require_sync()
         self._stepper.ensure(job)
         return Result(job=job.id, ok=True)

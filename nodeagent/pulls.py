@@ -17,6 +17,9 @@ from nodeagent.seal import NodeKey
 RESOLVE_TIMEOUT = 10.0
 PROGRESS_EVERY = 1.0
 
+Wish = tuple[str, Login | None, bool]
+"""Image, credentials, and whether a present copy will do."""
+
 
 class _Credentials(msgspec.Struct, forbid_unknown_fields=False):
     username: str
@@ -49,7 +52,7 @@ class Images:
         self._runtime = runtime
         self._key = key
         self._lock = threading.Lock()
-        self._flights: dict[tuple[str, Login | None], _Flight] = {}
+        self._flights: dict[Wish, _Flight] = {}
 
     def login(self, sealed: bytes) -> Login | None:
         """Registry credentials sealed to this node. Raises `CannotOpen`."""
@@ -66,10 +69,36 @@ class Images:
     def present(self, image: str) -> ImageFact | None:
         return self._runtime.image(names.check_image(image))
 
-    def pull(self, image: str, login: Login | None, progress: Progress, timeout: float) -> ImageFact:
-        """Present afterwards. A present digest is never pulled again; a tag is asked for anew."""
-        fixed = "sha256:" in image
-        found = self.present(image) if fixed else None
+    def pull(
+        self, image: str, login: Login | None, progress: Progress, timeout: float, *, if_missing: bool = False
+    ) -> ImageFact:
+        """Present afterwards. A present digest is never pulled again; a tag is, unless `if_missing`."""
+        names.check_image(image)
+        key = image, login, if_missing or "sha256:" in image
+        with self._lock:
+            flight = self._flights.get(key)
+            first = flight is None
+            if flight is None:
+                flight = self._flights[key] = _Flight()
+            flight.join(progress)
+        if first:
+            self._fly(flight, key, timeout)
+        return flight.result.result()
+
+    def _fly(self, flight: _Flight, key: Wish, timeout: float) -> None:
+        try:
+            fact = self._fetch(flight, key, timeout)
+        except Exception as error:  # noqa: BLE001 - handed to every asker, who report it
+            flight.result.set_exception(error)
+        else:
+            flight.result.set_result(fact)
+        finally:
+            with self._lock:
+                del self._flights[key]
+
+    def _fetch(self, flight: _Flight, key: Wish, timeout: float) -> ImageFact:
+        image, login, if_missing = key
+        found = self.present(image) if if_missing else None
         if found:
             return found
         if names.IMAGE_ID.fullmatch(image):
@@ -77,29 +106,7 @@ class Images:
                 f"The image {image} is not on this node and has no registry to come from. Load it here "
                 "(docker load), or push it to a registry and deploy it by that name."
             )
-        return self._shared(image, login, progress, timeout)
-
-    def _shared(self, image: str, login: Login | None, progress: Progress, timeout: float) -> ImageFact:
-        with self._lock:
-            flight = self._flights.get((image, login))
-            first = flight is None
-            if flight is None:
-                flight = self._flights[image, login] = _Flight()
-            flight.join(progress)
-        if first:
-            self._fly(flight, image, login, timeout)
-        return flight.result.result()
-
-    def _fly(self, flight: _Flight, image: str, login: Login | None, timeout: float) -> None:
-        try:
-            fact = self._runtime.pull(image, login, flight.progress, timeout)
-        except Exception as error:  # noqa: BLE001 - handed to every asker, who report it
-            flight.result.set_exception(error)
-        else:
-            flight.result.set_result(fact)
-        finally:
-            with self._lock:
-                del self._flights[image, login]
+        return self._runtime.pull(image, login, flight.progress, timeout)
 
     def resolve(self, image: str, login: Login | None) -> tuple[ImageFact, str]:
         """What the name stands for, and a warning when that is a present copy instead of the registry's word.

@@ -145,9 +145,7 @@ class Connection:
 
     def gone(self, words: str, *, late: bool = False) -> EngineUnavailable:
         if late:
-            return EngineTimeout(
-                f"The engine at {self._host} did not answer in time ({words})."
-            )
+            return EngineTimeout(f"The engine at {self._host} did not answer in time ({words}).")
         return EngineUnavailable(
             f"The engine at {self._host} cannot be reached: {words}. Start it; the agent connects by itself."
         )

@@ -15,9 +15,7 @@ def read_pull(image: str, lines: Iterable[bytes], progress: Progress, deadline: 
     layers: dict[str, tuple[int, int]] = {}
     for line in lines:
         if time.monotonic() > deadline:
-            raise EngineTimeout(
-                f"Pulling {image} took longer than allowed and was given up."
-            )
+            raise EngineTimeout(f"Pulling {image} took longer than allowed and was given up.")
         if not line:
             continue
         message = json.loads(line)
