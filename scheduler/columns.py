@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,16 +138,22 @@ class Columns:
             self._domains[key] = self.column(codes[value] for value in values)
         return self._domains[key]
 
-    def give_ports(self, row: int, asked: Sequence[Port]) -> tuple[Port, ...]:
-        """`asked` with a host port for each: its own, or the lowest free of the node's range. The caller has
-        seen that they fit."""
+    def give_ports(self, row: int, asked: Sequence[Port], slot: str) -> tuple[Port, ...]:
+        """`asked` with a host port for each: its own, or a free one of the node's range. The caller has seen
+        that they fit.
+
+        The search starts at a place of the slot's own: a slot keeps its port over its generations where it
+        can, and two installations on one host seldom meet.
+        """
         node = self.nodes[row]
+        size = node.port_last - node.port_first + 1
+        start = crc32(slot.encode()) % max(size, 1)
         mine = {(port.protocol, port.host) for port in asked if port.host}
         given = []
         for port in asked:
             host = port.host or next(
                 host
-                for host in range(node.port_first, node.port_last + 1)
+                for host in (node.port_first + (start + step) % size for step in range(size))
                 if (port.protocol, host) not in mine and self._users_of(port.protocol, host)[row] == 0
             )
             mine.add((port.protocol, host))

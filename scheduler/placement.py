@@ -63,7 +63,7 @@ class Cluster:
             return Decision(request, None, verdicts=verdicts, summary=explain.refused(verdicts))
         row = _best(parts, sifted.fits)
         summary = explain.chosen(self.columns, request, row, verdicts)
-        ports = self.columns.give_ports(row, request.ports)
+        ports = self.columns.give_ports(row, request.ports, request.slot)
         decision = Decision(request, self.columns.nodes[row].id, ports, verdicts, summary)
         self.reserve(self._allocation(decision))
         return decision

@@ -12,6 +12,7 @@ from console.cluster.enums import JobKind, NodeState
 from console.cluster.models import Node
 from console.controller import jobs
 from console.controller.context import Step
+from console.controller.observed import found_port_taken
 from console.workloads.compose import Service as Spec
 from console.workloads.enums import ReleaseState, RolloutState
 from console.workloads.models import App, Container, Release, Rollout, Service, Slot, Volume
@@ -89,7 +90,7 @@ def _refused_ports(step: Step) -> Iterable[Container]:
     failed = Container.objects.filter(
         state=State.FAILED, ended_at__gt=step.now - PORT_MEMORY, started_at=None
     )
-    return (container for container in failed if container.ports and "already" in container.error)
+    return (container for container in failed if found_port_taken(container))
 
 
 def _found_taken(container: Container) -> model.Allocation:

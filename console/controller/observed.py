@@ -114,10 +114,15 @@ def count_failure(container: Container, now: datetime) -> None:
     slot.save(update_fields=["failures", "not_before"])
 
 
+def found_port_taken(container: Container) -> bool:
+    """It could not start because somebody whom Berth does not know holds one of its host ports."""
+    return bool(container.ports) and container.started_at is None and "already" in container.error
+
+
 def _end(step: Step, container: Container, ago: timedelta) -> None:
     container.ended_at = step.now - ago
     step.freed = True
-    if container.state == State.FAILED:
+    if container.state == State.FAILED and not found_port_taken(container):
         count_failure(container, step.now)
 
 

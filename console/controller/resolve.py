@@ -90,7 +90,7 @@ def _asked(step: Step, app: App, release: Release, spec: Spec) -> Image | None:
         return None
     digests = job.result.get("digests") or []
     if job.ok and digests:
-        return Image(digests[0])
+        return Image(digests[0], warning=job.message)
     present = present_copy(list(step.nodes.values()), spec.image)
     if present is None:
         raise CannotResolve(job.message or f"The registry knows no image {spec.image}.")

@@ -6,9 +6,16 @@ function on(name, selector, act) {
   });
 }
 
+// Browsers give the clipboard to secure origins alone; over plain HTTP the old way still works.
+async function write(source) {
+  if (navigator.clipboard) { await navigator.clipboard.writeText(source.textContent); return; }
+  getSelection().selectAllChildren(source);
+  document.execCommand("copy");
+  getSelection().removeAllRanges();
+}
+
 async function copy(button) {
-  const source = document.getElementById(button.dataset.copy);
-  await navigator.clipboard.writeText(source.value ?? source.textContent);
+  await write(document.getElementById(button.dataset.copy));
   const label = button.querySelector("[data-label]");
   if (!label || button.dataset.was) return;
   button.dataset.was = label.textContent;

@@ -17,6 +17,7 @@ SOON = 30_000
 """Milliseconds for what an engine has to do."""
 AT_ONCE = 3_000
 """Milliseconds in which a change must be on the page without a reload."""
+WEB: dict[str, str | list[str] | bool] = {"label": "berth.service=web"}
 
 
 @pytest.fixture(scope="module")
@@ -98,9 +99,8 @@ def test_deploy_watch_scale_release_roll_back_delete(page: Page, stack: Stack) -
     expect(containers(page, "Running")).to_have_count(1, timeout=SOON)
     expect(page.locator("#head")).to_contain_text("1 of 1 well", timeout=AT_ONCE)
     assert never_reloaded(page)
-    assert (
-        len(stack.lab.hosts[0].engine.client().containers.list(filters={"label": "berth.service=web"})) == 1
-    )
+    with stack.lab.hosts[0].engine.client() as engine:
+        assert len(engine.containers.list(filters=WEB)) == 1
 
     page.get_by_role("link", name="Logs", exact=True).click()
     lines = page.locator(".log-line .text")
@@ -152,8 +152,8 @@ def test_what_the_engine_does_is_on_the_page_within_a_moment(page: Page, stack: 
     deploy(page, "shop")
     expect(containers(page, "Running")).to_have_count(1, timeout=SOON)
     stay(page)
-    engine = stack.lab.hosts[0].engine.client()
-    engine.containers.list(filters={"label": "berth.service=web"})[0].kill()
+    with stack.lab.hosts[0].engine.client() as engine:
+        engine.containers.list(filters=WEB)[0].kill()
     expect(page.locator("#services .slot")).to_contain_text("1 restart", timeout=AT_ONCE)
     assert never_reloaded(page)
 
@@ -204,10 +204,8 @@ def test_bad_input_is_answered_at_the_right_place(page: Page) -> None:
 def test_a_command_that_exits_at_once_says_so(page: Page) -> None:
     page.goto("/t/default/apps/new/compose/")
     page.get_by_label("App name").fill("crash")
-    write_compose(
-        page,
-        "services:\n  web:\n    image: berth/demo\n    command: [sh, -c, 'echo no database; exit 3']\n    restart: 'no'\n",
-    )
+    command = "command: [sh, -c, 'echo no database; exit 3']"
+    write_compose(page, f"services:\n  web:\n    image: berth/demo\n    {command}\n    restart: 'no'\n")
     page.get_by_role("button", name="Deploy").click()
     expect(page.locator("#services")).to_contain_text("exit code 3", timeout=SOON)
     page.locator("#services summary", has_text="Its last lines").first.click()

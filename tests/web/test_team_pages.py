@@ -92,7 +92,7 @@ def test_it_needs_nothing_that_the_policy_forbids(filled: Visitors, page: str) -
 @pytest.mark.parametrize("page", PAGES + WRITE_PAGES)
 def test_ids_are_unique_and_labels_lead_somewhere(filled: Visitors, page: str) -> None:
     elements = Elements(filled.owner.get(f"/t/ours/{page}").content.decode()).found
-    ids = [attrs["id"] for _tag, attrs in elements if attrs.get("id")]
+    ids = [name for _tag, attrs in elements if (name := attrs.get("id"))]
     assert sorted(ids) == sorted(set(ids))
     labelled = [attrs["for"] for tag, attrs in elements if tag == "label" and "for" in attrs]
     assert [name for name in labelled if name not in ids] == []
@@ -102,7 +102,7 @@ def test_ids_are_unique_and_labels_lead_somewhere(filled: Visitors, page: str) -
 def test_a_live_region_comes_alone_and_as_it_is_on_the_page(filled: Visitors, page: str) -> None:
     address = f"/t/ours/{page}"
     whole = filled.owner.get(address).content.decode()
-    regions = [attrs["id"] for _tag, attrs in Elements(whole).found if "data-live" in attrs]
+    regions = [attrs["id"] or "" for _tag, attrs in Elements(whole).found if "data-live" in attrs]
     for region in regions:
         part = filled.owner.get(address, headers={"HX-Request": "true", "HX-Target": region}).content.decode()
         first = Elements(part).found[0][1]
