@@ -142,6 +142,8 @@ SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BERTH_URL.startswith("https://")
 SECURE_CONTENT_TYPE_NOSNIFF = True
+# Browsers heed it on https alone, and complain elsewhere.
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin" if BERTH_URL.startswith("https://") else None
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 

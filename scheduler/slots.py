@@ -36,7 +36,7 @@ def wanted(service: ServiceView, slots: list[SlotView]) -> list[SlotView]:
 
 
 def node_down(view: AppView, container: ContainerView) -> bool:
-    return container.node is not None and _node_state(view, container) is NodeState.DOWN
+    return _node_state(view, container) is NodeState.DOWN
 
 
 def in_contact(view: AppView, container: ContainerView) -> bool:

@@ -133,7 +133,7 @@ def _assign(
         volumes=list(decision.request.volumes),
         created_at=step.now,
     )
-    _event(step, app, f"{container.name} placed on {node.name}: {decision.summary}")
+    _event(step, app, f"{container.name} placed on {decision.summary}")
     return container
 
 

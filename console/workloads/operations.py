@@ -31,10 +31,13 @@ def begin(app: App, kind: OperationKind, *, actor: str, target: str = "", text: 
 
 
 def note(operation: Operation, text: str, now: datetime) -> None:
-    """Add a step, unless it says what the last one said."""
-    if operation.steps and operation.steps[-1]["text"] == text:
+    """Add a step. One on the same subject (the words before a colon) takes the last one's place."""
+    last = operation.steps[-1]["text"] if operation.steps else ""
+    if last == text:
         return
-    operation.steps = [*operation.steps, {"at": now.isoformat(), "text": text}][-STEPS_KEPT:]
+    subject = text.partition(":")[0]
+    before = operation.steps[:-1] if ":" in text and last.partition(":")[0] == subject else operation.steps
+    operation.steps = [*before, {"at": now.isoformat(), "text": text}][-STEPS_KEPT:]
     operation.save(update_fields=["steps"])
     events.announce(operation.team_id, "operation", operation.app_id)
 

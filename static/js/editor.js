@@ -36,6 +36,14 @@ function goTo(view, number) {
   view.focus();
 }
 
+// Text typed over a selection: left to the browser it would carry the old text's style over as an inline
+// style, which the policy forbids.
+function typeOver(event, view) {
+  if (event.inputType !== "insertText" || event.isComposing || view.state.selection.main.empty) return false;
+  view.dispatch(view.state.replaceSelection(event.data ?? ""), { userEvent: "input.type", scrollIntoView: true });
+  return true;
+}
+
 export function mount(area) {
   const host = document.createElement("div");
   host.className = "editor-host" + (area.classList.contains("is-invalid") ? " is-invalid" : "");
@@ -54,6 +62,7 @@ export function mount(area) {
         cm.keymap.of([...cm.defaultKeymap, ...cm.historyKeymap, ...cm.searchKeymap]),
         cm.EditorState.readOnly.of(area.readOnly),
         cm.EditorView.contentAttributes.of({ "aria-label": area.dataset.editor }),
+        cm.EditorView.domEventHandlers({ beforeinput: typeOver }),
         cm.EditorView.updateListener.of((update) => { if (update.docChanged) area.value = update.state.doc.toString(); }),
       ],
     }),

@@ -1,4 +1,4 @@
-// Relative times: <time datetime="…" data-ago> keeps saying how long ago it was.
+// Relative times: <time datetime="…" data-ago> keeps saying how long ago it was; data-until="…" hides what is over.
 const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
 const words = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "always", style: "short" });
 const full = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeStyle: "medium" });
@@ -16,6 +16,9 @@ export function refreshTimes(root = document) {
     const text = relative((Date.now() - at) / 1000);
     if (element.textContent !== text) element.textContent = text;
     if (!element.title) element.title = full.format(at);
+  }
+  for (const element of root.querySelectorAll("[data-until]")) {
+    element.hidden = new Date(element.dataset.until) < Date.now();
   }
 }
 

@@ -44,7 +44,9 @@ class FakeWire:
         return self.word
 
     def read(self, position: str, limit: int) -> list[Entry]:
-        return [entry for entry in self.stream if int(entry.position) > int(position.partition("-")[0])][:limit]
+        return [entry for entry in self.stream if int(entry.position) > int(position.partition("-")[0])][
+            :limit
+        ]
 
     def wait(self, position: str, seconds: float) -> None:
         return None

@@ -286,7 +286,9 @@ def test_a_crash_loop_ends_in_a_failed_rollout_and_backs_off(
     assert len(agent.starts) < 8
 
 
-def test_what_its_engine_keeps_restarting_is_not_well(access: Access, world: World, agents: MakeAgents) -> None:
+def test_what_its_engine_keeps_restarting_is_not_well(
+    access: Access, world: World, agents: MakeAgents
+) -> None:
     [agent] = agents(1)
     app, operation = deploy(access, DEMO % 1)
     world.run(1)

@@ -134,6 +134,57 @@ def test_spread_counts_the_service_before_the_app_and_the_app_before_the_load() 
     assert places(cluster.place([request()] * 3)) == ["n2", "n3", "n1"]
 
 
+def test_the_service_outweighs_any_number_of_others() -> None:
+    """n1 has one of this service and is else empty; n2 is full of the same app and of load."""
+    cluster = Cluster([node("n1"), node("n2")])
+    cluster.reserve(Allocation("c", "s", "shop", "web", "n1", 0, 0))
+    for number in range(60):
+        cluster.reserve(Allocation(f"d{number}", "s", "shop", "db", "n2", cpu=60, memory=0))
+    assert places(cluster.place([request()])) == ["n2"]
+
+
+def test_the_app_outweighs_image_and_load() -> None:
+    full = node("n2", cpu=100)
+    cluster = Cluster([node("n1", images=frozenset({"demo"})), full])
+    cluster.reserve(Allocation("c", "s", "shop", "db", "n1", 0, 0))
+    assert places(cluster.place([request(image="demo")])) == ["n2"]
+
+
+def test_load_is_that_of_the_scarcer_of_cpu_and_memory() -> None:
+    cluster = Cluster([node("n1"), node("n2")])
+    cluster.reserve(Allocation("c", "s", "blog", "web", "n1", cpu=3000, memory=0))
+    cluster.reserve(Allocation("d", "s", "blog", "web", "n2", cpu=2000, memory=2 * GIB))
+    assert places(cluster.place([request()])) == ["n2"]
+
+
+def test_the_first_label_outweighs_the_second() -> None:
+    """Rack x has one of the service, rack y two; only disk would prefer y."""
+    nodes = [
+        node("x1", labels={"rack": "x", "disk": "a"}),
+        node("x2", labels={"rack": "x", "disk": "b"}),
+        node("y1", labels={"rack": "y", "disk": "c"}),
+        node("y2", labels={"rack": "y", "disk": "b"}),
+    ]
+    held = [Allocation(f"c{i}", "s", "shop", "web", "y2", 0, 0) for i in range(2)]
+    cluster = Cluster(nodes, [*held, Allocation("d", "s", "shop", "web", "x1", 0, 0)])
+    only = (Constraint("node.id", False, "x1"), Constraint("node.id", False, "y2"))
+    asked = request(spread_over=("node.labels.rack", "node.labels.disk"), constraints=only)
+    assert places(cluster.place([asked])) == ["x2"]
+
+
+def test_constraints_compare_without_regard_to_case() -> None:
+    asked = request(constraints=(Constraint("node.labels.disk", True, "SSD"),))
+    assert places(Cluster([node("n1", labels={"disk": "ssd"})]).place([asked])) == ["n1"]
+
+
+def test_a_wanted_port_in_the_range_leaves_one_less_to_give() -> None:
+    both = request(ports=(Port(80, 30000), Port(81)))
+    [refused] = Cluster([node("n1", port_first=30000, port_last=30000)]).place([both])
+    assert refused.summary == "0 of 1 node fits: 1 has too few ports left in 30000-30000"
+    [placed] = Cluster([node("n1", port_first=30000, port_last=30001)]).place([both])
+    assert [port.host for port in placed.ports] == [30000, 30001]
+
+
 def test_spread_over_zones_comes_first() -> None:
     cluster = Cluster(
         [node("a1", zone="a"), node("b1", zone="b"), node("b2", zone="b"), node("b3", zone="b")]
@@ -184,11 +235,14 @@ def test_reserving_twice_counts_once() -> None:
 def test_a_port_held_twice_is_free_only_when_both_are_gone() -> None:
     """An engine allows it for the moment in which an old container still stops."""
     both = [Allocation(name, "s", "a", "w", "n1", 0, 0, ports=(Port(80, 30000),)) for name in ("c", "d")]
-    cluster = Cluster([node("n1", port_first=30000, port_last=30000)], both)
+    cluster = Cluster([node("n1", port_first=30000, port_last=30001)], both)
+    two = request(ports=(Port(80), Port(81)))
+    assert places(cluster.place([request(ports=(Port(80),), container="e")])) == ["n1"]
+    cluster.free("e")
     cluster.free("c")
-    assert places(cluster.place([request(ports=(Port(80),))])) == [None]
+    assert places(cluster.place([two])) == [None]
     cluster.free("d")
-    assert places(cluster.place([request(ports=(Port(80),))])) == ["n1"]
+    assert places(cluster.place([two])) == ["n1"]
 
 
 def test_the_policies_have_their_names() -> None:

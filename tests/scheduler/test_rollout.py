@@ -114,6 +114,11 @@ def test_a_rollout_that_takes_too_long_says_what_held_it_up(held: SlotView, reas
     assert said == failed(f"{reason} when the time of 350 s was up")
 
 
+def test_a_rollout_is_looked_at_again_when_its_time_is_up() -> None:
+    waits = [slot("web.1", container("web.1", state=State.PREPARING))]
+    assert reconcile(view([service()], waits, rollout=rollout()), 100.0).wake_at == 400.0
+
+
 def test_old_containers_that_do_not_go_hold_it_up_too() -> None:
     slots = [running("web.1"), running("old.1")]
     assert verdict_on(slots, now=400.0) == failed(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -61,6 +63,7 @@ def watched(browser: Browser, stack: Stack, signed_in: dict[str, object]) -> Ite
 @pytest.fixture
 def page(watched: Watched, stack: Stack) -> Iterator[Page]:
     yield watched.page
+    watched.page.goto("about:blank")
     stack.lab.remove_apps()
 
 
@@ -153,7 +156,7 @@ def test_what_the_engine_does_is_on_the_page_within_a_moment(page: Page, stack: 
     expect(containers(page, "Running")).to_have_count(1, timeout=SOON)
     stay(page)
     with stack.lab.hosts[0].engine.client() as engine:
-        engine.containers.list(filters=WEB)[0].kill()
+        os.kill(engine.containers.list(filters=WEB)[0].attrs["State"]["Pid"], signal.SIGKILL)
     expect(page.locator("#services .slot")).to_contain_text("1 restart", timeout=AT_ONCE)
     assert never_reloaded(page)
 
@@ -220,6 +223,7 @@ def test_it_can_be_used_by_keyboard_and_on_a_phone(page: Page) -> None:
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     page.set_viewport_size({"width": 390, "height": 844})
+    page.goto("/t/default/")
     page.get_by_role("button", name="Menu", exact=True).click()
     page.get_by_role("link", name="Nodes", exact=True).click()
     expect(page.get_by_role("heading", name="Nodes")).to_be_visible()

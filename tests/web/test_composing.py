@@ -54,7 +54,8 @@ def test_cores(cpu: int, text: str) -> None:
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        (-5, "0 sec. ago"),
+        (-30, "in 29 sec."),
+        (0, "0 sec. ago"),
         (59, "59 sec. ago"),
         (60, "1 min. ago"),
         (7200, "2 hr. ago"),

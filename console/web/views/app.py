@@ -41,9 +41,11 @@ def overview(request: WebRequest, access: Access, name: str) -> HttpResponse:
     """Services, slots and containers as they are now."""
     app = find_app(access, name)
     operations = operations_of(app, limit=1)
+    past = [one for one in containers_of(app, ended=True, limit=60) if one.removed_at]
     context = {
         "operation": operations[0] if operations else None,
-        "past": [one for one in containers_of(app, ended=True, limit=60) if one.removed_at][:8],
+        "past": past[:8],
+        "endings": {one.slot_id: one for one in reversed(past)},
         "events": events_of(access.team, app=app, limit=6),
     }
     return _tab(request, access, app, "app", context)
