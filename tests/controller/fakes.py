@@ -36,6 +36,8 @@ class FakeWire:
     stream: list[Entry] = field(default_factory=list)
     word: str = "first"
     blind: bool = False
+    silent: set[str] = field(default_factory=set)
+    """Nodes whose heartbeats are not in Redis."""
     lose_jobs: bool = False
     asked: list[str] = field(default_factory=list)
     sent: list[tuple[str, protocol.Job]] = field(default_factory=list)
@@ -64,7 +66,7 @@ class FakeWire:
                 age=agent.silence,
             )
             for id_, agent in self.agents.items()
-            if agent.session
+            if agent.session and id_ not in self.silent
         }
 
     def send(self, node: str, jobs: Sequence[protocol.Job]) -> None:
@@ -94,7 +96,8 @@ def _wired(node: str, job: protocol.Job) -> object:
 
 @dataclass
 class FakeAgent:
-    """Does at once what it is told, and reports. `broken` maps a service to the result its start gives."""
+    """Does at once what it is told, and reports. `broken` maps a service to the result its start gives,
+    `failing` a kind of job to how often it goes wrong. While it is `holding`, jobs wait for `let_go`."""
 
     node: str
     wire: FakeWire
@@ -110,6 +113,11 @@ class FakeAgent:
     starts: list[str] = field(default_factory=list)
     fence: dict[str, int] = field(default_factory=dict)
     synced: int = 0
+    failing: dict[type[protocol.Job], int] = field(default_factory=dict)
+    holding: bool = False
+    held: list[protocol.Job] = field(default_factory=list)
+    started: set[tuple[str, int]] = field(default_factory=set)
+    stopped: set[tuple[str, int]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.wire.agents[self.node] = self
@@ -125,6 +133,7 @@ class FakeAgent:
 
     def connect(self) -> None:
         self.session, self.silence = self.session + 1, 0.0
+        self.started.clear()
         self.hello()
 
     def hello(self) -> None:
@@ -135,7 +144,9 @@ class FakeAgent:
                 address="10.0.0.1",
                 public_key=b"k" * 32,
                 capacity=protocol.Capacity(cpu=self.cpu, memory=self.memory),
-                engine=protocol.Engine(version="20.10", api="1.41", os="linux", arch="amd64"),
+                engine=protocol.Engine(version="20.10", api="1.41", os="linux", arch="amd64")
+                if self.engine_ok
+                else None,
                 containers=tuple(self.containers.values()),
                 images=self.images,
                 generations=self.fence,
@@ -143,12 +154,28 @@ class FakeAgent:
             ),
         )
 
+    def let_go(self) -> None:
+        self.holding = False
+        while self.held:
+            self._do(self.held.pop(0))
+
     def take(self, job: protocol.Job) -> None:
         self.wire.push(self, protocol.Receipt(jobs=(job.id,)))
+        if self.holding:
+            self.held.append(job)
+        else:
+            self._do(job)
+
+    def _do(self, job: protocol.Job) -> None:
+        if self.failing.get(type(job), 0) > 0:
+            self.failing[type(job)] -= 1
+            self._refuse(job.id, "engine", "The engine does not answer in time.")
+            return
         match job:
             case protocol.Sync():
                 self.synced = job.session
-                gone = [key for key in self.containers if key not in job.keep]
+                kept = {*job.keep, *self.started}
+                gone = [key for key in self.containers if key not in kept]
                 for key in gone:
                     del self.containers[key]
                 self._delta((), tuple(gone))
@@ -158,12 +185,22 @@ class FakeAgent:
             case protocol.Ensure():
                 self._ensure(job)
             case protocol.Stop():
+                self.stopped.add((job.slot, job.generation))
                 self.end(job.slot, job.generation, 143)
                 self._result(job.id)
             case protocol.Remove():
-                self.containers.pop((job.slot, job.generation), None)
-                self._delta((), ((job.slot, job.generation),))
-                self._result(job.id)
+                self._remove(job)
+
+    def _remove(self, job: protocol.Remove) -> None:
+        key = (job.slot, job.generation)
+        if job.generation < 1:
+            self._refuse(job.id, "refused", f"Generation {job.generation} is not a number from 1 on.", fatal=True)
+        elif key in self.containers and self.containers[key].state == "running":
+            self._refuse(job.id, "engine", "The container runs; it is not removed.")
+        else:
+            if self.containers.pop(key, None):
+                self._delta((), (key,))
+            self._result(job.id)
 
     def _resolve(self, job: protocol.Pull) -> None:
         digest = self.registry.get(job.image)
@@ -182,6 +219,10 @@ class FakeAgent:
             self.wire.push(self, msgspec.structs.replace(broken, job=job.id))
             return
         key = (identity.slot, identity.generation)
+        if key in self.stopped or identity.generation < self.fence.get(identity.slot, 0):
+            self._refuse(job.id, "stale", "It was told to stop before.", fatal=True)
+            return
+        self.started.add(key)
         if key not in self.containers:
             self.starts.append(identity.name)
             self.fence[identity.slot] = max(identity.generation, self.fence.get(identity.slot, 0))
@@ -208,6 +249,9 @@ class FakeAgent:
 
     def _delta(self, changed: tuple[protocol.Observed, ...], removed: tuple[tuple[str, int], ...]) -> None:
         self.wire.push(self, protocol.Delta(changed=changed, removed=removed, digest=self.digest))
+
+    def _refuse(self, job: str, code: str, message: str, *, fatal: bool = False) -> None:
+        self.wire.push(self, protocol.Result(job=job, ok=False, code=code, message=message, fatal=fatal))
 
     def _result(self, job: str) -> None:
         self.wire.push(self, protocol.Result(job=job, ok=True))

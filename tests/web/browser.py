@@ -19,9 +19,8 @@ ARGUMENTS = [
 ]
 IMAGES = Path(__file__).resolve().parents[2] / "docs/images"
 SHOTS = os.environ.get("BERTH_SCREENSHOTS") == "1"
-_EXPECTED = re.compile(r"status of (422|404)|Cross-Origin-Opener-Policy header has been ignored")
-"""Answers that a test asks for on purpose, which Chromium reports as errors of the page; and its remark on
-plain HTTP, which the lab speaks."""
+_EXPECTED = re.compile(r"status of (422|404)")
+"""Answers that a test asks for on purpose, which Chromium reports as errors of the page."""
 
 
 @contextmanager
