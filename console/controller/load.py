@@ -14,7 +14,7 @@ from console.controller import jobs
 from console.controller.context import Step
 from console.controller.observed import found_port_taken
 from console.workloads.compose import Service as Spec
-from console.workloads.enums import ReleaseState, RolloutState
+from console.workloads.enums import ReleaseState
 from console.workloads.models import App, Container, Release, Rollout, Service, Slot, Volume
 from scheduler import model
 from scheduler.lifecycle import State
@@ -50,11 +50,12 @@ def app_view(step: Step, app: App, release: Release | None) -> model.AppView:
     containers: dict[str, list[Container]] = defaultdict(list)
     for container in Container.objects.filter(newest_or_there, app=app).order_by("-generation"):
         containers[container.slot_id].append(container)
-    removing = jobs.open_for([one.id for found in containers.values() for one in found], JobKind.REMOVE)
+    ids = [one.id for found in containers.values() for one in found]
+    removing = jobs.open_for(ids, JobKind.STOP, JobKind.REMOVE)
     wanted = [
         _service(app, service, release, spec)
         for service in services
-        if release and service.present and (spec := release.project.services.get(service.name))
+        if release and (spec := release.project.services.get(service.name))
     ]
     return model.AppView(
         id=app.id,
@@ -221,15 +222,15 @@ def _allocation(container: Container) -> model.Allocation:
 
 
 def _rollout(app: App, release: Release | None) -> model.RolloutView | None:
-    rollout = (
-        Rollout.objects.filter(app=app, release=release, state=RolloutState.RUNNING).first()
-        if release
-        else None
-    )
+    """The newest rollout of the wanted release, ended or not: after a failed one the old generation serves on."""
+    rollout = Rollout.objects.filter(app=app, release=release).order_by("-started_at").first() if release else None
     if rollout is None:
         return None
     return model.RolloutView(
-        rollout.id, model.RolloutState.RUNNING, rollout.started_at.timestamp(), rollout.deadline.timestamp()
+        rollout.id,
+        model.RolloutState(rollout.state),
+        rollout.started_at.timestamp(),
+        rollout.deadline.timestamp(),
     )
 
 

@@ -286,6 +286,21 @@ def test_a_crash_loop_ends_in_a_failed_rollout_and_backs_off(
     assert len(agent.starts) < 8
 
 
+def test_a_failed_rollout_leaves_the_old_generation_serving(
+    access: Access, world: World, agents: MakeAgents
+) -> None:
+    [agent] = agents(1)
+    app, _operation = deploy(access, DEMO % 3)
+    world.run(5)
+    broken = protocol.Result(job="", ok=False, code="start", message="no such program", fatal=True)
+    agent.broken["web"] = broken
+    operation = services.create_release(access, app, compose=(DEMO % 3) + "    command: [nothing]\n")
+    world.run(20)
+    assert state_of(operation) == "failed"
+    assert operation.error == "web.1 cannot start: no such program"
+    assert sorted(container.release.number for container in live(app)) == [1, 1]
+
+
 def test_what_its_engine_keeps_restarting_is_not_well(
     access: Access, world: World, agents: MakeAgents
 ) -> None:

@@ -277,6 +277,12 @@ def test_what_cannot_be_reached_is_not_stopped_for_a_release(state: NodeState) -
     assert plan.empty
 
 
+def test_one_that_still_stops_on_a_silent_node_counts_as_the_one() -> None:
+    stopping = slot("web.1", container("web.1", state=State.STOPPING, digest="old", node="n2"))
+    silent = {"n2": NodeState.SUSPECT}
+    assert plan_for([service(replicas=2)], [stopping, old("web.2")], nodes=silent).empty
+
+
 def test_services_are_replaced_side_by_side() -> None:
     plan = plan_for([service("web"), service("db")], [old("web.1"), old("db.1")])
     assert stopped(plan) == ["web.1-g1", "db.1-g1"]
