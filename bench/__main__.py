@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from bench import logs, memory, start
+from bench import logs, memory, page, start
 from lab import requirements
 from lab.lab import Lab
 from lab.state import Run
@@ -16,6 +16,7 @@ from lab.state import Run
 MEASUREMENTS: dict[str, Callable[[Lab], Iterator[dict[str, Any]]]] = {
     "start": start.measure,
     "logs": logs.measure,
+    "page": page.measure,
     "memory": memory.measure,
 }
 
