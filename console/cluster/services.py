@@ -17,6 +17,7 @@ from console.cluster.enums import NodeState
 from console.cluster.models import Node
 from console.common import events
 from console.common.errors import BerthError, Conflict
+from scheduler.lifecycle import State
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 
@@ -76,11 +77,12 @@ def add_node(
 
 
 def renew_credential(node: Node, *, actor: str) -> NodeCredential:
-    """New credentials for a node; the old ones end with the next use."""
+    """New credentials for a node; the old ones, and the link that they opened, end at once."""
     token, password = new_secret("node"), new_secret("broker")
     with transaction.atomic():
         Node.objects.filter(pk=node.pk).update(token_digest=digest(token), broker_digest=digest(password))
         events.record("node.renewed", f"Node {node.name} got new credentials", actor=actor, node=node.id)
+        _cut_off(node)
         transaction.on_commit(events.poke)
     return NodeCredential(node, token, password)
 
@@ -101,9 +103,13 @@ def set_cordoned(access: Access, node: Node, *, cordoned: bool) -> Node:
 
 @transaction.atomic
 def remove_node(access: Access, node: Node) -> None:
-    """Forget a node that holds nothing. Its credentials end at once."""
+    """Forget a node that holds nothing, or nothing that was not replaced. Its credentials end at once."""
     require_administrator(access)
-    if node.containers.filter(removed_at=None).exists() or node.volumes.exists():
+    node = Node.objects.select_for_update().get(pk=node.pk)
+    held = node.containers.filter(removed_at=None)
+    if node.node_state == NodeState.DOWN:
+        held = held.exclude(state=State.LOST)
+    if held.exists() or node.volumes.exists():
         raise Conflict(
             _("Node %(name)s still has containers or volumes. Cordon it and move or delete its apps first.")
             % {"name": node.name},
@@ -112,5 +118,14 @@ def remove_node(access: Access, node: Node) -> None:
     if node.node_state in {NodeState.READY, NodeState.SUSPECT} and not node.cordoned:
         raise Conflict(_("Cordon the node first, so that nothing is placed on it now."), code="node_in_use")
     events.record("node.removed", f"Node {node.name} removed", actor=access.actor, node=node.id)
+    for app in set(node.containers.values_list("app_id", flat=True)):
+        events.mark_dirty(app)
     node.containers.all().delete()
+    _cut_off(node)
     node.delete()
+
+
+def _cut_off(node: Node) -> None:
+    """Close the node's link, once this is committed: what it was opened with holds no more."""
+    group = f"node.{node.id}"
+    transaction.on_commit(lambda: events.group_send(group, {"type": "revoked"}))

@@ -102,7 +102,7 @@ def _assign(
     decision: model.Decision,
 ) -> Container:
     node = step.nodes[decision.node or ""]
-    before = Container.objects.filter(slot=slot, generation=slot.generation).first()
+    before = Container.objects.filter(slot=slot).order_by("-generation").first()
     if placement.replaces and before:
         before.state = move(State(before.state), State.LOST, Actor.CONTROLLER)
         before.ended_at = step.now
@@ -149,7 +149,7 @@ def _remove(step: Step, wanted: Sequence[str]) -> None:
     rows = list(
         Container.objects.filter(pk__in=wanted).select_related("slot__service", "app__team", "release")
     )
-    busy = jobs.open_for(wanted, JobKind.REMOVE)
+    busy = jobs.open_for(wanted, JobKind.STOP, JobKind.REMOVE)
     rows = [container for container in rows if container.id not in busy]
     jobs.close(rows, None, step.now)
     jobs.for_containers(step, rows)

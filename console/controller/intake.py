@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 import msgspec
+from django.db import OperationalError, transaction
 
 from console.cluster.enums import JobKind
 from console.cluster.models import Job, Node
@@ -16,14 +17,22 @@ from console.controller.context import Step
 from console.controller.wire import Entry
 from console.workloads.models import Container, Release, Slot, Volume
 from nodeagent import protocol
+from scheduler.lifecycle import State
 
 logger = logging.getLogger(__name__)
 
 RECEIVED_PATIENCE = timedelta(seconds=60)
 """How long a received job may be silent before it is sent again."""
 MOST_ATTEMPTS = 5
+"""How often a start is tried, and after how many failures of another job an event says so."""
 MOST_LOOKUPS = 2
 """A registry's answer is waited for by a person: it is asked for again once."""
+NEVER_GIVEN_UP = {JobKind.STOP, JobKind.REMOVE, JobKind.SYNC}
+"""Without these something runs, or a node waits, for ever."""
+_LONGEST_PAUSE = 60.0
+_LIVE = {"running", "paused", "restarting"}
+_MOST_GENERATIONS = 2**53
+"""No honest slot comes near it; a number above would end where the database's numbers do."""
 
 
 def take_in(step: Step, entries: Sequence[Entry]) -> None:
@@ -36,7 +45,15 @@ def take_in(step: Step, entries: Sequence[Entry]) -> None:
             entry.session > node.session and not isinstance(entry.message, protocol.Hello)
         ):
             continue
-        _apply(step, node, entry.session, entry.message)
+        try:
+            with transaction.atomic():
+                _apply(step, node, entry.session, entry.message)
+        except OperationalError:
+            raise
+        except Exception:
+            # One node's bad report must not stop the reports of the others.
+            logger.exception("Report %s of node %s cannot be taken in", entry.position, node.name)
+            node.refresh_from_db()
 
 
 def _apply(step: Step, node: Node, session: int, message: protocol.Up) -> None:
@@ -92,7 +109,7 @@ def _hello(step: Step, node: Node, session: int, hello: protocol.Hello) -> None:
     )
     if hello.engine is None:
         return
-    _raise_generations(hello)
+    _raise_generations(node, hello)
     _take_set(step, node, hello.containers)
     shown = {(seen.identity.slot, seen.identity.generation) for seen in hello.containers}
     absent = [
@@ -112,15 +129,20 @@ def _hello(step: Step, node: Node, session: int, hello: protocol.Hello) -> None:
             node=node.id,
             at=step.now,
         )
+    if fresh or not (node.synced_session == session or _sync_under_way(node)):
         jobs.begin_session(step, node)
 
 
-def _raise_generations(hello: protocol.Hello) -> None:
-    """A slot whose fence is above the database's number (a restored backup) goes on from there."""
-    for slot in Slot.objects.filter(pk__in=hello.generations):
-        seen = hello.generations[slot.id]
-        if seen > slot.generation:
-            Slot.objects.filter(pk=slot.pk).update(generation=seen)
+def _sync_under_way(node: Node) -> bool:
+    """Not so after a hello that came while the engine was away."""
+    return Job.objects.filter(node=node, kind=JobKind.SYNC, done_at=None).exists()
+
+
+def _raise_generations(node: Node, hello: protocol.Hello) -> None:
+    """A slot of this node's whose fence is above the database's number (a restored backup) goes on from there."""
+    for slot in Slot.objects.filter(pk__in=hello.generations, containers__node=node).distinct():
+        if slot.generation < hello.generations[slot.id] < _MOST_GENERATIONS:
+            Slot.objects.filter(pk=slot.pk).update(generation=hello.generations[slot.id])
 
 
 def _take_set(step: Step, node: Node, seen: Iterable[protocol.Observed]) -> None:
@@ -128,14 +150,29 @@ def _take_set(step: Step, node: Node, seen: Iterable[protocol.Observed]) -> None
         container.id: container
         for container in Container.objects.filter(
             node=node, pk__in=[one.identity.container for one in seen]
-        ).select_related("slot__service", "app", "node")
+        ).select_related("slot__service", "app", "node", "release")
     }
     for one in seen:
         container = known.get(one.identity.container)
         if container is None:
             _unknown(step, node, one)
-        else:
-            observed.update(step, container, one)
+            continue
+        had_ended = State(container.state).ended
+        observed.update(step, container, one)
+        if had_ended and node.synced_session == node.session:
+            _clear_away(step, container, one)
+
+
+def _clear_away(step: Step, container: Container, seen: protocol.Observed) -> None:
+    """It had ended, or was given up, and is there all the same: by a late start, or by the engine's own doing."""
+    was_removed = container.removed_at is not None
+    if was_removed:
+        container.removed_at = None
+        container.save(update_fields=["removed_at"])
+    if seen.state in _LIVE:
+        jobs.stop_remains(step, container)
+    elif was_removed:
+        jobs.remove_remains(step, container)
 
 
 def _unknown(step: Step, node: Node, seen: protocol.Observed) -> None:
@@ -169,31 +206,52 @@ def _progress(step: Step, node: Node, message: protocol.Progress) -> None:
     job = Job.objects.filter(node=node, pk=message.job, done_at=None).first()
     if job is None:
         return
-    job.progress, job.ring_at = message.text[:300], step.now + RECEIVED_PATIENCE
+    text = observed.storable(message.text)[:300]
+    job.progress, job.ring_at = text, step.now + RECEIVED_PATIENCE
     job.save(update_fields=["progress", "ring_at"])
     container = Container.objects.filter(pk=job.container_id).select_related("app").first()
     if container:
-        observed.preparing(step, container, message.text[:300])
+        observed.preparing(step, container, text)
 
 
 def _result(step: Step, node: Node, message: protocol.Result) -> None:
     job = Job.objects.filter(node=node, pk=message.job, done_at=None).first()
     if job is None:
         return
+    message = msgspec.structs.replace(message, message=observed.storable(message.message))
     if not message.ok and message.code == "waiting":
         job.ring_at, job.received_at = step.now + timedelta(seconds=1), None
         job.save(update_fields=["ring_at", "received_at"])
         jobs.add_sync(step, node)
         return
     most = MOST_LOOKUPS if job.release_id else MOST_ATTEMPTS
-    if not message.ok and not message.fatal and job.attempts + 1 < most:
-        job.attempts += 1
-        job.message = message.message
-        job.ring_at, job.received_at = step.now + timedelta(seconds=2.0**job.attempts), None
-        job.save(update_fields=["attempts", "message", "ring_at", "received_at"])
+    again = job.kind in NEVER_GIVEN_UP or (not message.fatal and job.attempts + 1 < most)
+    if not message.ok and again:
+        _try_again(step, node, job, message)
         return
     jobs.finish(job, step.now, ok=message.ok, message=message.message, image=message.image)
     _conclude(step, node, job, message)
+
+
+def _try_again(step: Step, node: Node, job: Job, message: protocol.Result) -> None:
+    job.attempts += 1
+    job.message = message.message
+    pause = min(2.0 ** min(job.attempts, 10), _LONGEST_PAUSE)
+    job.ring_at, job.received_at = step.now + timedelta(seconds=pause), None
+    job.save(update_fields=["attempts", "message", "ring_at", "received_at"])
+    if job.attempts == MOST_ATTEMPTS:
+        container = Container.objects.filter(pk=job.container_id).select_related("app").first()
+        what = f"{job.kind} of {container.name}" if container else job.kind
+        events.record(
+            "node.trouble",
+            f"Node {node.name} failed {MOST_ATTEMPTS} times ({what}) and tries on: {message.message}",
+            actor=events.CONTROLLER,
+            team=container.app.team_id if container else "",
+            app=container.app_id if container else "",
+            node=node.id,
+            warning=True,
+            at=step.now,
+        )
 
 
 def _conclude(step: Step, node: Node, job: Job, message: protocol.Result) -> None:
@@ -211,13 +269,17 @@ def _conclude(step: Step, node: Node, job: Job, message: protocol.Result) -> Non
         step.dirty.update(volume.app_id for volume in gone)
         Volume.objects.filter(pk__in=[volume.pk for volume in gone]).delete()
     container = (
-        Container.objects.filter(pk=job.container_id).select_related("slot__service", "app", "node").first()
+        Container.objects.filter(pk=job.container_id)
+        .select_related("slot__service", "app", "node", "release")
+        .first()
     )
     if container is None:
         return
     if job.kind == JobKind.ENSURE and not message.ok:
         observed.failed(step, container, message)
-    elif job.kind == JobKind.STOP and message.ok:
+    elif job.kind == JobKind.STOP and State(container.state).ended and container.removed_at is None:
+        jobs.remove_remains(step, container)
+    elif job.kind == JobKind.STOP:
         observed.stopped_for_good(step, container)
     elif job.kind == JobKind.REMOVE and message.ok:
         observed.vanished(step, container)

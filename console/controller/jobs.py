@@ -31,27 +31,43 @@ def _job(step: Step, container: Container) -> Job | None:
         case State.ASSIGNED | State.PREPARING | State.STARTING:
             return _ensure(step, container)
         case State.STOPPING:
-            grace = container.release.project.services[container.slot.service.name].stop_grace_period
-            return _row(
-                step,
-                container,
-                protocol.Stop(
-                    id=new_id(), slot=container.slot_id, generation=container.generation, grace=grace
-                ),
-            )
+            return _stop(step, container)
+        case State.LOST if container.removed_at is None:
+            # Its node was away; it may well run there. Once it is stopped it is removed.
+            return _stop(step, container)
         case State.EXITED | State.FAILED if container.removed_at is None:
-            return _row(
-                step,
-                container,
-                protocol.Remove(
-                    id=new_id(),
-                    slot=container.slot_id,
-                    generation=container.generation,
-                    network=specs.network_name(container.app_id),
-                ),
-            )
+            return _remove(step, container)
         case _:
             return None
+
+
+def _stop(step: Step, container: Container) -> Job:
+    grace = container.release.project.services[container.slot.service.name].stop_grace_period
+    job = protocol.Stop(id=new_id(), slot=container.slot_id, generation=container.generation, grace=grace)
+    return _row(step, container, job)
+
+
+def _remove(step: Step, container: Container) -> Job:
+    job = protocol.Remove(
+        id=new_id(),
+        slot=container.slot_id,
+        generation=container.generation,
+        network=specs.network_name(container.app_id),
+    )
+    return _row(step, container, job)
+
+
+def stop_remains(step: Step, container: Container) -> None:
+    """Stop what had ended for the console and runs all the same. It is removed once it is stopped."""
+    close([container], JobKind.REMOVE, step.now)
+    if not open_for([container.id], JobKind.STOP):
+        _stop(step, container).save(force_insert=True)
+
+
+def remove_remains(step: Step, container: Container) -> None:
+    """Remove what had ended for the console and is stopped now."""
+    if not open_for([container.id], JobKind.REMOVE):
+        _remove(step, container).save(force_insert=True)
 
 
 def _ensure(step: Step, container: Container) -> Job:
@@ -84,9 +100,9 @@ def _kind(job: protocol.Job) -> str:
     return str(job.__struct_config__.tag)
 
 
-def open_for(containers: Sequence[str], kind: JobKind) -> set[str]:
-    """Which of these containers have an open job of the kind."""
-    rows = Job.objects.filter(container_id__in=containers, kind=kind, done_at=None)
+def open_for(containers: Sequence[str], *kinds: JobKind) -> set[str]:
+    """Which of these containers have an open job of one of the kinds."""
+    rows = Job.objects.filter(container_id__in=containers, kind__in=kinds, done_at=None)
     return set(rows.values_list("container_id", flat=True))
 
 
@@ -127,7 +143,7 @@ def add_volume_removal(step: Step, node: Node, app: App, names: Sequence[str]) -
     if Job.objects.filter(node=node, kind=JobKind.REMOVE, payload__slot=slot, done_at=None).exists():
         return
     job = protocol.Remove(
-        id=new_id(), slot=slot, generation=0, volumes=tuple(names), network=specs.network_name(app.id)
+        id=new_id(), slot=slot, generation=1, volumes=tuple(names), network=specs.network_name(app.id)
     )
     Job.objects.create(
         id=job.id,
@@ -148,7 +164,10 @@ def begin_session(step: Step, node: Node) -> None:
 
 
 def add_sync(step: Step, node: Node) -> None:
-    """The full assignment of this session; a newer one replaces one that is under way."""
+    """The full assignment of this session; a newer one replaces one that is under way.
+
+    What has ended is no part of it: its record is saved, and should it run again, it is cleared away.
+    """
     node.synced_session = 0
     node.save(update_fields=["synced_session"])
     Job.objects.filter(node=node, kind=JobKind.SYNC, done_at=None).update(
@@ -159,7 +178,7 @@ def add_sync(step: Step, node: Node) -> None:
         for slot, generation, state in Container.objects.filter(node=node, removed_at=None).values_list(
             "slot_id", "generation", "state"
         )
-        if state != State.LOST
+        if not State(state).ended
     ]
     job = protocol.Sync(id=new_id(), session=node.session, keep=tuple(sorted(keep)))
     Job.objects.create(
@@ -174,3 +193,4 @@ def resume(step: Step, node: Node) -> None:
     waiting = list(rows.select_related("slot__service", "app__team", "release"))
     for_containers(step, waiting)
     step.dirty.update(container.app_id for container in waiting)
+    step.dirty.update(node.volumes.filter(app__deleting=True).values_list("app_id", flat=True))

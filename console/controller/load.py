@@ -223,7 +223,9 @@ def _allocation(container: Container) -> model.Allocation:
 
 def _rollout(app: App, release: Release | None) -> model.RolloutView | None:
     """The newest rollout of the wanted release, ended or not: after a failed one the old generation serves on."""
-    rollout = Rollout.objects.filter(app=app, release=release).order_by("-started_at").first() if release else None
+    rollout = (
+        Rollout.objects.filter(app=app, release=release).order_by("-started_at").first() if release else None
+    )
     if rollout is None:
         return None
     return model.RolloutView(

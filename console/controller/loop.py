@@ -18,8 +18,8 @@ from console.controller.context import Step
 from console.controller.lease import Leadership, LeaseLost
 from console.controller.models import Cursor, Wake
 from console.controller.wire import Entry, Wire
-from console.workloads.enums import ReleaseState
-from console.workloads.models import App, Container, Release, Slot
+from console.workloads.enums import ReleaseState, RolloutState
+from console.workloads.models import App, Container, Release, Rollout, Slot
 from scheduler.reconcile import reconcile
 
 logger = logging.getLogger(__name__)
@@ -42,15 +42,19 @@ class Controller:
 
     def step(self, now: datetime) -> bool:
         """One step, in one transaction, then the bells. Whether more reports may be waiting."""
-        epoch = self.wire.epoch()
-        entries = self.wire.read(self._start(epoch), BATCH)
+        # Heartbeats before the epoch: a wipe that takes some of them shows in the epoch.
         beats = self.wire.contacts()
+        epoch = self.wire.epoch()
+        wiped = self._start(epoch, now)
+        entries = self.wire.read(self.position, BATCH)
         with transaction.atomic():
             self.lease.renew()
             step = Step(now, nodes={node.id: node for node in Node.objects.select_for_update()})
             intake.take_in(step, entries)
             nodes.judge(step, beats, self.watch)
             self._reconcile(step)
+            if wiped:
+                send.ring_all(step)
             due = send.collect(step)
             self._remember(epoch, entries)
         send.ring(self.wire, due)
@@ -61,15 +65,17 @@ class Controller:
         """Forget what is only in memory: after a new term, or a step that failed."""
         self._ask_all = True
 
-    def _start(self, epoch: str) -> str:
-        """Where to read on. Another epoch: the stream is another one, and every node is asked for its full set."""
+    def _start(self, epoch: str, now: datetime) -> bool:
+        """Find where to read on. Another epoch (True): the stream is another one, jobs under way and heartbeats
+        may be gone with the old one, and every node is asked for its full set."""
         cursor, _made = Cursor.objects.get_or_create(id=1)
         if cursor.epoch == epoch:
             self.position = cursor.position
-        else:
-            logger.warning("Redis is new or was wiped (epoch %s): reading its reports from the start.", epoch)
-            self.position, self._ask_all = "0-0", True
-        return self.position
+            return False
+        logger.warning("Redis is new or was wiped (epoch %s): reading its reports from the start.", epoch)
+        self.position, self._ask_all = "0-0", True
+        self.watch.freeze(now)
+        return True
 
     def _remember(self, epoch: str, entries: list[Entry]) -> None:
         if entries:
@@ -111,7 +117,10 @@ def _consume_dirty() -> set[str]:
 def _due(step: Step) -> set[str]:
     due = set(Wake.objects.filter(at__lte=step.now).values_list("app_id", flat=True))
     Wake.objects.filter(app_id__in=due).delete()
-    return due
+    late = Rollout.objects.filter(
+        state=RolloutState.RUNNING, release__state=ReleaseState.RESOLVING, deadline__lte=step.now
+    )
+    return due | set(late.values_list("app_id", flat=True))
 
 
 def _pending_apps() -> set[str]:

@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 
-from console.cluster.enums import NodeState
-from console.cluster.models import Node
+from console.cluster.enums import JobKind, NodeState
+from console.cluster.models import Job, Node
 from console.common import events
 from console.controller.context import Step
 from console.controller.wire import Beat
-from console.workloads.models import App, Container
+from console.workloads.models import App, Container, Release
 
 AWAY = timedelta(seconds=5)
 """A controller that did not step for this long trusts no silence for a while."""
@@ -33,6 +33,8 @@ class Watch:
     blind_until: datetime | None = None
     strange: dict[str, datetime] = field(default_factory=dict)
     """Since when a node's digest differs from what is stored."""
+    storm: bool = False
+    """Too many nodes are silent at once; it is told when it begins."""
 
     def freeze(self, now: datetime) -> None:
         until = now + timedelta(seconds=settings.NODE_DOWN_AFTER)
@@ -54,9 +56,12 @@ def judge(step: Step, beats: Mapping[str, Beat] | None, watch: Watch) -> None:
         if node.session and _age(node, beats) >= settings.NODE_SUSPECT_AFTER
     ]
     newly = [node for node in silent if node.state == NodeState.READY]
-    if len(newly) > max(1, len(step.nodes) // 3):
+    storm = len(newly) > max(1, len(step.nodes) // 3)
+    if storm:
         watch.freeze(step.now)
-        _storm(step, newly)
+        if beats is not None and not watch.storm:
+            _tell_storm(step, newly)
+    watch.storm = storm
     step.frozen = beats is None
     for node in step.nodes.values():
         if beats is not None and node.session:
@@ -116,13 +121,16 @@ def _move(step: Step, node: Node, state: NodeState, reason: str) -> None:
     for team in App.objects.values_list("team_id", flat=True).distinct():
         events.announce(team, "node", node.id)
     step.freed |= state == NodeState.READY
+    if state == NodeState.DOWN:
+        asked = Job.objects.filter(node=node, kind=JobKind.PULL, done_at=None).values("release_id")
+        step.dirty.update(Release.objects.filter(pk__in=asked).values_list("app_id", flat=True))
     step.dirty.update(
         Container.objects.filter(node=node, removed_at=None).values_list("app_id", flat=True).distinct()
     )
 
 
 def _compare(step: Step, node: Node, beat: Beat, watch: Watch) -> None:
-    """Ask for the full set when the node's digest stays different, or the agent waits for a sync that is gone."""
+    """Ask for the full set when the node's digest stays different, or the hello of its session is not here."""
     if beat.session != node.session or beat.digest == node.digest:
         watch.strange.pop(node.id, None)
         if beat.session > node.session:
@@ -141,7 +149,7 @@ def _keep_contact(step: Step, node: Node, beat: Beat) -> None:
         node.save(update_fields=["contact_at", "engine_failed_at"])
 
 
-def _storm(step: Step, silent: list[Node]) -> None:
+def _tell_storm(step: Step, silent: list[Node]) -> None:
     names = ", ".join(sorted(node.name for node in silent))
     events.record(
         "cluster.storm",

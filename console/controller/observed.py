@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import msgspec
+
 from console.common import events
 from console.controller.context import Step
 from console.workloads.enums import Health
@@ -21,6 +23,9 @@ _START_JITTER = timedelta(seconds=2)
 
 def update(step: Step, container: Container, seen: protocol.Observed) -> None:
     """Take in what the engine shows of a container."""
+    seen = msgspec.structs.replace(
+        seen, error=storable(seen.error), last_lines=tuple(storable(line) for line in seen.last_lines)
+    )
     before = (container.state, container.health, container.restarts, container.error, container.exit_code)
     current = State(container.state)
     facts = Facts(seen.state, seen.exit_code, seen.oom, seen.restarts, seen.error)
@@ -73,8 +78,9 @@ def failed(step: Step, container: Container, result: protocol.Result) -> None:
 
 
 def _hopeless(result: protocol.Result) -> bool:
-    """Whether the next generation would fail as well. A taken port is not: another one, or another node, is chosen."""
-    return result.fatal and result.code != "port-taken"
+    """Whether the next generation would fail as well. With a taken port another one, or another node, is chosen;
+    what a node knows as past (after a restored backup, say) is past with this generation alone."""
+    return result.fatal and result.code not in {"port-taken", "stale"}
 
 
 def stopped_for_good(step: Step, container: Container) -> None:
@@ -89,9 +95,9 @@ def stopped_for_good(step: Step, container: Container) -> None:
 
 
 def vanished(step: Step, container: Container) -> None:
-    """The engine has no trace of it. One that was not created yet is still to come."""
+    """The engine has no trace of it. One that was not created yet is still to come, unless a stop fences it off."""
     state = State(container.state)
-    if state in {State.ASSIGNED, State.PREPARING}:
+    if state in {State.ASSIGNED, State.PREPARING} or (state is State.STOPPING and not container.engine_id):
         return
     if not state.ended:
         wanted = state is State.STOPPING
@@ -103,6 +109,11 @@ def vanished(step: Step, container: Container) -> None:
     container.removed_at = container.observed_at = step.now
     container.save()
     _tell(step, container)
+
+
+def storable(text: str) -> str:
+    """An agent's text as every database takes it: PostgreSQL stores no zero byte."""
+    return text.replace("\0", "\ufffd")
 
 
 def count_failure(container: Container, now: datetime) -> None:

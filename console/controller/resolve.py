@@ -40,12 +40,24 @@ def resolve(step: Step, app: App) -> None:
         old.save(update_fields=["state", "error"])
     release = waiting[0]
     try:
+        _check_deadline(step, release)
         images = _images(step, app, release)
     except CannotResolve as error:
         _fail(step, app, release, str(error))
         return
     if images is not None:
         _ready(step, app, release, images)
+
+
+def _check_deadline(step: Step, release: Release) -> None:
+    rollout = Rollout.objects.filter(release=release, state=RolloutState.RUNNING).first()
+    if rollout is None or step.now < rollout.deadline:
+        return
+    images = ", ".join(sorted({spec.image for spec in release.project.services.values()}))
+    raise CannotResolve(
+        f"No node could ask the registry for {images} in time. See on the nodes page that one is ready, "
+        "then deploy again."
+    )
 
 
 def _images(step: Step, app: App, release: Release) -> dict[str, Image] | None:
@@ -78,6 +90,9 @@ def _asked(step: Step, app: App, release: Release, spec: Spec) -> Image | None:
     """By way of a node: its engine asks the registry, with the team's login."""
     asked = Job.objects.filter(release_id=release.id, kind=JobKind.PULL, payload__image=spec.image)
     job = asked.order_by("-created_at").first()
+    if job and not job.done_at and step.nodes[str(job.node_id)].state == NodeState.DOWN:
+        job.done_at, job.ring_at, job.message = step.now, None, "its node went away"
+        job.save(update_fields=["done_at", "ring_at", "message"])
     if job is None or (job.done_at and job.ok is None):
         node = _asking_node(step)
         if node is not None:

@@ -11,11 +11,13 @@ from datetime import timedelta
 import msgspec
 import redis
 from kombu.exceptions import KombuError
+from nacl.exceptions import CryptoError
 
 from console.accounts.secrets import seal_to_node
 from console.cluster.enums import JobKind, NodeState
 from console.cluster.models import Job, Node
 from console.common import events
+from console.common.errors import BerthError
 from console.controller.context import Step
 from console.controller.wire import Wire
 from console.images.models import RegistryCredential
@@ -48,6 +50,11 @@ def collect(step: Step) -> list[Due]:
         for job in batch:
             _mark(step, job)
     return [Due(step.nodes[node], tuple(batch)) for node, batch in sorted(by_node.items())]
+
+
+def ring_all(step: Step) -> None:
+    """Redis was wiped: a job may be gone from its queue, a result from the stream. All open ones are due now."""
+    Job.objects.filter(done_at=None).update(ring_at=step.now, rings=0, received_at=None)
 
 
 def _reachable(node: Node, job: Job) -> bool:
@@ -90,5 +97,17 @@ def _message(node: Node, job: Job) -> protocol.Job:
     credential = RegistryCredential.objects.filter(pk=job.registry_id).first()
     if credential is None or not node.public_key:
         return message
-    login = json.dumps({"username": credential.username, "password": password_of(credential)}).encode()
-    return msgspec.structs.replace(message, auth=seal_to_node(bytes(node.public_key), login))
+    try:
+        login = json.dumps({"username": credential.username, "password": password_of(credential)}).encode()
+        return msgspec.structs.replace(message, auth=seal_to_node(bytes(node.public_key), login))
+    except (BerthError, CryptoError) as error:
+        # Without its login the registry refuses; the node says so, and this says why.
+        logger.error("Job %s goes without the login %s: %s", job.id, credential.id, error)
+        events.record(
+            "registry.unreadable",
+            f"The login for {credential.host} cannot be sent to node {node.name}: {error}",
+            actor=events.CONTROLLER,
+            team=credential.team_id,
+            warning=True,
+        )
+        return message

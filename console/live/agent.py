@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import redis.asyncio
 import redis.exceptions
-from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 
 from console.cluster.access import node_of_token
@@ -36,23 +36,29 @@ class AgentConsumer(AsyncWebsocketConsumer):
     store: redis.asyncio.Redis | None = None
 
     async def connect(self) -> None:
-        node = await sync_to_async(node_of_token)(_bearer(self.scope["headers"]))
+        node = await database_sync_to_async(node_of_token)(_bearer(self.scope["headers"]))
         if node is None:
             await self.close(UNAUTHORIZED)
             return
         self.node, self.store = node, keys.async_client()
         try:
             seconds, micros = await self.store.time()
-            self.session = int(seconds) * 1000 + int(micros) // 1000
-            await self.channel_layer.group_send(self._group, {"type": "replaced", "session": self.session})
+            # Never below the last session known: another Redis' clock may be behind.
+            self.session = max(int(seconds) * 1000 + int(micros) // 1000, node.session + 1)
             await self.channel_layer.group_add(self._group, self.channel_name)
+            await self._claim()
         except (redis.exceptions.RedisError, OSError) as error:
-            logger.warning("Node %s turned away, Redis is away: %s", node.name, error)
+            logger.warning("Node %s cannot be served, Redis is away: %s", node.name, error)
+            # Accepted first: a refusal would tell the agent that its token is wrong.
+            await self.accept()
             await self.close(BROKEN)
             return
         await self.accept()
-        id_ = (await sync_to_async(cluster)()).id
+        id_ = (await database_sync_to_async(cluster)()).id
         await self._tell(protocol.Welcome(node=node.id, cluster=id_, session=self.session))
+
+    async def _claim(self) -> None:
+        await self.channel_layer.group_send(self._group, {"type": "replaced", "session": self.session})
 
     @property
     def _group(self) -> str:
@@ -61,8 +67,12 @@ class AgentConsumer(AsyncWebsocketConsumer):
     async def disconnect(self, code: int) -> None:
         if self.store is None:
             return
-        await self.channel_layer.group_discard(self._group, self.channel_name)
-        await self.store.aclose()
+        try:
+            await self.channel_layer.group_discard(self._group, self.channel_name)
+        except (redis.exceptions.RedisError, OSError) as error:
+            logger.info("Node %s: its group could not be left: %s", self.node.name, error)
+        finally:
+            await self.store.aclose()
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         if bytes_data is None or len(bytes_data) > protocol.MAX_MESSAGE_BYTES:
@@ -137,8 +147,15 @@ class AgentConsumer(AsyncWebsocketConsumer):
         await self.send(bytes_data=event["message"])
 
     async def replaced(self, event: dict[str, Any]) -> None:
+        """Another link of this node speaks up. An older one that came in late has not heard of this one."""
         if event["session"] > self.session:
             await self.close(REPLACED)
+        elif event["session"] < self.session:
+            await self._claim()
+
+    async def revoked(self, event: dict[str, Any]) -> None:
+        """The node was removed, or got a new token."""
+        await self.close(UNAUTHORIZED)
 
 
 def _bearer(headers: Iterable[tuple[bytes, bytes]]) -> str:

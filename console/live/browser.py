@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from contextlib import suppress
 from typing import Any, cast
 
-from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.contrib.auth.models import AnonymousUser
 
@@ -17,7 +18,9 @@ from console.common.errors import BerthError
 
 RECHECK = 30.0
 """Seconds after which membership is looked up again."""
-NOT_FOUND = 4404
+NOT_FOUND, BROKEN = 4404, 4503
+
+logger = logging.getLogger(__name__)
 
 
 class BrowserConsumer(AsyncWebsocketConsumer):
@@ -38,18 +41,23 @@ class BrowserConsumer(AsyncWebsocketConsumer):
         slug = self.scope["url_route"]["kwargs"]["team"]
         user = cast("User | AnonymousUser", self.scope.get("user") or AnonymousUser())
         try:
-            access = await sync_to_async(team_access)(user, slug)
+            access = await database_sync_to_async(team_access)(user, slug)
         except BerthError:
             return False
         self.group = f"team.{access.team.id}"
         return True
 
     async def _keep_checking(self) -> None:
-        while True:
-            await asyncio.sleep(RECHECK)
-            if not await self._authorize():
-                await self.close(NOT_FOUND)
-                return
+        code = NOT_FOUND
+        try:
+            while True:
+                await asyncio.sleep(RECHECK)
+                if not await self._authorize():
+                    break
+        except Exception:
+            logger.exception("The membership behind the socket of %s cannot be looked up", self.group)
+            code = BROKEN
+        await self.close(code)
 
     async def disconnect(self, code: int) -> None:
         if self.check:

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.contrib.sessions.models import Session
+from django.db.models import F, Q
 from django.utils import timezone
 
 from console.accounts.models import SignInLink
@@ -22,9 +23,11 @@ def sweep_old_rows() -> dict[str, int]:
     """Delete in batches what is older than its time; answers with the number of rows by kind."""
     now = timezone.now()
     old = now - timedelta(days=settings.RETENTION_DAYS)
+    # What a slot in use held last tells that a task is done, or that trying again is of no use.
+    newest = Q(generation=F("slot__generation"), slot__retired=False)
     doomed = {
         "jobs": Job.objects.filter(done_at__lt=now - timedelta(days=1)),
-        "containers": Container.objects.filter(removed_at__lt=old),
+        "containers": Container.objects.filter(removed_at__lt=old).exclude(newest),
         "events": Event.objects.filter(at__lt=old),
         "operations": Operation.objects.filter(ended_at__lt=old).exclude(state=OperationState.RUNNING),
         "sessions": Session.objects.filter(expire_date__lt=now),

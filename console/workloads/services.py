@@ -172,7 +172,10 @@ def delete_app(access: Access, app: App, *, delete_volumes: bool) -> Operation:
 
 def _lock(app: App) -> App:
     """The app as it is now, locked for this transaction; one that is going takes no more changes."""
-    app = App.objects.select_for_update().select_related("team").get(pk=app.pk)
+    # No more than needed: the controller, which writes rows that point at the app, must not wait for this lock
+    # while it holds what this transaction goes on to change.
+    apps = App.objects.select_for_update(of=("self",), no_key=True).select_related("team")
+    app = apps.get(pk=app.pk)
     if app.deleting:
         raise Conflict(_("The app %(name)s is being deleted.") % {"name": app.name}, code="app_deleting")
     return app
@@ -206,10 +209,11 @@ def _release(
 
 
 def _roll_out(access: Access, app: App, release: Release, kind: OperationKind, text: str) -> Operation:
+    # Slots first, as the controller does: in another order the two could wait for each other.
+    Slot.objects.filter(service__app=app).update(failures=0, not_before=None)
     for rollout in Rollout.objects.filter(app=app, state=RolloutState.RUNNING).select_related("operation"):
         _supersede(rollout)
     _take_services(app, release)
-    Slot.objects.filter(service__app=app).update(failures=0, not_before=None)
     operation = _operate(access, app, kind, target=f"#{release.number}", text=text)
     now = timezone.now()
     Rollout.objects.create(

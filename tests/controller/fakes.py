@@ -194,7 +194,9 @@ class FakeAgent:
     def _remove(self, job: protocol.Remove) -> None:
         key = (job.slot, job.generation)
         if job.generation < 1:
-            self._refuse(job.id, "refused", f"Generation {job.generation} is not a number from 1 on.", fatal=True)
+            self._refuse(
+                job.id, "refused", f"Generation {job.generation} is not a number from 1 on.", fatal=True
+            )
         elif key in self.containers and self.containers[key].state == "running":
             self._refuse(job.id, "engine", "The container runs; it is not removed.")
         else:

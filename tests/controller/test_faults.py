@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import msgspec
 import pytest
 from django.utils import timezone
 
@@ -110,7 +109,9 @@ def test_a_removed_container_that_a_late_start_brings_back_is_stopped(
     app, _operation = deploy(access, DEMO % 2)
     world.run(5)
     ensure = next(
-        job for _node, job in world.wire.sent if isinstance(job, protocol.Ensure) and "web.2" in job.identity.name
+        job
+        for _node, job in world.wire.sent
+        if isinstance(job, protocol.Ensure) and "web.2" in job.identity.name
     )
     services.scale(access, app.services.get(), replicas=1)
     world.run(5)
@@ -201,7 +202,9 @@ def test_a_release_that_never_gets_ready_stops_nothing(
     access: Access, world: World, agents: MakeAgents
 ) -> None:
     agents(1)
-    app, _operation = deploy(access, "services:\n  web:\n    image: berth/demo\n  db:\n    image: berth/demo\n")
+    app, _operation = deploy(
+        access, "services:\n  web:\n    image: berth/demo\n  db:\n    image: berth/demo\n"
+    )
     world.run(5)
     before = {container.id for container in live(app)}
     operation = services.create_release(access, app, compose="services:\n  web:\n    image: nobody/knows:1\n")
@@ -318,6 +321,7 @@ def test_a_report_that_cannot_be_stored_holds_nobody_up(
     access: Access, world: World, agents: MakeAgents
 ) -> None:
     bad, good = agents(2)
+    world.run(15)
     bad.cpu = 2**63
     bad.connect()
     deploy(access, DEMO % 1)
