@@ -84,10 +84,11 @@ class Stack:
 
 
 @pytest.fixture(scope="session")
-def stack(run: Run) -> Iterator[Stack]:
-    """The whole of Berth on one engine, for the browser tests of this session."""
+def stack() -> Iterator[Stack]:
+    """The whole of Berth on one engine, for the browser tests of this session, beside any other lab of it."""
     require(requirements.engine() or requirements.redis())
-    lab = Lab(run, nodes=1)
-    lab.start()
-    yield Stack(lab)
-    lab.stop()
+    with Run.create() as run:
+        lab = Lab(run, nodes=1)
+        lab.start()
+        yield Stack(lab)
+        lab.stop()
