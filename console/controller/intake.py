@@ -30,6 +30,8 @@ MOST_LOOKUPS = 2
 NEVER_GIVEN_UP = {JobKind.STOP, JobKind.REMOVE, JobKind.SYNC}
 """Without these something runs, or a node waits, for ever."""
 _LONGEST_PAUSE = 60.0
+_MOST_RECEIPTS = 1000
+"""No batch has more jobs."""
 _LIVE = {"running", "paused", "restarting"}
 _MOST_GENERATIONS = 2**53
 """No honest slot comes near it; a number above would end where the database's numbers do."""
@@ -68,7 +70,7 @@ def _apply(step: Step, node: Node, session: int, message: protocol.Up) -> None:
             _save(node, images=[msgspec.to_builtins(image) for image in message.images])
             step.freed = True
         case protocol.Receipt():
-            Job.objects.filter(node=node, pk__in=message.jobs, done_at=None).update(
+            Job.objects.filter(node=node, pk__in=message.jobs[:_MOST_RECEIPTS], done_at=None).update(
                 received_at=step.now, rings=0, ring_at=step.now + RECEIVED_PATIENCE
             )
         case protocol.Progress():
@@ -140,9 +142,10 @@ def _sync_under_way(node: Node) -> bool:
 
 def _raise_generations(node: Node, hello: protocol.Hello) -> None:
     """A slot of this node's whose fence is above the database's number (a restored backup) goes on from there."""
-    for slot in Slot.objects.filter(pk__in=hello.generations, containers__node=node).distinct():
-        if slot.generation < hello.generations[slot.id] < _MOST_GENERATIONS:
-            Slot.objects.filter(pk=slot.pk).update(generation=hello.generations[slot.id])
+    for slot in Slot.objects.filter(containers__node=node).distinct():
+        seen = hello.generations.get(slot.id, 0)
+        if slot.generation < seen < _MOST_GENERATIONS:
+            Slot.objects.filter(pk=slot.pk).update(generation=seen)
 
 
 def _take_set(step: Step, node: Node, seen: Iterable[protocol.Observed]) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import redis
-from django.db import DatabaseError, close_old_connections, transaction
+from django.db import DatabaseError, OperationalError, close_old_connections, transaction
 from django.utils import timezone
 
 from console.cluster.models import Node
@@ -20,6 +20,7 @@ from console.controller.models import Cursor, Wake
 from console.controller.wire import Entry, Wire
 from console.workloads.enums import ReleaseState, RolloutState
 from console.workloads.models import App, Container, Release, Rollout, Slot
+from scheduler.placement import Cluster
 from scheduler.reconcile import reconcile
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,8 @@ BATCH = 500
 """Reports taken in by one step: bounds its transaction."""
 IDLE = 1.0
 """Seconds after which a step is made though nothing called for it."""
+APP_AGAIN = timedelta(seconds=10)
+"""After this an app that could not be worked on is tried again."""
 
 
 class Controller:
@@ -93,19 +96,31 @@ class Controller:
         cluster = load.cluster(step)
         apps = App.objects.filter(pk__in=step.dirty).select_related("team").order_by("created_at", "id")
         for app in apps:
-            if not app.deleting:
-                resolve.resolve(step, app)
-            release = load.wanted_release(app)
-            plan = reconcile(load.app_view(step, app, release), step.time)
-            apply.apply(step, app, release, plan, cluster)
-            if app.deleting and not Container.objects.filter(app=app, removed_at=None).exists():
-                apply.finish_deletion(step, app)
+            try:
+                with transaction.atomic():
+                    _carry_on(step, app, cluster)
+            except OperationalError:
+                raise
+            except Exception:
+                # One app that cannot be worked on must not stop the others.
+                logger.exception("App %s (%s) cannot be carried on; it is tried again", app.name, app.id)
+                Wake.objects.update_or_create(app_id=app.id, defaults={"at": step.now + APP_AGAIN})
 
     def _ask(self, step: Step) -> None:
         wanted = {node.id for node in step.nodes.values() if node.session} if self._ask_all else step.ask
         self._ask_all = False
         for node in sorted(wanted):
             self.wire.ask(node)
+
+
+def _carry_on(step: Step, app: App, cluster: Cluster) -> None:
+    if not app.deleting:
+        resolve.resolve(step, app)
+    release = load.wanted_release(app)
+    plan = reconcile(load.app_view(step, app, release), step.time)
+    apply.apply(step, app, release, plan, cluster)
+    if app.deleting and not Container.objects.filter(app=app, removed_at=None).exists():
+        apply.finish_deletion(step, app)
 
 
 def _consume_dirty() -> set[str]:

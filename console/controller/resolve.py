@@ -15,6 +15,7 @@ from console.workloads.compose import Service as Spec
 from console.workloads.compose import spec_digest
 from console.workloads.enums import OperationState, ReleaseState, RolloutState
 from console.workloads.models import App, Release, Rollout
+from console.workloads.services import take_services
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +166,7 @@ def _ready(step: Step, app: App, release: Release, images: dict[str, Image]) -> 
     release.warnings = [*release.warnings, *extra]
     release.state = ReleaseState.READY
     release.save(update_fields=["images", "digests", "warnings", "state"])
+    take_services(app, release)
     _note(step, app, "Images are known")
 
 

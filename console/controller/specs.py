@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from console.cluster.queries import cluster
 from console.workloads.compose import Service as Spec
-from console.workloads.models import Container
+from console.workloads.models import Container, volume_name
 from nodeagent import protocol
 
 
@@ -95,8 +95,3 @@ def _mounts(container: Container, spec: Spec) -> tuple[protocol.Mount, ...]:
         )
         for mount in (*spec.volumes, *spec.tmpfs)
     )
-
-
-def volume_name(app_id: str, name: str) -> str:
-    """The engine's name of an app's volume."""
-    return f"berth-{app_id}-{name}".lower()

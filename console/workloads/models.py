@@ -91,7 +91,7 @@ class Service(models.Model):
     restart_at = models.DateTimeField(null=True)
     """Containers that started earlier are replaced one by one."""
     present = models.BooleanField(default=True)
-    """Whether the newest release has it."""
+    """Whether the newest release that became ready has it."""
 
     class Meta:
         ordering = ["name"]
@@ -99,6 +99,11 @@ class Service(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+def volume_name(app_id: str, name: str) -> str:
+    """The engine's name of an app's volume."""
+    return f"berth-{app_id}-{name}".lower()
 
 
 class Volume(models.Model):
@@ -119,7 +124,7 @@ class Volume(models.Model):
 
     @property
     def engine_name(self) -> str:
-        return f"berth-{self.app_id}-{self.name}".lower()
+        return volume_name(self.app_id, self.name)
 
 
 class Slot(models.Model):

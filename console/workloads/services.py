@@ -97,6 +97,7 @@ def roll_back(access: Access, app: App, *, to: Release) -> Operation:
         created_by=access.actor,
         created_at=timezone.now(),
     )
+    take_services(app, release)
     text = f"Release {release.number} made from release {to.number}"
     return _roll_out(access, app, release, OperationKind.ROLLBACK, text)
 
@@ -205,6 +206,7 @@ def _release(
         created_by=access.actor,
         created_at=timezone.now(),
     )
+    _add_services(app, release)
     return _roll_out(access, app, release, OperationKind.DEPLOY, f"Release {release.number} made")
 
 
@@ -213,7 +215,6 @@ def _roll_out(access: Access, app: App, release: Release, kind: OperationKind, t
     Slot.objects.filter(service__app=app).update(failures=0, not_before=None)
     for rollout in Rollout.objects.filter(app=app, state=RolloutState.RUNNING).select_related("operation"):
         _supersede(rollout)
-    _take_services(app, release)
     operation = _operate(access, app, kind, target=f"#{release.number}", text=text)
     now = timezone.now()
     Rollout.objects.create(
@@ -233,21 +234,29 @@ def _supersede(rollout: Rollout) -> None:
         operations.end(rollout.operation, OperationState.SUPERSEDED, rollout.ended_at)
 
 
-def _take_services(app: App, release: Release) -> None:
-    """Service rows follow the file; a scale stays until the file's own number changes."""
-    previous = Release.objects.filter(app=app, number__lt=release.number).first()
+def _add_services(app: App, release: Release) -> None:
+    """Rows for the services that are new with this release. Before one is ready they follow the newest file."""
+    first = not Release.objects.filter(app=app, state=ReleaseState.READY).exists()
+    for name, spec in release.project.services.items():
+        wanted = {"replicas": spec.replicas, "present": first}
+        if first:
+            Service.objects.update_or_create(app=app, name=name, defaults=wanted)
+        else:
+            Service.objects.get_or_create(app=app, name=name, defaults=wanted)
+
+
+def take_services(app: App, release: Release) -> None:
+    """Service rows follow the file of a release that is ready; a scale stays until the file's own number changes."""
+    previous = Release.objects.filter(app=app, number__lt=release.number, state=ReleaseState.READY).first()
     before: Mapping[str, Any] = previous.project.services if previous else {}
-    present = release.project.services
-    Service.objects.filter(app=app).exclude(name__in=present).update(present=False)
-    for name, spec in present.items():
-        service, made = Service.objects.get_or_create(
-            app=app, name=name, defaults={"replicas": spec.replicas}
-        )
-        unchanged = name in before and before[name].replicas == spec.replicas
-        if not made and not (unchanged and service.present):
-            service.replicas = spec.replicas
-        service.present = True
-        service.save(update_fields=["replicas", "present"])
+    wanted = release.project.services
+    Service.objects.filter(app=app, present=True).exclude(name__in=wanted).update(present=False)
+    for service in Service.objects.filter(app=app, name__in=wanted):
+        replicas = wanted[service.name].replicas
+        unchanged = service.name in before and before[service.name].replicas == replicas
+        if not service.present or (previous and not unchanged):
+            service.replicas, service.present = replicas, True
+            service.save(update_fields=["replicas", "present"])
 
 
 def _operate(access: Access, app: App, kind: OperationKind, *, text: str, target: str = "") -> Operation:

@@ -14,7 +14,7 @@ from console.common.models import Event
 from console.images.models import RegistryCredential
 from console.images.services import store_credential
 from console.workloads import services
-from console.workloads.models import App, Container, Slot, Volume
+from console.workloads.models import App, Container, Release, Slot, Volume
 from console.workloads.retention import sweep_old_rows
 from nodeagent import protocol
 from tests.controller.conftest import MakeAgents
@@ -198,6 +198,36 @@ def test_a_release_whose_image_nobody_can_ask_for_fails_at_its_deadline(access: 
     assert "nginx:1" in operation.error
 
 
+def test_a_release_that_never_gets_ready_changes_no_number_and_hides_no_service(
+    access: Access, world: World, agents: MakeAgents
+) -> None:
+    agents(1)
+    app, _operation = deploy(access, DEMO % 3)
+    world.run(5)
+    wrong = "services:\n  web:\n    image: nobody/knows:1\n  new:\n    image: berth/demo\n"
+    operation = services.create_release(access, app, compose=wrong)
+    world.run(10)
+    assert (state_of(operation), len(live(app))) == ("failed", 3)
+    assert list(app.services.values_list("name", "replicas", "present").order_by("name")) == [
+        ("new", 1, False),
+        ("web", 3, True),
+    ]
+    services.create_release(access, app, compose=wrong.replace("nobody/knows:1", "berth/demo"))
+    world.run(10)
+    assert sorted(str(container.slot) for container in live(app)) == ["new.1", "web.1"]
+
+
+def test_a_scale_before_the_first_release_is_ready_holds(
+    access: Access, world: World, agents: MakeAgents
+) -> None:
+    app, _operation = deploy(access, DEMO % 1)
+    services.scale(access, app.services.get(), replicas=3)
+    world.run(2)
+    agents(1)
+    world.run(5)
+    assert len(live(app)) == 3
+
+
 def test_a_release_that_never_gets_ready_stops_nothing(
     access: Access, world: World, agents: MakeAgents
 ) -> None:
@@ -330,6 +360,23 @@ def test_a_report_that_cannot_be_stored_holds_nobody_up(
     assert Node.objects.get(pk=bad.node).cpu == 4000
 
 
+@pytest.mark.parametrize("what", ["receipt", "fence"])
+def test_a_report_of_too_many_things_holds_nobody_up(
+    access: Access, world: World, agents: MakeAgents, what: str
+) -> None:
+    bad, good = agents(2)
+    Node.objects.filter(pk=bad.node).update(cordoned=True)
+    many = [str(n) for n in range(300_000)]
+    if what == "receipt":
+        world.wire.push(bad, protocol.Receipt(jobs=tuple(many)))
+    else:
+        bad.fence = dict.fromkeys(many, 1)
+        bad.connect()
+    deploy(access, DEMO % 1)
+    world.run(5)
+    assert running([good]) == 1
+
+
 def test_log_lines_with_zero_bytes_are_kept_without_them(
     access: Access, world: World, agents: MakeAgents
 ) -> None:
@@ -382,6 +429,22 @@ def test_a_lost_container_is_lost_also_where_the_fence_was_above_it(
 
 
 # -- the console's own
+
+
+def test_an_app_that_cannot_be_worked_on_holds_no_other_up(
+    access: Access, world: World, agents: MakeAgents
+) -> None:
+    agents(1)
+    bad, _operation = deploy(access, DEMO % 1, name="bad")
+    good, _operation = deploy(access, DEMO % 1, name="good")
+    release = Release.objects.get(app=bad)
+    model = release.model
+    Release.objects.filter(app=bad).update(model={"of": "another version"})
+    world.run(5)
+    assert (len(live(bad)), len(live(good))) == (0, 1)
+    Release.objects.filter(app=bad).update(model=model)
+    world.run(15)
+    assert len(live(bad)) == 1
 
 
 def test_a_login_that_cannot_be_opened_holds_nobody_up_and_is_told(

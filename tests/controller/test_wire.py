@@ -144,3 +144,11 @@ async def test_asking_reaches_the_link_of_the_node(wire: RedisWire) -> None:
     heard = await layer.receive(channel)
     assert protocol.decode_down(heard["message"]) == protocol.Resend()
     await layer.group_discard("node.n1", channel)
+
+
+def test_jobs_arrive_also_after_a_wipe(wire: RedisWire) -> None:
+    """The queue's binding is gone with the rest; the connection is not."""
+    wire.send("n1", [JOB])
+    keys.client().flushall()
+    wire.send("n1", [JOB])
+    assert keys.client().llen("node:n1:jobs") == 1
