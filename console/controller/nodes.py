@@ -57,10 +57,10 @@ def judge(step: Step, beats: Mapping[str, Beat] | None, watch: Watch) -> None:
     ]
     newly = [node for node in silent if node.state == NodeState.READY]
     storm = len(newly) > max(1, len(step.nodes) // 3)
-    if storm:
+    if storm and beats is not None and not watch.storm:
+        # Once: silence that outlasts the freeze is no hiccup of the console's.
         watch.freeze(step.now)
-        if beats is not None and not watch.storm:
-            _tell_storm(step, newly)
+        _tell_storm(step, newly)
     watch.storm = storm
     step.frozen = beats is None
     for node in step.nodes.values():
@@ -153,7 +153,8 @@ def _tell_storm(step: Step, silent: list[Node]) -> None:
     names = ", ".join(sorted(node.name for node in silent))
     events.record(
         "cluster.storm",
-        f"{len(silent)} nodes fell silent at once ({names}): nothing is replaced until this is clear",
+        f"{len(silent)} nodes fell silent at once ({names}): "
+        f"nothing is replaced for {settings.NODE_DOWN_AFTER:g} s",
         actor=events.CONTROLLER,
         warning=True,
         at=step.now,

@@ -335,13 +335,15 @@ def test_what_was_received_before_a_wipe_is_rung_again_at_once(
     assert state_of(operation) == "succeeded"
 
 
-def test_a_storm_is_told_once(access: Access, world: World, agents: MakeAgents) -> None:
+def test_a_storm_is_told_once_and_freezes_once(access: Access, world: World, agents: MakeAgents) -> None:
     nodes = agents(3)
     world.run(15)
     nodes[0].silence = nodes[1].silence = 0.1
-    world.run(60)
-    assert Event.objects.filter(kind="cluster.storm").count() == 1
+    world.run(12)
     assert set(Node.objects.values_list("state", flat=True)) == {"ready"}
+    world.run(48)
+    assert Event.objects.filter(kind="cluster.storm").count() == 1
+    assert sorted(Node.objects.values_list("state", flat=True)) == ["down", "down", "ready"]
 
 
 # -- reports that are not what they should be

@@ -215,9 +215,16 @@ class FakeRuntime:
         if self.networks.setdefault(name, cluster) != cluster:
             raise Conflict(f"network {name} is not ours")
 
-    def network_exists(self, name: str) -> bool:
+    def network_exists(self, name: str, cluster: str) -> bool:
         self._call("network_exists")
+        if self.networks.get(name, cluster) != cluster:
+            raise Conflict(f"network {name} is not ours")
         return name in self.networks
+
+    def check_volume(self, name: str, cluster: str) -> None:
+        self._call("check_volume")
+        if self.volumes.get(name, cluster) != cluster:
+            raise Conflict(f"volume {name} is not ours")
 
     def remove_network_if_unused(self, name: str, cluster: str) -> bool:
         self._call("remove_network")

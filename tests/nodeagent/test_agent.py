@@ -97,7 +97,7 @@ def test_a_container_from_its_job_to_its_removal(world: World) -> None:
     assert world.seen("s1", "exited").last_lines != ()
     assert world.result(Remove(id="remove", slot="s1", generation=1, network="berth-a1")).ok
     world.console.hear(Delta, lambda delta: delta.removed == (("s1", 1),))
-    assert not world.runtime.network_exists("berth-a1")
+    assert not world.runtime.network_exists("berth-a1", CLUSTER)
 
 
 def test_containers_outlive_the_agent_and_are_adopted(world: World) -> None:

@@ -175,6 +175,38 @@ def test_a_stop_gets_through_while_its_image_is_pulled(desk: Desk) -> None:
     assert desk.runtime.containers == {}
 
 
+def test_a_job_of_a_former_session_is_not_carried_out_in_the_next(desk: Desk) -> None:
+    """Its image was being pulled when the link was lost; its slot was filled elsewhere meanwhile."""
+    desk.send(SYNC)
+    desk.result("sync")
+    desk.runtime.registry[REMOTE] = ImageFact(id="sha256:1", tags=(REMOTE,))
+    desk.runtime.pull_may_end.clear()
+    desk.send(ensure(wanted=spec(image=REMOTE)))
+    desk.runtime.pull_started.wait(5)
+    desk.session.end()
+    desk.session.begin(Welcome(node="n1", cluster=CLUSTER, session=2))
+    desk.send(Sync(id="sync-2", session=2, keep=()))
+    assert desk.result("sync-2").ok
+    desk.runtime.pull_may_end.set()
+    late = desk.result("ensure-s1-1")
+    assert (late.ok, late.code, late.fatal) == (False, "waiting", False)
+    assert desk.runtime.containers == {}
+
+
+@pytest.mark.parametrize("timeout", [1e300, float("inf"), float("nan"), -1.0])
+def test_no_pull_goes_on_for_ever(desk: Desk, timeout: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: list[float] = []
+
+    def pull(image: str, login: object, progress: object, limit: float) -> ImageFact:
+        limits.append(limit)
+        return ImageFact(id="sha256:1")
+
+    monkeypatch.setattr(desk.runtime, "pull", pull)
+    desk.send(Pull(id="pull", image=REMOTE, timeout=timeout))
+    assert desk.result("pull").ok
+    assert 1.0 <= limits[0] <= 3600.0
+
+
 def test_a_pull_that_cannot_work_says_what_to_do(desk: Desk) -> None:
     desk.send(Pull(id="pull", image=REMOTE))
     result = desk.result("pull")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,34 @@ def test_it_outlives_the_agent(tmp_path: Path) -> None:
         False,
         True,
     ]
+
+
+def test_what_could_not_be_written_is_written_the_next_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk must not leave a stop that only this process remembers."""
+    path = tmp_path / "fence.json"
+    fence = Fence(path)
+
+    def full(path: Path, data: bytes) -> None:
+        raise OSError("no space left on device")
+
+    for change in (lambda: fence.admit("s1", 1), lambda: fence.close(("s2", 1))):
+        with monkeypatch.context() as patch:
+            patch.setattr("nodeagent.fence.write_atomic", full)
+            for _ in range(2):
+                with pytest.raises(OSError):
+                    change()
+    fence.close(("s2", 1))
+    assert not admitted(Fence(path), "s2", 1)
+    assert dict(Fence(path).generations()) == {"s1": 1, "s2": 1}
+
+
+def test_a_short_write_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = os.write
+    monkeypatch.setattr("os.write", lambda handle, data: whole(handle, bytes(data)[:3]))
+    Fence(tmp_path / "fence.json").close(("s1", 4))
+    assert not admitted(Fence(tmp_path / "fence.json"), "s1", 4)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{", b"[]", b'{"s1": 3}', b'{"s1": ["x", 1]}'])

@@ -87,7 +87,7 @@ def test_resend_brings_another_hello(rig: Rig) -> None:
 
 def test_a_lost_link_is_redialled_and_begins_with_a_hello(rig: Rig, fake: FakeRuntime) -> None:
     rig.start()
-    rig.agent.session.open_gate()
+    rig.agent.session.open_gate(1)
     mark = rig.mark()
     began = time.monotonic()
     rig.console.hang_up()

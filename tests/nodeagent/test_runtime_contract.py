@@ -154,7 +154,7 @@ def test_only_ones_own_cluster_is_listed(runtime: Runtime) -> None:
 def test_an_app_network_lives_while_it_is_used(runtime: Runtime) -> None:
     runtime.ensure_network("berth-a1", CLUSTER, "a1")
     runtime.ensure_network("berth-a1", CLUSTER, "a1")
-    assert runtime.network_exists("berth-a1")
+    assert runtime.network_exists("berth-a1", CLUSTER)
     name = identity().engine_name
     runtime.create(identity(), shell("sleep 1000", network="berth-a1", aliases=("web",)))
     runtime.start(name)
@@ -163,7 +163,7 @@ def test_an_app_network_lives_while_it_is_used(runtime: Runtime) -> None:
     runtime.remove(name)
     assert runtime.remove_network_if_unused("berth-a1", CLUSTER) is True
     assert runtime.remove_network_if_unused("berth-a1", CLUSTER) is True
-    assert not runtime.network_exists("berth-a1")
+    assert not runtime.network_exists("berth-a1", CLUSTER)
 
 
 def test_networks_and_volumes_of_others_are_not_touched(runtime: Runtime) -> None:
@@ -173,6 +173,12 @@ def test_networks_and_volumes_of_others_are_not_touched(runtime: Runtime) -> Non
     runtime.remove(identity().engine_name)
     with pytest.raises(Conflict):
         runtime.ensure_network("berth-x", CLUSTER, "a1")
+    with pytest.raises(Conflict):
+        runtime.network_exists("berth-x", CLUSTER)
+    with pytest.raises(Conflict):
+        runtime.check_volume("data-x", CLUSTER)
+    runtime.check_volume("data-x", "other")
+    runtime.check_volume("not-there-yet", CLUSTER)
     with pytest.raises(Conflict):
         runtime.remove_network_if_unused("berth-x", CLUSTER)
     with pytest.raises(Conflict):

@@ -212,6 +212,35 @@ def test_another_clusters_container_is_not_touched(house: House) -> None:
     assert house.states() == {"berth-s1-g1": "running"}
 
 
+@pytest.mark.parametrize("owner", ["other", ""])
+def test_a_network_or_volume_of_others_is_not_joined_or_mounted(house: House, owner: str) -> None:
+    house.runtime.networks["their-net"] = owner
+    house.runtime.volumes["their-data"] = owner
+    mounts = (Mount(kind="volume", source="their-data", target="/data"),)
+    for wanted in (shell("sleep 1", network="their-net"), shell("sleep 1", mounts=mounts)):
+        with pytest.raises(Conflict):
+            house.stepper.ensure(ensure(wanted=wanted))
+    assert house.states() == {}
+
+
+@pytest.mark.parametrize("grace", [1e300, float("inf"), float("nan"), -1.0])
+def test_no_stop_waits_for_ever(house: House, grace: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.stepper.ensure(ensure())
+    waits: list[float] = []
+    monkeypatch.setattr(
+        house.runtime, "stop", lambda name, grace: (waits.append(grace), house.runtime.end(name, 0))
+    )
+    house.stepper.stop(Stop(id="stop", slot="s1", generation=1, grace=grace))
+    assert 0.0 <= waits[0] <= 3600.0
+
+
+def test_a_generation_that_no_report_could_carry_is_refused(house: House) -> None:
+    for generation in (0, 1 << 31, 10**30):
+        with pytest.raises(Refused):
+            house.stepper.stop(Stop(id="stop", slot="s1", generation=generation))
+    assert house.fence.generations() == {}
+
+
 def test_a_start_that_fails_is_told_and_not_tried_again(house: House) -> None:
     job = ensure(wanted=spec(command=("/missing/program",)))
     with pytest.raises(AgentError) as caught:
@@ -234,9 +263,9 @@ def test_sync_keeps_what_is_ours_and_clears_the_rest(house: House) -> None:
         house.runtime.start(f"berth-{slot}-g1")
     house.runtime.stop("berth-s3-g1", 0.0)
     with pytest.raises(Waiting):
-        house.session.require_sync()
+        house.session.require(house.session.ticket())
     assert house.sync(("s1", 1)) == 2
-    house.session.require_sync()
+    house.session.require(house.session.ticket())
     assert house.states() == {"berth-s1-g1": "running"}
     with pytest.raises(Stale):
         house.stepper.ensure(ensure("s2"))
@@ -256,6 +285,49 @@ def test_a_sync_of_another_session_changes_nothing(house: House) -> None:
     assert not caught.value.fatal
     assert house.session.waiting
     assert house.states() == {"berth-s1-g1": "created"}
+
+
+def test_a_sync_whose_session_ends_meanwhile_does_not_open_the_next_ones_gate(house: House) -> None:
+    house.runtime.create(identity(), shell("sleep 1000"))
+
+    def lose_the_link(call: str) -> None:
+        if call == "list":
+            house.session.end()
+            house.session.begin(Welcome(node="n1", cluster=CLUSTER, session=2))
+
+    house.runtime.before = lose_the_link
+    with pytest.raises(Stale):
+        house.sync()
+    assert house.session.waiting
+    house.runtime.before = lambda call: None
+    assert house.sync(("s1", 1), session=2) == 0
+    house.stepper.ensure(ensure())
+    assert house.states() == {"berth-s1-g1": "running"}
+
+
+def test_a_sync_that_comes_after_its_link_was_lost_opens_nothing(house: House) -> None:
+    house.session.end()
+    with pytest.raises(Stale):
+        house.sync()
+    assert house.session.waiting
+
+
+def test_an_ensure_ends_with_its_session(house: House) -> None:
+    """The link is lost between its steps: the next assignment was made without it."""
+    house.sync()
+    ticket = house.session.ticket()
+
+    def lose_the_link(call: str) -> None:
+        if call == "create":
+            house.session.end()
+            house.session.begin(Welcome(node="n1", cluster=CLUSTER, session=2))
+
+    house.runtime.before = lose_the_link
+    with pytest.raises(Waiting):
+        house.stepper.ensure(ensure(), ticket)
+    assert house.states() == {"berth-s1-g1": "created"}
+    assert house.sync(session=2) == 1
+    assert house.states() == {}
 
 
 def test_sync_tries_every_stranger_before_it_fails(house: House) -> None:
@@ -279,9 +351,13 @@ def test_sync_tries_every_stranger_before_it_fails(house: House) -> None:
 def test_a_session_gate_shuts_with_the_link_and_remembers_its_cluster(tmp_path: Path) -> None:
     session = Session(tmp_path)
     assert session.begin(Welcome(node="n1", cluster="c1", session=1)) is True
-    session.open_gate()
+    session.open_gate(1)
+    ticket = session.ticket()
+    session.require(ticket)
     session.end()
     assert session.waiting
+    with pytest.raises(Waiting):
+        session.require(ticket)
     again = Session(tmp_path)
     assert again.cluster == "c1"
     assert again.begin(Welcome(node="n1", cluster="c1", session=2)) is False
