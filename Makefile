@@ -49,7 +49,7 @@ messages: setup-dev ## collect the texts to translate into locale/
 lock: setup-dev ## resolve the dependencies of pyproject.toml anew, with hashes
 	@$(PY) -m pip install -q --disable-pip-version-check uv
 	@for kind in "" "-dev"; do \
-	  $(VENV)/bin/uv pip compile -q --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+	  $(VENV)/bin/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
 	    $${kind:+--extra dev} pyproject.toml -o requirements$$kind.txt || exit 1; done
 
 clean: ## remove caches, and what killed test and lab runs left behind (not BERTH_HOME)

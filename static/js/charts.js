@@ -24,7 +24,7 @@ function options(element, names) {
     scales: { x: { time: true, range: (_chart, low, high) => [Math.min(low, high - 120), high] }, y: { range: (_chart, _low, high) => [0, (high || 1) * 1.15] } },
     axes: [{ ...axis, space: 90, values: (_chart, values) => values.map(time) }, { ...axis, size: 74, values: (_chart, values) => values.map(show) }],
     series: [
-      { value: (_chart, at) => at == null ? "–" : time(at) },
+      { label: element.dataset.time, value: (_chart, at) => at == null ? "–" : time(at) },
       ...names.map((name, index) => ({
         label: name,
         stroke: token(SERIES[index % SERIES.length]),
