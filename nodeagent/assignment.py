@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from nodeagent.errors import AgentError, Stale
+from nodeagent.errors import AgentError
 from nodeagent.facts import Known, identity_of
 from nodeagent.fence import Fence
 from nodeagent.protocol import Sync
@@ -26,18 +26,15 @@ class Assignment:
 
     def accept(self, job: Sync) -> tuple[Known, ...]:
         """Fence off and return what must go, then open the gate. Raises `Stale` for another session's."""
-        if job.session != self._session.number:
-            raise Stale(
-                f"The assignment is of session {job.session}, this is session {self._session.number}.",
-                fatal=False,
-            )
+        self._session.check_number(job.session)
         listing = self._runtime.list_managed(self._session.cluster)
         own = [Known(identity, facts) for facts in listing.own if (identity := identity_of(facts.labels))]
+        self._session.check_number(job.session)
         self._fence.rebuild([known.key for known in own])
         keep = frozenset(job.keep) | self._session.started()
         strangers = tuple(known for known in own if known.key not in keep)
         self._fence.close(*(known.key for known in strangers))
-        self._session.open_gate()
+        self._session.open_gate(job.session)
         return strangers
 
     def clear(self, strangers: tuple[Known, ...]) -> None:

@@ -64,6 +64,8 @@ class Desk:
 
     def begin(self, welcome: Welcome) -> None:
         """Open a session: the set is looked at anew if it is another cluster's than the one known."""
+        # The old session's reader may have opened one while its socket was being closed.
+        self._streams.close_all()
         if self._session.begin(welcome):
             self._observer.refresh()
         self._observer.looked.wait(FIRST_LOOK_WAIT)

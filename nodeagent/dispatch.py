@@ -36,6 +36,9 @@ LIMIT = 2000
 PULL_TIMEOUT = 600.0
 
 
+_SlotJob = Ensure | Stop | Remove
+
+
 class Dispatcher:
     """`accept` returns at once; each job ends in exactly one `Result`, unless the agent ends first.
 
@@ -55,7 +58,7 @@ class Dispatcher:
         self._pullers = ThreadPoolExecutor(PULLERS, thread_name_prefix="pull")
         self._lock = threading.Lock()
         self._under_way: set[str] = set()
-        self._queues: dict[str, deque[Job]] = {}
+        self._queues: dict[str, deque[tuple[_SlotJob, int]]] = {}
 
     def accept(self, batch: Batch) -> None:
         """Receipt all, then start what is new. A `Sync` opens the gate before the jobs beside it run."""
@@ -81,14 +84,15 @@ class Dispatcher:
         else:
             self._queue(job)
 
-    def _queue(self, job: Ensure | Stop | Remove) -> None:
+    def _queue(self, job: _SlotJob) -> None:
         slot = job.identity.slot if isinstance(job, Ensure) else job.slot
+        entry = job, self._session.ticket()
         with self._lock:
             queue = self._queues.get(slot)
             if queue is not None:
-                queue.append(job)
+                queue.append(entry)
                 return
-            self._queues[slot] = deque([job])
+            self._queues[slot] = deque([entry])
         self._workers.submit(self._drain, slot)
 
     def _drain(self, slot: str) -> None:
@@ -98,15 +102,15 @@ class Dispatcher:
                 if not queue:
                     del self._queues[slot]
                     return
-                job = queue.popleft()
-            self._run(job)
+                job, ticket = queue.popleft()
+            self._run(job, ticket)
 
-    def _run(self, job: Job) -> None:
+    def _run(self, job: _SlotJob, ticket: int) -> None:
         try:
-            self._session.require_sync()
+            self._session.require(ticket)
             match job:
                 case Ensure():
-                    if not self._ensure(job):
+                    if not self._ensure(job, ticket):
                         return
                 case Stop():
                     self._stepper.stop(job)
@@ -117,12 +121,12 @@ class Dispatcher:
         else:
             self._end(Result(job=job.id, ok=True))
 
-    def _ensure(self, job: Ensure) -> bool:
+    def _ensure(self, job: Ensure, ticket: int) -> bool:
         """False when it goes on elsewhere, once its image is here."""
         try:
-            self._stepper.ensure(job)
+            self._stepper.ensure(job, ticket)
         except NeedsPull:
-            self._pullers.submit(self._finish, job, lambda: self._pull_then_ensure(job))
+            self._pullers.submit(self._finish, job, lambda: self._pull_then_ensure(job, ticket))
             return False
         return True
 
@@ -162,11 +166,10 @@ class Dispatcher:
         code = "present-copy" if warning else ""
         return Result(job=job.id, ok=True, code=code, message=warning, image=fact)
 
-    def _pull_then_ensure(self, job: Ensure) -> Result:
+    def _pull_then_ensure(self, job: Ensure, ticket: int) -> Result:
         login = self._images.login(job.auth)
         self._images.pull(job.spec.image, login, self._reporter(job.id), PULL_TIMEOUT, if_missing=True)
-        self._session.require_sync()
-        self._stepper.ensure(job)
+        self._stepper.ensure(job, ticket)
         return Result(job=job.id, ok=True)
 
     def _reporter(self, job: str) -> Callable[[str, int, int], None]:

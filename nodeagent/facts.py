@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from nodeagent import protocol
+from nodeagent.names import MAX_GENERATION
 from nodeagent.protocol import Identity, Observed
 from nodeagent.runtime.base import ContainerFacts
 
@@ -19,13 +20,16 @@ Key = tuple[str, int]
 def identity_of(labels: Mapping[str, str]) -> Identity | None:
     """The identity that a container's labels carry; None unless they are complete."""
     try:
+        generation = int(labels[protocol.LABEL_GENERATION])
+        if not 1 <= generation <= MAX_GENERATION:
+            return None
         return Identity(
             cluster=labels[protocol.LABEL_CLUSTER],
             team=labels[protocol.LABEL_TEAM],
             app=labels[protocol.LABEL_APP],
             service=labels[protocol.LABEL_SERVICE],
             slot=labels[protocol.LABEL_SLOT],
-            generation=int(labels[protocol.LABEL_GENERATION]),
+            generation=generation,
             container=labels[protocol.LABEL_CONTAINER],
             digest=labels[protocol.LABEL_DIGEST],
             name=labels[protocol.LABEL_NAME],

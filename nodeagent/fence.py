@@ -25,6 +25,7 @@ class Fence:
         self._path = path
         self._lock = threading.Lock()
         self._slots: dict[str, tuple[int, int]] = {}
+        self._unsaved = False
         self.needs_rebuild = not self._load()
 
     def _load(self) -> bool:
@@ -41,13 +42,15 @@ class Fence:
     def rebuild(self, containers: Iterable[tuple[str, int]]) -> None:
         """Take the generations of existing containers as seen. Never lowers anything."""
         with self._lock:
-            changed = [self._raise(slot, generation, 0) for slot, generation in containers]
-            if self.needs_rebuild or any(changed):
-                self._save()
+            for slot, generation in containers:
+                self._raise(slot, generation, 0)
+            self._unsaved = self._unsaved or self.needs_rebuild
+            self._try_save()
             self.needs_rebuild = False
 
     def admit(self, slot: str, generation: int) -> None:
-        """Remember that this generation may run. Raises `Stale` when it belongs to the past."""
+        """Remember that this generation may run. Raises `Stale` when it belongs to the past, `OSError` when it
+        cannot be remembered."""
         with self._lock:
             seen, stopped = self._slots.get(slot, (0, 0))
             if generation < seen:
@@ -59,26 +62,36 @@ class Fence:
                 raise Stale(
                     f"Generation {generation} of slot {slot} is not started: it was told to stop before."
                 )
-            if self._raise(slot, generation, 0):
-                self._save()
+            self._raise(slot, generation, 0)
+            self._save()
 
     def close(self, *pairs: tuple[str, int]) -> None:
         """These exact containers shall never be started (again)."""
         with self._lock:
-            changed = [self._raise(slot, generation, generation) for slot, generation in pairs]
-            if any(changed):
-                self._save()
+            for slot, generation in pairs:
+                self._raise(slot, generation, generation)
+            self._try_save()
 
     def generations(self) -> Mapping[str, int]:
         """Highest generation seen by slot."""
         with self._lock:
             return {slot: seen for slot, (seen, _) in self._slots.items()}
 
-    def _raise(self, slot: str, seen: int, stopped: int) -> bool:
+    def _raise(self, slot: str, seen: int, stopped: int) -> None:
         before = self._slots.get(slot, (0, 0))
         after = (max(before[0], seen), max(before[1], stopped))
         self._slots[slot] = after
-        return after != before
+        self._unsaved = self._unsaved or after != before
+
+    def _try_save(self) -> None:
+        """Nothing is started by this, and a full disk must not keep containers from being removed."""
+        try:
+            self._save()
+        except OSError as error:
+            log.error("the fence file %s cannot be written now: %s", self._path, error)
 
     def _save(self) -> None:
-        write_atomic(self._path, json.dumps(self._slots).encode())
+        """Unless the disk has it already; what a full disk refused is written the next time."""
+        if self._unsaved:
+            write_atomic(self._path, json.dumps(self._slots).encode())
+            self._unsaved = False

@@ -12,7 +12,9 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o600) -> None:
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     try:
         os.fchmod(handle, mode)
-        os.write(handle, data)
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(handle, rest) :]
         os.fsync(handle)
     finally:
         os.close(handle)

@@ -22,7 +22,7 @@ ULIMITS = frozenset(
 )
 MAX_GRACE = 3600.0
 MAX_FILES_BYTES = 4 * 1024 * 1024
-_KERNEL_PATHS = ("/proc", "/sys", "/dev")
+_KERNEL_FOLDERS = frozenset({"proc", "sys", "dev"})
 
 
 def check_spec(spec: Spec) -> None:
@@ -94,7 +94,7 @@ def _check_network(spec: Spec) -> None:
 def _check_paths(spec: Spec) -> None:
     for mount in spec.mounts:
         _check_mount(mount)
-    _distinct([mount.target.rstrip("/") for mount in spec.mounts])
+    _distinct([_plain(mount.target) for mount in spec.mounts])
     for file in spec.files:
         _check_target(file.target)
         _need(0 <= file.mode <= 0o777, f"The mode of {file.target!r} must be within 0 and 0777.")
@@ -123,8 +123,13 @@ def _check_target(path: str) -> None:
         bool(parts) and ".." not in parts and "." not in parts,
         f"The path {path[:120]!r} is not a plain path.",
     )
-    inside = any(path == root or path.startswith(f"{root}/") for root in _KERNEL_PATHS)
-    _need(not inside or parts[:2] == ["dev", "shm"], f"The path {path[:120]!r} belongs to the kernel.")
+    inside = parts[0] in _KERNEL_FOLDERS and parts[:2] != ["dev", "shm"]
+    _need(not inside, f"The path {path[:120]!r} belongs to the kernel.")
+
+
+def _plain(path: str) -> str:
+    """As the engine reads it: many slashes are one."""
+    return "/".join(part for part in path.split("/") if part)
 
 
 def _check_health(check: Healthcheck) -> None:

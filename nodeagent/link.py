@@ -7,13 +7,14 @@ import threading
 from random import SystemRandom
 
 import msgspec
+from msgspec.structs import replace
 from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
 from nodeagent import protocol
 from nodeagent.desk import Desk
 from nodeagent.errors import AgentError
-from nodeagent.protocol import Welcome
+from nodeagent.protocol import Delta, Hello, Up, Welcome
 
 log = logging.getLogger(__name__)
 
@@ -113,11 +114,9 @@ class Link:
                 raise OSError(f"no heartbeat was acknowledged for {SILENCE:.0f} s")
             self._desk.wait()
             return
-        data = protocol.encode(message)
-        if len(data) <= protocol.MAX_MESSAGE_BYTES:
+        data = _encoded(message)
+        if data is not None:
             socket.send(data)
-        else:
-            log.error("a %s of %s bytes is too large for the link", type(message).__name__, len(data))
         self._desk.sent(message)
 
     def _read(self, socket: ClientConnection, closed: threading.Event) -> None:
@@ -131,6 +130,35 @@ class Link:
         finally:
             closed.set()
             self._desk.wake()
+
+
+def _encoded(message: Up) -> bytes | None:
+    """The message as bytes; None (and a line in the log) when the link cannot carry it.
+
+    Of a set that is too large the last lines stay behind: without its facts the console would lose the node.
+    """
+    try:
+        data = protocol.encode(message)
+        if len(data) > protocol.MAX_MESSAGE_BYTES:
+            log.warning("a %s of %s bytes goes without last lines", type(message).__name__, len(data))
+            data = protocol.encode(_without_lines(message))
+    except (ValueError, OverflowError, TypeError):
+        log.exception("a %s cannot be written", type(message).__name__)
+        return None
+    if len(data) > protocol.MAX_MESSAGE_BYTES:
+        log.error("a %s of %s bytes is too large for the link", type(message).__name__, len(data))
+        return None
+    return data
+
+
+def _without_lines(message: Up) -> Up:
+    match message:
+        case Hello(containers=containers):
+            return replace(message, containers=tuple(replace(item, last_lines=()) for item in containers))
+        case Delta(changed=changed):
+            return replace(message, changed=tuple(replace(item, last_lines=()) for item in changed))
+        case _:
+            return message
 
 
 def _binary(data: str | bytes) -> bytes:

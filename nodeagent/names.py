@@ -17,6 +17,8 @@ IMAGE = re.compile(
     r"(?:[a-z0-9.-]+(?::\d{1,5})?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*"
     r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
 )
+MAX_GENERATION = (1 << 31) - 1
+"""The fence keeps what it sees and every hello carries it, so it must fit the wire and the console's database."""
 STOP_SIGNAL = re.compile(r"(?:SIG)?[A-Z][A-Z0-9]*(?:[+-]\d{1,2})?|\d{1,2}")
 
 _RESERVED_NETWORKS = frozenset({"host", "none", "bridge", "default", "container"})

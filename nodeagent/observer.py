@@ -40,6 +40,7 @@ class Observer:
         self._wake = wake
         self._engine_changed = engine_changed
         self.changed = threading.Condition()
+        self._looking = threading.Lock()
         self._known: dict[str, Known] = {}
         self._told: dict[Key, bytes] = {}
         self._touched: dict[str, int] = {}
@@ -109,6 +110,11 @@ class Observer:
         with self.changed:
             return tuple(known for known in self._ours() if known.facts.state == "running")
 
+    def is_ours(self, facts: ContainerFacts) -> bool:
+        """Whether the present cluster made this container."""
+        identity = identity_of(facts.labels)
+        return identity is not None and identity.cluster == self._cluster()
+
     def _ours(self) -> list[Known]:
         """The set as the present cluster may know it: after a change of cluster old facts may linger."""
         cluster = self._cluster()
@@ -157,6 +163,11 @@ class Observer:
             self._engine_changed(False)
 
     def _look(self) -> None:
+        """One look at a time: each forgets the events that are older than itself."""
+        with self._looking:
+            self._look_once()
+
+    def _look_once(self) -> None:
         with self.changed:
             began = self._clock
         cluster = self._cluster()

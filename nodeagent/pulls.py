@@ -16,6 +16,7 @@ from nodeagent.seal import NodeKey
 
 RESOLVE_TIMEOUT = 10.0
 PROGRESS_EVERY = 1.0
+PULL_WITHIN = (1.0, 3600.0)
 
 Wish = tuple[str, Login | None, bool]
 """Image, credentials, and whether a present copy will do."""
@@ -74,6 +75,8 @@ class Images:
     ) -> ImageFact:
         """Present afterwards. A present digest is never pulled again; a tag is, unless `if_missing`."""
         names.check_image(image)
+        # In this order a NaN becomes the least.
+        timeout = max(PULL_WITHIN[0], min(timeout, PULL_WITHIN[1]))
         key = image, login, if_missing or "sha256:" in image
         with self._lock:
             flight = self._flights.get(key)

@@ -6,25 +6,27 @@ import threading
 from pathlib import Path
 
 from nodeagent import names
-from nodeagent.errors import Waiting
+from nodeagent.errors import Stale, Waiting
 from nodeagent.facts import Key
 from nodeagent.files import write_atomic
 from nodeagent.protocol import Welcome
 
 CLUSTER_FILE = "cluster"
+NO_SESSION = -1
 
 
 class Session:
     """The cluster (kept across restarts), the session's number, and whether its `Sync` has come.
 
-    The gate is shut from the loss of the link until the `Sync` of the next session (design rule 4).
+    The gate is shut from the loss of the link until the `Sync` of the next session (design rule 4). A job gets a
+    `ticket` when it arrives; it is good until the link is lost, for the next assignment was made without it.
     """
 
     def __init__(self, state_dir: Path) -> None:
         self._file = state_dir / CLUSTER_FILE
         self._lock = threading.Lock()
         self.cluster = self._file.read_text().strip() if self._file.exists() else ""
-        self.number = 0
+        self.number = NO_SESSION
         self._synced = False
         self._started: set[Key] = set()
 
@@ -46,21 +48,43 @@ class Session:
 
     def end(self) -> None:
         """The link is gone: what the console decided before may not hold any more."""
-        self._synced = False
+        with self._lock:
+            self.number, self._synced = NO_SESSION, False
 
-    def open_gate(self) -> None:
-        self._synced = True
+    def check_number(self, number: int) -> None:
+        """Raises `Stale` unless this is the present session's number."""
+        if number != self.number or number == NO_SESSION:
+            raise Stale(
+                f"The assignment is of session {number}, but that is not the present session.", fatal=False
+            )
 
-    def require_sync(self) -> None:
-        if not self._synced:
+    def open_gate(self, number: int) -> None:
+        """Raises `Stale` when that session ended while its assignment was being taken in."""
+        with self._lock:
+            self.check_number(number)
+            self._synced = True
+
+    def ticket(self) -> int:
+        """The session whose assignment holds now, or `NO_SESSION`."""
+        with self._lock:
+            return self.number if self._synced else NO_SESSION
+
+    def require(self, ticket: int) -> None:
+        """Raises `Waiting` unless the assignment that held when the ticket was given still holds."""
+        if ticket == NO_SESSION or not self._synced or ticket != self.number:
             raise Waiting(
                 "This node has not had its assignment for this session yet, so it starts and stops nothing. "
                 "The job is repeated after it."
             )
 
-    def note_started(self, key: Key) -> None:
-        """A `Sync` of this session that arrives late must not stop what was ensured after it was made."""
+    def note_started(self, key: Key, ticket: int | None = None) -> None:
+        """A `Sync` of this session that arrives late must not stop what was ensured after it was made.
+
+        Raises `Waiting` when the ticket's session is over.
+        """
         with self._lock:
+            if ticket is not None:
+                self.require(ticket)
             self._started.add(key)
 
     def started(self) -> frozenset[Key]:

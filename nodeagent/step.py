@@ -92,8 +92,8 @@ class Stepper:
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._locks_guard = threading.Lock()
 
-    def ensure(self, job: Ensure) -> None:
-        """Raises `NeedsPull` when the image must be fetched first."""
+    def ensure(self, job: Ensure, ticket: int | None = None) -> None:
+        """Raises `NeedsPull` when the image must be fetched first, `Waiting` once the ticket's session is over."""
         identity, spec = job.identity, job.spec
         _check_slot(identity.slot, identity.generation)
         if identity.cluster != self._session.cluster:
@@ -103,7 +103,7 @@ class Stepper:
         for _ in range(MAX_STEPS):
             with self._lock(identity.slot):
                 self._fence.admit(identity.slot, identity.generation)
-                self._session.note_started((identity.slot, identity.generation))
+                self._session.note_started((identity.slot, identity.generation), ticket)
                 seen = replace(self._look(job), files=files_written)
                 act = decide(Wanted.RUNNING, seen)
                 if act is Act.DONE:
@@ -143,6 +143,8 @@ class Stepper:
 
     def _bring(self, wanted: Wanted, slot: str, generation: int, grace: float) -> None:
         name = engine_name(slot, generation)
+        # In this order a NaN becomes 0.
+        grace = max(0.0, min(grace, hardening.MAX_GRACE))
         for _ in range(MAX_STEPS):
             with self._lock(slot):
                 act = decide(wanted, Seen(self._own(name)))
@@ -166,7 +168,11 @@ class Stepper:
                 )
             return Seen(container)
         image = self._runtime.image(spec.image) is not None
-        return Seen(None, image=image, network=not spec.network or self._runtime.network_exists(spec.network))
+        for mount in spec.mounts:
+            if mount.kind == "volume":
+                self._runtime.check_volume(mount.source, identity.cluster)
+        network = not spec.network or self._runtime.network_exists(spec.network, identity.cluster)
+        return Seen(None, image=image, network=network)
 
     def _towards(self, act: Act, job: Ensure) -> None:
         identity, spec = job.identity, job.spec
@@ -197,5 +203,5 @@ class Stepper:
 
 def _check_slot(slot: str, generation: int) -> None:
     names.check_name(names.SLOT, slot, "The slot")
-    if generation < 1:
-        raise Refused(f"Generation {generation} of slot {slot} is not a number from 1 on.")
+    if not 1 <= generation <= names.MAX_GENERATION:
+        raise Refused(f"Generation {generation} of slot {slot} is not within 1 and {names.MAX_GENERATION}.")

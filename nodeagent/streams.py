@@ -13,7 +13,8 @@ from collections import deque
 from collections.abc import Callable
 from datetime import datetime
 
-from nodeagent.errors import AgentError
+from nodeagent import names
+from nodeagent.errors import AgentError, Refused
 from nodeagent.observer import Observer
 from nodeagent.protocol import Close, Credit, LogFrame, LogLine, OpenLogs, engine_name
 from nodeagent.runtime.base import Runtime, Stream
@@ -175,7 +176,11 @@ class Streams:
     def _follow(self, stream: LogStream) -> None:
         """Read to the end. The engine ends a log with each run, so a restarted container is read on."""
         request = stream.request
+        names.check_name(names.SLOT, request.slot, "The slot")
         name = engine_name(request.slot, request.generation)
+        facts = self._runtime.inspect(name)
+        if facts is not None and not self._observer.is_ours(facts):
+            raise Refused(f"The container {name} was not made by this cluster, so its log is not shown.")
         since = time.time() - request.since if request.since > 0 else 0.0
         tail, resume_after, last = request.tail, "", ""
         while not stream.closed.is_set():

@@ -23,7 +23,8 @@ from nodeagent.protocol import Batch
 log = logging.getLogger(__name__)
 
 MAX_JOBS = 1000
-CONCURRENCY = 4
+CONCURRENCY = 1
+"""Batches are taken in one by one: a job sent before a `Sync` must not get behind it."""
 
 Accept = Callable[[Batch], None]
 
@@ -72,7 +73,9 @@ def read_batch(node: str, data: Any) -> Batch | None:
     """The batch, or None (and a line in the log) when it is malformed or not for this node."""
     try:
         batch = protocol.batch_from_builtins(data)
-    except (msgspec.MsgspecError, TypeError, ValueError, RecursionError) as error:
+        # JSON knows texts and numbers that the link does not, and its answers carry what came in.
+        msgspec.msgpack.encode(batch)
+    except (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError) as error:
         log.warning("a malformed batch was thrown away: %s", error)
         return None
     if batch.node != node:

@@ -218,7 +218,11 @@ class Runtime(Protocol):
     def ensure_network(self, name: str, cluster: str, app: str) -> None:
         """The app's own bridge. Raises `Conflict` when the name is somebody else's."""
 
-    def network_exists(self, name: str) -> bool: ...
+    def network_exists(self, name: str, cluster: str) -> bool:
+        """Raises `Conflict` when the name is somebody else's."""
+
+    def check_volume(self, name: str, cluster: str) -> None:
+        """Raises `Conflict` for a volume that exists and is not this cluster's: it may be any path of the host."""
 
     def remove_network_if_unused(self, name: str, cluster: str) -> bool:
         """True when it is gone (or never was); a used one stays."""

@@ -147,14 +147,17 @@ class DockerRuntime:
     def pull(self, image: str, login: Login | None, progress: Progress, timeout: float) -> ImageFact:
         deadline = time.monotonic() + timeout
         repository, tag = split_reference(image)
-        with self._engine.stream(
-            "POST",
-            "/images/create",
-            params={"fromImage": repository, "tag": tag},
-            headers=auth_header(login),
-            timeout=min(STREAM_GAP, timeout),
-            fault=lambda _, words: faults.pull_fault(image, words),
-        ) as response:
+        with (
+            self._engine.stream(
+                "POST",
+                "/images/create",
+                params={"fromImage": repository, "tag": tag},
+                headers=auth_header(login),
+                timeout=min(STREAM_GAP, timeout),
+                fault=lambda _, words: faults.pull_fault(image, words),
+            ) as response,
+            self._engine.bounded(),
+        ):
             read_pull(image, response.iter_lines(), progress, deadline)
         fact = self.image(image)
         if fact is None:
@@ -185,11 +188,11 @@ class DockerRuntime:
             }
             self._engine.call("POST", "/networks/create", f"The network {name} cannot be made", body=body)
 
-    def network_exists(self, name: str) -> bool:
-        return (
-            self._engine.found(f"/networks/{path_part(name)}", f"The network {name} cannot be looked at")
-            is not None
-        )
+    def network_exists(self, name: str, cluster: str) -> bool:
+        return self._owned(f"/networks/{path_part(name)}", "network", name, cluster) is not None
+
+    def check_volume(self, name: str, cluster: str) -> None:
+        self._owned(f"/volumes/{path_part(name)}", "volume", name, cluster)
 
     def remove_network_if_unused(self, name: str, cluster: str) -> bool:
         path = f"/networks/{path_part(name)}"

@@ -50,7 +50,19 @@ _START: tuple[Rule, ...] = (
 )
 
 _GENERAL: tuple[Rule, ...] = (
-    (("running container",), StillRunning, "It is stopped first."),
+    (
+        (
+            *("running container", "restarting container", "paused container"),
+            *("container is running", "container is restarting", "container is paused"),
+        ),
+        StillRunning,
+        "It is stopped first.",
+    ),
+    (
+        ("marked read-only",),
+        Invalid,
+        "Config files cannot be written into a read-only root: drop read_only, or the configs.",
+    ),
     (("in use", "active endpoints", "in progress"), InUse, ""),
     (
         ("address pool", "all predefined"),

@@ -49,20 +49,21 @@ def test_it_outlives_the_agent(tmp_path: Path) -> None:
 def test_what_could_not_be_written_is_written_the_next_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A full disk must not leave a stop that only this process remembers."""
+    """A full disk lets nothing start, stops go on, and no stop stays in this process alone."""
     path = tmp_path / "fence.json"
     fence = Fence(path)
 
     def full(path: Path, data: bytes) -> None:
         raise OSError("no space left on device")
 
-    for change in (lambda: fence.admit("s1", 1), lambda: fence.close(("s2", 1))):
-        with monkeypatch.context() as patch:
-            patch.setattr("nodeagent.fence.write_atomic", full)
-            for _ in range(2):
-                with pytest.raises(OSError):
-                    change()
-    fence.close(("s2", 1))
+    with monkeypatch.context() as patch:
+        patch.setattr("nodeagent.fence.write_atomic", full)
+        for _ in range(2):
+            with pytest.raises(OSError):
+                fence.admit("s1", 1)
+            fence.close(("s2", 1))
+        assert not admitted(fence, "s2", 1)
+    fence.rebuild([])
     assert not admitted(Fence(path), "s2", 1)
     assert dict(Fence(path).generations()) == {"s1": 1, "s2": 1}
 

@@ -14,12 +14,14 @@ from nodeagent.protocol import (
     Hello,
     Images,
     LogFrame,
+    LogLine,
     OpenLogs,
     Progress,
     Receipt,
     Resend,
     Result,
     Samples,
+    Welcome,
 )
 from nodeagent.runtime.base import EngineUnavailable
 from tests.nodeagent.builders import DEMO, identity, shell
@@ -193,3 +195,46 @@ def test_nonsense_from_the_console_only_costs_the_session(rig: Rig) -> None:
     rig.console._connection.send(b"\xc1nonsense")
     rig.console.hear(Hello, since=mark)
     assert rig.console.session == 2
+
+
+def test_a_message_that_cannot_be_written_does_not_stop_those_behind_it(rig: Rig) -> None:
+    rig.start()
+    rig.agent.outgoing.put(Receipt(jobs=("\ud800",)))
+    rig.agent.outgoing.put(Receipt(jobs=("good",)))
+    rig.console.hear(Receipt, lambda item: item.jobs == ("good",), timeout=3)
+    assert rig.console.session == 1
+
+
+def test_a_set_too_large_for_the_link_goes_without_its_last_lines(
+    rig: Rig, fake: FakeRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nodeagent.protocol.MAX_MESSAGE_BYTES", 10_000)
+    for slot in ("s1", "s2"):
+        fake.create(identity(slot), shell("exit 3"))
+        fake.start(f"berth-{slot}-g1")
+        fake.containers[f"berth-{slot}-g1"].lines = [
+            LogLine(at="2026-01-01T00:00:00Z", source="stdout", text="x" * 1000) for _ in range(20)
+        ]
+    hello = rig.start()
+    assert [(item.exit_code, item.last_lines) for item in hello.containers] == [(3, ())] * 2
+    fake.create(identity("s3"), shell("sleep 1000"))
+    name = identity("s3").engine_name
+    for _ in range(20):
+        fake.say(name, "x" * 1000)
+    fake.change(name, state="running", tell="start")
+    fake.end(name, 4)
+    delta = rig.console.hear(Delta, lambda item: bool(item.changed) and item.changed[-1].exit_code == 4)
+    assert delta.changed[-1].last_lines == ()
+
+
+def test_streams_of_a_former_session_are_closed_in_the_next(rig: Rig, fake: FakeRuntime) -> None:
+    """The old session's reader may open one while its socket is being closed."""
+    fake.create(identity(), shell("sleep 1000"))
+    fake.start(NAME)
+    rig.start()
+    rig.agent.streams.open(OpenLogs(stream="x", slot="s1", generation=1, credit=1))
+    rig.agent.desk.begin(Welcome(node="n1", cluster="c1", session=2))
+    mark = rig.mark()
+    fake.say(NAME, "late")
+    time.sleep(0.3)
+    assert not [item for item in rig.console.heard[mark:] if isinstance(item, LogFrame)]

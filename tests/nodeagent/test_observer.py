@@ -159,6 +159,34 @@ def test_an_older_look_does_not_overwrite_an_event(watch: Watch, fake: FakeRunti
     assert [item.state for item in watch.observer.hello()[0]] == ["exited"]
 
 
+def test_two_looks_at_once_do_not_undo_an_event(watch: Watch, fake: FakeRuntime) -> None:
+    """The second one must not forget the event that the first one's older list has to yield to."""
+    watch.observer.hello()
+    fake.start("berth-s1-g1")
+    watch.until(lambda item: item.state == "running")
+    stale, look = fake.list_managed(CLUSTER), fake.list_managed
+    began, go = threading.Event(), threading.Event()
+
+    def slow(cluster: str) -> object:
+        fake.list_managed = look  # type: ignore[method-assign]
+        began.set()
+        go.wait(5)
+        return stale
+
+    fake.list_managed = slow  # type: ignore[method-assign, assignment]
+    looks = [threading.Thread(target=watch.observer.refresh) for _ in range(2)]
+    looks[0].start()
+    assert began.wait(5)
+    fake.end("berth-s1-g1", 3)
+    watch.until(lambda item: item.state == "exited")
+    looks[1].start()
+    looks[1].join(0.3)
+    go.set()
+    for thread in looks:
+        thread.join(5)
+    assert [item.state for item in watch.observer.hello()[0]] == ["exited"]
+
+
 def test_new_images_are_told_once(watch: Watch, fake: FakeRuntime) -> None:
     watch.observer.hello()
     assert watch.observer.take_images() is None

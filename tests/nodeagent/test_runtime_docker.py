@@ -217,6 +217,13 @@ def engine_of_version(version: str, context: ssl.SSLContext | None = None) -> It
             self.end_headers()
             self.wfile.write(body)
 
+        def do_POST(self) -> None:
+            """An engine that dies while it tells of its progress."""
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(b'{"status": "Downloading"}\n')
+
         def log_message(self, format: str, *args: object) -> None:
             del format, args
 
@@ -333,6 +340,31 @@ def test_other_faults_are_told_apart() -> None:
     assert (pools.code, "address pools" in pools.message) == ("engine", True)
     assert isinstance(faults.start_fault("n", 400, "exec: no such file or directory"), Invalid)
     assert isinstance(faults.pull_fault("x", "EOF"), RegistryUnreachable)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "You cannot remove a running container 1a. Stop the container before attempting removal or force remove",
+        "You cannot remove a restarting container 1a. Stop the container before attempting removal",
+        "You cannot remove a paused container 1a. Unpause and then stop the container",
+        'cannot remove container "/x": container is running: stop the container before removing',
+        'cannot remove container "/x": container is restarting: stop the container before removing',
+    ],
+)
+def test_what_still_runs_is_removed_later(words: str) -> None:
+    fault = faults.general_fault("w", 409, words)
+    assert (fault.code, fault.fatal) == ("running", False)
+
+
+def test_files_for_a_read_only_root_are_not_tried_for_ever() -> None:
+    fault = faults.general_fault("w", 500, "container rootfs is marked read-only")
+    assert (fault.code, fault.fatal) == ("invalid", True)
+
+
+def test_an_engine_that_dies_during_a_pull_is_named() -> None:
+    with engine_of_version("1.41") as (port, _), pytest.raises(EngineUnavailable):
+        DockerRuntime(f"tcp://127.0.0.1:{port}").pull("x:1", None, lambda *_: None, 5.0)
 
 
 def test_the_engines_times() -> None:

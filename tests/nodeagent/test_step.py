@@ -227,9 +227,12 @@ def test_a_network_or_volume_of_others_is_not_joined_or_mounted(house: House, ow
 def test_no_stop_waits_for_ever(house: House, grace: float, monkeypatch: pytest.MonkeyPatch) -> None:
     house.stepper.ensure(ensure())
     waits: list[float] = []
-    monkeypatch.setattr(
-        house.runtime, "stop", lambda name, grace: (waits.append(grace), house.runtime.end(name, 0))
-    )
+
+    def stop(name: str, grace: float) -> None:
+        waits.append(grace)
+        house.runtime.end(name, 0)
+
+    monkeypatch.setattr(house.runtime, "stop", stop)
     house.stepper.stop(Stop(id="stop", slot="s1", generation=1, grace=grace))
     assert 0.0 <= waits[0] <= 3600.0
 

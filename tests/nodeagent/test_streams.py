@@ -160,6 +160,16 @@ def test_a_container_that_is_not_here_ends_the_stream_with_the_reason(reader: Re
     assert "berth-none-g1" in reader.frames[-1].error
 
 
+def test_a_container_of_another_cluster_shows_no_log(reader: Reader, fake: FakeRuntime) -> None:
+    fake.create(identity("theirs", cluster="other"), shell("echo secret"))
+    fake.start("berth-theirs-g1")
+    for slot in ("theirs", "x/../y"):
+        reader.streams.open(OpenLogs(stream=slot, slot=slot, generation=1))
+        reader.until(lambda: reader.ended)
+        assert reader.frames.pop().error
+    assert reader.texts == []
+
+
 def test_too_many_streams_are_refused(reader: Reader) -> None:
     for number in range(MAX_STREAMS + 1):
         reader.open(stream=str(number), tail=0)

@@ -44,6 +44,8 @@ def test_a_batch_survives_its_way_through_json() -> None:
         {"node": "n1", "jobs": [{"type": "shell", "id": "x", "command": "id"}]},
         {"node": "n1", "jobs": [{"type": "stop", "id": "x", "slot": "s", "generation": "many"}]},
         {"node": "n1", "jobs": [{"type": "pull", "id": "x", "image": "x", "auth": "%%%"}]},
+        {"node": "n1", "jobs": [{"type": "stop", "id": "\ud800", "slot": "s", "generation": 1}]},
+        {"node": "n1", "jobs": [{"type": "stop", "id": "x", "slot": "s", "generation": 10**30}]},
         {"node": "n2", "jobs": []},
         {"node": "n1", "version": 99, "jobs": []},
         {
