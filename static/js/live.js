@@ -1,23 +1,27 @@
 // The team's WebSocket says what changed ({type, id, revision}); each live region refetches itself.
 // A region: id, hx-get, data-live="app:ID node event". After a lost socket all regions are refetched.
-const GATHER = 120;
+// A change shows at once (what one commit says comes within moments); a flood is gathered.
+const MOMENT = 15;
+const GATHER = 250;
 const BACKOFF = [500, 1000, 2000, 4000, 8000, 15000];
 
 const waiting = new Set();
 let timer = 0;
+let last = 0;
 let tries = 0;
 
 function refetch(element) {
   waiting.add(element.id);
   timer ||= setTimeout(() => {
     timer = 0;
+    last = performance.now();
     const ids = [...waiting];
     waiting.clear();
     for (const id of ids) {
       const region = document.getElementById(id);
       if (region) htmx.trigger(region, "berth:live");
     }
-  }, GATHER);
+  }, Math.max(MOMENT, last + GATHER - performance.now()));
 }
 
 const wants = (region, { type, id }) =>
