@@ -45,6 +45,13 @@ def read_service(at: Cursor, context: Context) -> Service:
     deployment = read_deployment(fields, context.policy)
     volumes, tmpfs = read_volumes(fields.get("volumes"), context), read_tmpfs(fields.get("tmpfs"))
     configs = read_configs(fields.get("configs"), context)
+    read_only = value(fields, "read_only", boolean, False)
+    if read_only and configs:
+        fields["configs"].fail_key(
+            "unsupported",
+            "configs with read_only are not supported yet: an engine takes no files into a read-only root; "
+            "use the environment, or a volume",
+        )
     targets = [mount.target for mount in (*volumes, *tmpfs)] + [config.target for config in configs]
     check_targets(fields, [path for path in targets if path])
     return Service(
@@ -63,7 +70,7 @@ def read_service(at: Cursor, context: Context) -> Service:
         init=value(fields, "init", boolean, False),
         tty=value(fields, "tty", boolean, False),
         stdin_open=value(fields, "stdin_open", boolean, False),
-        read_only=value(fields, "read_only", boolean, False),
+        read_only=read_only,
         shm_size=value(fields, "shm_size", size, 64 * MIB),
         pull_policy=_pull_policy(fields.get("pull_policy")),
         healthcheck=read_healthcheck(fields.get("healthcheck")),

@@ -51,12 +51,16 @@ def test_same(added: str) -> None:
     [
         *("command: [a]", "entrypoint: []", "labels: [a=1]", "user: root", "working_dir: /a", "hostname: a"),
         *("stop_signal: SIGINT", "stop_grace_period: 1s", "init: true", "tty: true", "stdin_open: true"),
-        *("read_only: true", "shm_size: 1m", "healthcheck: {test: a}", "volumes: ['data:/d']", "tmpfs: /t"),
+        *("shm_size: 1m", "healthcheck: {test: a}", "volumes: ['data:/d']", "tmpfs: /t"),
         *("ulimits: {nofile: 5}", "logging: {driver: local}", "restart: 'no'", "cpus: 0.5", "pids_limit: 9"),
     ],
 )
 def test_other(added: str) -> None:
     assert digest(service(f"{BODY}\n{added}")) != digest(service(BODY))
+
+
+def test_a_read_only_root_counts() -> None:
+    assert digest(service("command: [a]\nread_only: true")) != digest(service("command: [a]"))
 
 
 def test_the_image_is_its_identity_and_not_its_name() -> None:
