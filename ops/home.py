@@ -6,7 +6,7 @@ import os
 import secrets
 import socket
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Address, ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -30,11 +30,13 @@ def kept_secret(path: Path, value: str) -> str:
 
 @dataclass(frozen=True)
 class Home:
-    """The folder and the four choices of the environment. `bind` and `port` are the web server's."""
+    """The folder and the choices of the environment. `bind` and `port` are the web server's, `public` is the
+    host that BERTH_URL names, if it does."""
 
     path: Path
     bind: str
     port: int
+    public: str = ""
 
     @classmethod
     def open(cls, environ: dict[str, str]) -> Home:
@@ -46,7 +48,8 @@ class Home:
         for folder in (path, path / "log", path / "redis", path / "agent"):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.chmod(0o700)
-        return cls(path, environ.get("BERTH_BIND") or "127.0.0.1", int(port))
+        public = urlsplit(environ.get("BERTH_URL", "")).hostname or ""
+        return cls(path, environ.get("BERTH_BIND") or "127.0.0.1", int(port), public)
 
     @property
     def url(self) -> str:
@@ -64,7 +67,7 @@ class Home:
     @property
     def address(self) -> str:
         if self.everywhere:
-            return primary_address()
+            return self.public if _is_own(self.public) else primary_address()
         return f"[{self.bind}]" if ":" in self.bind else self.bind
 
     @property
@@ -107,7 +110,7 @@ class Home:
         if "REDIS_URL" not in environ:
             derived["BERTH_BROKER_URL"] = f"redis://{self.broker_address}:{self.redis_port}/0"
         if self.bind not in LOOPBACK:
-            own = {socket.gethostname(), str(urlsplit(self.url).hostname)}
+            own = {socket.gethostname(), str(urlsplit(self.url).hostname)} | ({self.public} - {""})
             derived["BERTH_ALLOWED_HOSTS"] = ",".join(["localhost", "127.0.0.1", "[::1]", *sorted(own)])
         derived["BERTH_NODE_ADDRESS"] = self.address
         fixed = {
@@ -129,6 +132,16 @@ class Home:
     def broker_address(self) -> str:
         """Where agents find Redis: on the network only when the web server is there too."""
         return "127.0.0.1" if self.bind in LOOPBACK else self.address
+
+
+def _is_own(host: str) -> bool:
+    """Whether it is an IPv4 address of this machine, so that others find here what listens on it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        try:
+            probe.bind((str(IPv4Address(host)), 0))
+        except (ValueError, OSError):
+            return False
+        return True
 
 
 def primary_address() -> str:

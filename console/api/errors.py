@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.exceptions import DisallowedHost, PermissionDenied, RequestDataTooBig
 from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils.translation import gettext as _
@@ -116,8 +116,14 @@ def _ours(request: HttpRequest) -> bool:
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     if not _ours(request):
         return defaults.bad_request(request, exception)
-    failure = failure_of(exception) or Failure(400, "invalid", _("The request cannot be read."))
+    failure = failure_of(exception) or Failure(400, "invalid", _unreadable(exception))
     return failure.response(request)
+
+
+def _unreadable(exception: Exception) -> str:
+    if isinstance(exception, DisallowedHost):
+        return _("This console does not answer to this host name. Add it to BERTH_ALLOWED_HOSTS.")
+    return _("The request cannot be read.")
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:

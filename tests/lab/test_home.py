@@ -93,3 +93,18 @@ def test_a_flood_of_errors_is_cut_and_a_rotated_log_is_read_from_its_start(tmp_p
     assert len(tail.trouble()) == MOST_LINES + 1
     log.write_text("ERROR new\n")
     assert tail.trouble() == ["        web | ERROR new"]
+
+
+def test_the_named_address_is_where_others_find_everything(tmp_path: Path) -> None:
+    given = {"BERTH_BIND": "0.0.0.0", "BERTH_URL": "http://127.0.0.7:8000"}
+    found = open_home(tmp_path, **given).environment(given, "unix:///x.sock")
+    assert "127.0.0.7" in found["BERTH_ALLOWED_HOSTS"].split(",")
+    assert found["BERTH_BROKER_URL"].startswith("redis://127.0.0.7:")
+    assert found["BERTH_NODE_ADDRESS"] == "127.0.0.7"
+
+
+def test_a_name_of_a_proxy_is_answered_but_nothing_listens_there(tmp_path: Path) -> None:
+    given = {"BERTH_BIND": "0.0.0.0", "BERTH_URL": "https://berth.example.com"}
+    found = open_home(tmp_path, **given).environment(given, "unix:///x.sock")
+    assert "berth.example.com" in found["BERTH_ALLOWED_HOSTS"].split(",")
+    assert "berth.example.com" not in found["BERTH_BROKER_URL"]
