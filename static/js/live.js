@@ -8,6 +8,8 @@ const BACKOFF = [500, 1000, 2000, 4000, 8000, 15000];
 const waiting = new Set();
 let timer = 0;
 let last = 0;
+// A form is on its way and another page comes: what changes meanwhile (the app is deleted, say) is its matter.
+let leaving = false;
 let tries = 0;
 
 function refetch(element) {
@@ -15,7 +17,7 @@ function refetch(element) {
   timer ||= setTimeout(() => {
     timer = 0;
     last = performance.now();
-    const ids = [...waiting];
+    const ids = leaving ? [] : [...waiting];
     waiting.clear();
     for (const id of ids) {
       const region = document.getElementById(id);
@@ -70,12 +72,17 @@ function keepWhatIsOpen() {
 export function startLive() {
   keepWhatIsOpen();
   document.addEventListener("htmx:responseError", ({ detail }) => {
-    if (detail.xhr.status === 404) location.reload();
+    if (detail.xhr.status === 404 && !leaving) location.reload();
   });
+  document.addEventListener("submit", (event) => { leaving ||= !event.defaultPrevented; });
   const path = document.body.dataset.liveUrl;
   if (path) connect(path);
   document.addEventListener("visibilitychange", () => {
     if (document.visibilityState === "visible") regions().forEach(refetch);
   });
-  addEventListener("pageshow", ({ persisted }) => persisted && regions().forEach(refetch));
+  addEventListener("pageshow", ({ persisted }) => {
+    if (!persisted) return;
+    leaving = false;
+    regions().forEach(refetch);
+  });
 }
