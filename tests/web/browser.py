@@ -19,7 +19,7 @@ ARGUMENTS = [
 ]
 IMAGES = Path(__file__).resolve().parents[2] / "docs/images"
 SHOTS = os.environ.get("BERTH_SCREENSHOTS") == "1"
-_EXPECTED = re.compile(r"status of (422|404)")
+_EXPECTED = re.compile(r"status of (422|404)|Status Error Code (422|404)")
 """Answers that a test asks for on purpose, which Chromium reports as errors of the page."""
 
 
