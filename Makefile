@@ -11,10 +11,10 @@ export VENV
 QUICK := not engine and not browser and not postgres and not slow
 REST := engine or browser or postgres or slow
 
-.PHONY: help run agent stop test test-fast check fmt lock lab bench messages clean setup setup-dev
+.PHONY: help run agent stop test test-fast check fmt lock lab bench bench-scheduler simulate messages clean setup setup-dev
 
 help: ## this text
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 run: setup ## Berth on this machine, in the foreground: installs, migrates, starts, prints the address and a sign-in link
 	@exec $(PY) -m ops.run
@@ -42,6 +42,12 @@ lab: setup-dev ## N=3 engines on this machine, each with an agent, joined to one
 
 bench: setup-dev ## measure deploys, log lines and memory; JSON lines on standard output
 	@exec $(PY) -m bench
+
+bench-scheduler: setup-dev ## measure the scheduler; JSON lines. OPENB=folder of the openb trace adds its cases
+	@exec $(PY) -m scheduler.bench $(if $(OPENB),--openb $(OPENB))
+
+simulate: setup-dev ## run a trace or a made-up workload against policies: ARGS="--synthetic nodes=300 --plot out.png"
+	@exec $(PY) -m scheduler.simulate $(or $(ARGS),--help)
 
 messages: setup-dev ## collect the texts to translate into locale/
 	@$(PY) manage.py makemessages --all --no-obsolete --add-location=file --ignore=.venv --ignore=node_modules

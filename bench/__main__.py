@@ -1,4 +1,7 @@
-"""`make bench`: a lab of one node, and every measurement on it. JSON lines on standard output."""
+"""`make bench`: a lab of one node, and every measurement on it. JSON lines on standard output.
+
+`step` needs no lab of its own hosts, and is made only when it is asked for.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from bench import logs, memory, page, start
+from bench import logs, memory, page, start, step
 from lab import requirements
 from lab.lab import Lab
 from lab.state import Run
@@ -19,25 +22,44 @@ MEASUREMENTS: dict[str, Callable[[Lab], Iterator[dict[str, Any]]]] = {
     "page": page.measure,
     "memory": memory.measure,
 }
+ALONE: dict[str, Callable[[Run], Iterator[dict[str, Any]]]] = {"step": step.measure}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("only", nargs="*", help=f"some of {', '.join(MEASUREMENTS)} (all)")
+    choices = [*MEASUREMENTS, *ALONE]
+    parser.add_argument("only", nargs="*", metavar="only", help=f"some of {', '.join(choices)}")
     chosen = parser.parse_args().only or list(MEASUREMENTS)
-    if missing := requirements.engine() or requirements.redis():
-        print(f"bench: {missing}", file=sys.stderr)
+    if unknown := set(chosen).difference(choices):
+        parser.error(f"there is no {', '.join(sorted(unknown))}")
+    in_lab = [name for name in chosen if name in MEASUREMENTS]
+    missing = [requirements.redis(), requirements.engine() if in_lab else ""]
+    missing += [requirements.database()] if len(in_lab) < len(chosen) else []
+    if any(missing):
+        print(f"bench: {'; '.join(filter(None, missing))}", file=sys.stderr)
         return 1
     with Run.create() as run:
-        lab = Lab(run, nodes=1)
-        lab.start()
-        try:
-            for name in chosen:
-                for line in MEASUREMENTS[name](lab):
-                    print(json.dumps(line), flush=True)
-        finally:
-            lab.stop()
+        for name in chosen:
+            if name in ALONE:
+                _print(ALONE[name](run))
+        if in_lab:
+            _measure_in_lab(run, in_lab)
     return 0
+
+
+def _measure_in_lab(run: Run, names: list[str]) -> None:
+    lab = Lab(run, nodes=1)
+    lab.start()
+    try:
+        for name in names:
+            _print(MEASUREMENTS[name](lab))
+    finally:
+        lab.stop()
+
+
+def _print(lines: Iterator[dict[str, Any]]) -> None:
+    for line in lines:
+        print(json.dumps(line), flush=True)
 
 
 if __name__ == "__main__":

@@ -7,12 +7,13 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from nodeagent.errors import BadConfig
+from nodeagent.grants import KIND, MAX_UNITS, variable_of
 
 LINK_PATH = "/agent/v1/link"
 
@@ -30,6 +31,8 @@ ENVIRONMENT = {
     "labels": "BERTH_NODE_LABELS",
     "cpu": "BERTH_NODE_CPU",
     "memory": "BERTH_NODE_MEMORY",
+    "disk": "BERTH_NODE_DISK",
+    "resources": "BERTH_NODE_RESOURCES",
     "ports": "BERTH_NODE_PORTS",
 }
 """Key in the file → variable that overrides it."""
@@ -42,7 +45,10 @@ _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """Everything an agent is told from outside. `cpu` and `memory` 0 mean: what the engine has."""
+    """Everything an agent is told from outside. `cpu`, `memory` and `disk` 0 mean: what the engine has.
+
+    `resources` are whole units of generic resources by kind.
+    """
 
     node: str
     link_url: str
@@ -57,6 +63,8 @@ class Config:
     memory: int
     port_first: int
     port_last: int
+    disk: int = 0
+    resources: Mapping[str, int] = field(default_factory=dict)
 
 
 def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> Config:
@@ -79,7 +87,9 @@ def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) 
         address=str(raw.get("address") or "127.0.0.1"),
         labels=_labels(raw.get("labels") or {}),
         cpu=_whole(raw, "cpu"),
-        memory=_memory(raw.get("memory") or 0),
+        memory=_size(raw, "memory"),
+        disk=_size(raw, "disk"),
+        resources=_resources(raw.get("resources") or {}),
         port_first=first,
         port_last=last,
     )
@@ -176,11 +186,29 @@ def _whole(raw: Mapping[str, Any], key: str) -> int:
     return int(text)
 
 
-def _memory(value: Any) -> int:
+def _size(raw: Mapping[str, Any], key: str) -> int:
+    value = raw.get(key) or 0
     match = _SIZE.fullmatch(str(value).strip())
     if not match:
-        raise _say("memory", f"is {value!r}; it must be bytes, or a size like 16g")
+        raise _say(key, f"is {value!r}; it must be bytes, or a size like 16g")
     return int(match[1]) * _UNITS[match[2].lower()]
+
+
+def _resources(value: Any) -> dict[str, int]:
+    if isinstance(value, str):
+        value = dict(part.partition("=")[::2] for part in value.split(",") if part)
+    if not isinstance(value, dict):
+        raise _say("resources", "must be a table, or text like gpu=2,fpga=1")
+    found: dict[str, int] = {}
+    for kind, number in ((str(kind).strip(), str(number).strip()) for kind, number in value.items()):
+        if not KIND.fullmatch(kind):
+            raise _say("resources", f"has the kind {kind!r}; it must be a name such as gpu")
+        if not number.isdigit() or not 0 < int(number) <= MAX_UNITS:
+            raise _say("resources", f"has {number!r} of {kind}; it must be a number from 1 to {MAX_UNITS}")
+        found[kind] = int(number)
+    if len({variable_of(kind) for kind in found}) < len(found):
+        raise _say("resources", "has two kinds that differ in case or dashes only")
+    return found
 
 
 def _ports(value: Any) -> tuple[int, int]:

@@ -6,13 +6,13 @@ import logging
 import time
 
 from nodeagent import __version__
+from nodeagent.capacity import capacity
 from nodeagent.config import Config
 from nodeagent.fence import Fence
 from nodeagent.observer import Observer
 from nodeagent.outgoing import Outgoing
 from nodeagent.protocol import (
     Ack,
-    Capacity,
     Close,
     Credit,
     Down,
@@ -143,12 +143,7 @@ class Desk:
             address=config.address,
             public_key=self._public_key,
             labels=config.labels,
-            capacity=Capacity(
-                cpu=config.cpu or (host.cpu if host else 0),
-                memory=config.memory or (host.memory if host else 0),
-                port_first=config.port_first,
-                port_last=config.port_last,
-            ),
+            capacity=capacity(config, host),
             engine=host.engine if host and self._observer.engine_ok else None,
             containers=containers,
             foreign=self._observer.foreign,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from nodeagent import names
+from nodeagent import grants, names
 from nodeagent.errors import Refused
 from nodeagent.protocol import Healthcheck, Mount, Spec
 
@@ -32,6 +32,7 @@ def check_spec(spec: Spec) -> None:
     _check_texts(spec)
     _check_network(spec)
     _check_paths(spec)
+    grants.check_grants(spec)
     for limit in spec.ulimits:
         _need(limit.name in ULIMITS, f"The ulimit {limit.name[:40]!r} is not allowed.")
         _need(0 <= limit.soft <= limit.hard, f"The ulimit {limit.name} needs 0 <= soft <= hard.")
@@ -47,6 +48,8 @@ def assert_safe(spec: Spec, host_config: Mapping[str, Any]) -> None:
     for key, allowed in _HOST_CONFIG.items():
         _need(key in host_config, f"The container has no {key}; Berth sets it on every one.")
         _need(allowed(host_config[key]), f"The value of {key} is not allowed: {host_config[key]!r:.200}")
+    requests = host_config["DeviceRequests"]
+    _need(grants.safe_requests(spec, requests), f"These devices were not given to it: {requests!r:.200}")
 
 
 def _need(condition: bool, message: str) -> None:
@@ -192,6 +195,7 @@ def _positive(value: Any) -> bool:
 _HOST_CONFIG: dict[str, Callable[[Any], bool]] = {
     "CapAdd": lambda value: isinstance(value, list) and set(value) <= set(CAPABILITIES),
     "CapDrop": lambda value: value == ["ALL"],
+    "DeviceRequests": lambda value: isinstance(value, list),
     "Init": lambda value: isinstance(value, bool),
     "IpcMode": lambda value: value == "private",
     "LogConfig": _safe_log,

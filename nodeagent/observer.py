@@ -90,9 +90,10 @@ class Observer:
             gone = tuple(key for key in self._told if key not in current)
             if not fresh and not gone:
                 return None
+            base = digest(self._told.values())
             self._told = {key: essence for key, (_, essence) in current.items()}
             changed = tuple(known.observed(now) for known in fresh)
-            return Delta(changed=changed, removed=gone, digest=digest(self._told.values()))
+            return Delta(changed=changed, removed=gone, base=base, digest=digest(self._told.values()))
 
     def take_images(self) -> tuple[ImageFact, ...] | None:
         """The full list when it changed since the console was told last."""

@@ -100,6 +100,15 @@ class Ulimit(msgspec.Struct, frozen=True, kw_only=True):
     hard: int
 
 
+class Grant(msgspec.Struct, frozen=True, kw_only=True):
+    """Units of a generic resource, numbered from 0, that the scheduler gave a container. A `share`, in
+    thousandths, is of exactly one unit; 0 is the whole of each."""
+
+    kind: str
+    units: tuple[int, ...]
+    share: int = 0
+
+
 class Spec(msgspec.Struct, frozen=True, kw_only=True):
     """All that the agent needs to create one container. Built by the console, checked by both."""
 
@@ -137,6 +146,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     network: str = ""
     """Name of the app's own bridge on this node, made when missing."""
     aliases: tuple[str, ...] = ()
+    resources: tuple[Grant, ...] = ()
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
@@ -257,6 +267,10 @@ class Capacity(msgspec.Struct, frozen=True, kw_only=True):
     cpu: int
     memory: int
     pids: int = 32768
+    disk: int = 0
+    """Bytes that containers may reserve; 0: unknown."""
+    resources: dict[str, int] = {}
+    """Whole units of generic resources: `{"gpu": 2}`, as the agent's file declares them."""
     port_first: int = 30000
     port_last: int = 32767
 
@@ -313,6 +327,8 @@ class Delta(msgspec.Struct, frozen=True, kw_only=True, tag="delta"):
     changed: tuple[Observed, ...] = ()
     removed: tuple[tuple[str, int], ...] = ()
     """(slot, generation) of containers that are gone from the engine."""
+    base: str = ""
+    """Digest of the hello or delta before; another one at the console means that something got lost."""
     digest: str
 
 

@@ -1,164 +1,317 @@
 """The cluster as columns: one row per node, in the order of their ids.
 
-Filters and scores read whole columns; a reservation changes one row. Counts and ports are sparse, so
-that the cost of a million containers is theirs and not nodes times services.
+Filters and scores read whole columns; a reservation changes one row. What is counted per service, app, port
+or team is sparse, so that the cost of a million containers is theirs and not nodes times services.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from zlib import crc32
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from scheduler.model import Allocation, Node, NodeState, Port
+from scheduler.arrays import Floats, Ints, Mask
+from scheduler.counts import EMPTY, Tally
+from scheduler.domains import Domains
+from scheduler.fragments import Fragments
+from scheduler.model import Allocation, Constraint, Node, NodeState, Quota, Request
+from scheduler.ports import Ports
+from scheduler.resources import Units
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
-
-PROTOCOLS = ("tcp", "udp")
-
-
-def attribute(node: Node, key: str) -> str:
-    """What a constraint or a spread key names on this node; empty when it has no such thing."""
-    match key.split(".", 2):
-        case ["node", "id"]:
-            return node.id
-        case ["node", "hostname"]:
-            return node.name
-        case ["node", "zone"]:
-            return node.zone
-        case ["node", "platform", part]:
-            return node.labels.get(f"platform.{part}", "")
-        case ["node", "labels", label]:
-            return node.labels.get(label, node.zone if label == "zone" else "")
-    return ""
+UNKNOWN = 1 << 62
+"""Free disk of a node that does not tell its own."""
+MOST_KEPT = 1000
+"""Columns of constraints, and of images, that are kept for the next request."""
 
 
 class Columns:
     """Nodes, and what is taken of each. Free amounts may be negative: what runs, runs."""
 
-    def __init__(self, nodes: Iterable[Node], volumes: Mapping[str, str]) -> None:
-        self.nodes: tuple[Node, ...] = tuple(sorted(nodes, key=lambda node: node.id))
-        self.index = {node.id: i for i, node in enumerate(self.nodes)}
-        self.ready: Mask = np.array(
-            [node.state is NodeState.READY and not node.cordoned for node in self.nodes], dtype=np.bool_
-        )
-        self.cpu: Ints = self.column(node.cpu for node in self.nodes)
-        self.memory: Ints = self.column(node.memory for node in self.nodes)
+    def __init__(
+        self, nodes: Iterable[Node], volumes: Mapping[str, str], quotas: Mapping[str, Quota] | None = None
+    ) -> None:
+        self.nodes: list[Node] = sorted(nodes, key=lambda node: node.id)
+        self.index = {node.id: row for row, node in enumerate(self.nodes)}
+        self.unready: Mask = np.array([not _ready(node) for node in self.nodes], dtype=np.bool_)
+        self.cpu: Ints = self._column(node.cpu for node in self.nodes)
+        self.memory: Ints = self._column(node.memory for node in self.nodes)
         self.cpu_free: Ints = self.cpu.copy()
         self.memory_free: Ints = self.memory.copy()
-        self.pids_free: Ints = self.column(node.pids for node in self.nodes)
-        room = self.column(node.port_last - node.port_first + 1 for node in self.nodes)
-        self.port_room: dict[str, Ints] = {protocol: room.copy() for protocol in PROTOCOLS}
-        """Ports of each node's own range that are not taken."""
+        self.pids_free: Ints = self._column(node.pids for node in self.nodes)
+        self.disk_free: Ints = self._column(node.disk or UNKNOWN for node in self.nodes)
+        self.load: Floats = free_share(self.cpu_free, self.cpu, self.memory_free, self.memory)
+        self.stamp: Ints = np.zeros(len(self.nodes), dtype=np.int64)
+        """Grows with every change of a row, so that whoever keeps something per row knows when it is old."""
+        self.ports = Ports(self.nodes)
+        self.units: dict[str, Units] = {
+            kind: Units(kind, self.nodes)
+            for kind in sorted({k for node in self.nodes for k, number in node.resources.items() if number})
+        }
+        self.fragments = Fragments()
         self.volumes: dict[str, str] = dict(volumes)
         """Node of each volume that is bound."""
-        self.held: dict[str, Allocation] = {}
-        """What is reserved under an id."""
-        self._services: defaultdict[tuple[str, str], Counter[int]] = defaultdict(Counter)
-        self._apps: defaultdict[str, Counter[int]] = defaultdict(Counter)
-        self._ports: defaultdict[tuple[str, int], Counter[int]] = defaultdict(Counter)
-        self._domains: dict[str, Ints] = {}
+        self.quotas: dict[str, Quota] = dict(quotas or {})
+        self.teams: dict[str, list[int]] = {}
+        """What each team holds: containers, CPU, memory."""
+        self.where: dict[str, int] = {}
+        """Row of each container."""
+        self.on: list[dict[str, Allocation]] = [{} for _ in self.nodes]
+        """Containers of each row."""
+        self._services: dict[tuple[str, str], Tally] = {}
+        self._apps: dict[str, Tally] = {}
+        self.repels: dict[str, dict[tuple[str, str], Tally]] = {}
+        """Of each app: those whose required anti-affinity names (service, key)."""
+        self._domains: dict[str, Domains] = {}
+        self._constraints: dict[Constraint, Mask] = {}
+        self._images: dict[str, Mask] = {}
+        self._groups: dict[tuple[str, ...], tuple[Ints, list[list[int]]]] = {}
 
-    def column(self, values: Iterable[int]) -> Ints:
+    def _column(self, values: Iterable[int]) -> Ints:
         return np.fromiter(values, dtype=np.int64, count=len(self.nodes))
 
-    def mask(self, rows: Iterable[int], inside: bool) -> Mask:
-        """True for these rows and false elsewhere, or (`inside` false) the other way round."""
-        column = np.full(len(self.nodes), not inside, dtype=np.bool_)
-        column[list(rows)] = inside
-        return column
+    # -- containers
 
-    # -- what changes
-
-    def reserve(self, allocation: Allocation) -> None:
+    def reserve(self, allocation: Allocation) -> tuple[str, ...]:
         """Take what this container holds; again under the same id replaces the first. A node that is not
-        here has nothing to take."""
+        here has nothing to take. The volumes that became bound by it."""
         self.free(allocation.container)
-        if allocation.node in self.index:
-            self.held[allocation.container] = allocation
-            self._count(allocation, 1)
-            for volume in allocation.volumes:
-                self.volumes.setdefault(volume, allocation.node)
+        row = self.index.get(allocation.node)
+        if row is None:
+            return ()
+        self._take_amounts(row, allocation.request, 1)
+        self.count(row, allocation, 1)
+        bound = tuple(each for each in allocation.request.volumes if each not in self.volumes)
+        self.volumes.update(dict.fromkeys(bound, allocation.node))
+        return bound
 
     def free(self, container: str) -> None:
         """Give back what this container held; one that holds nothing changes nothing. Its volumes stay
         where they are."""
-        allocation = self.held.pop(container, None)
-        if allocation is not None:
-            self._count(allocation, -1)
+        row = self.where.get(container)
+        if row is not None:
+            allocation = self.on[row][container]
+            self._take_amounts(row, allocation.request, -1)
+            self.count(row, allocation, -1)
 
-    def _count(self, allocation: Allocation, sign: int) -> None:
-        row = self.index[allocation.node]
-        self.cpu_free[row] -= sign * allocation.cpu
-        self.memory_free[row] -= sign * allocation.memory
-        self.pids_free[row] -= sign * allocation.pids
-        self._services[allocation.app, allocation.service][row] += sign
-        self._apps[allocation.app][row] += sign
+    def _take_amounts(self, row: int, request: Request, sign: int) -> None:
+        self.cpu_free[row] = cpu = self.cpu_free.item(row) - sign * request.cpu
+        self.memory_free[row] = memory = self.memory_free.item(row) - sign * request.memory
+        self.pids_free[row] -= sign * request.pids
+        if request.disk:
+            self.disk_free[row] -= sign * request.disk
+        self.load[row] = self.load_of(row, cpu, memory)
+
+    def take_many(self, request: Request, taken: Sequence[int]) -> None:
+        """One container of this request for each mention of a row, but for what `hold` takes and for where
+        they are, which the caller has noted."""
+        rows, times = np.unique(np.array(taken, dtype=np.int64), return_counts=True)
+        self.cpu_free[rows] -= times * request.cpu
+        self.memory_free[rows] -= times * request.memory
+        self.pids_free[rows] -= times * request.pids
+        self.disk_free[rows] -= times * request.disk
+        self.stamp[rows] += 1
+        self.load[rows] = free_share(
+            self.cpu_free[rows], self.cpu[rows], self.memory_free[rows], self.memory[rows]
+        )
+        for tally in self._tallies(request):
+            tally.add_many(rows, times)
+        self._use(request, len(taken))
+
+    def load_of(self, row: int, cpu_free: int, memory_free: int) -> float:
+        """`load` of one row, were so much free."""
+        share = min(cpu_free / max(self.cpu.item(row), 1), memory_free / max(self.memory.item(row), 1), 1.0)
+        return int(max(share, 0.0) * 1024.0) / 1024.0
+
+    def count(self, row: int, allocation: Allocation, sign: int) -> None:
+        """Everything about a container but its amounts: it comes (1) or goes (-1)."""
+        request = allocation.request
+        self.stamp[row] += 1
+        for tally in self._tallies(request):
+            tally.add(row, sign)
+        if sign > 0:
+            self.where[allocation.container] = row
+            self.on[row][allocation.container] = allocation
+        else:
+            del self.where[allocation.container], self.on[row][allocation.container]
+        self.hold(row, allocation, sign)
+        self._use(request, sign)
+
+    def hold(self, row: int, allocation: Allocation, sign: int) -> None:
+        """Ports and units that were given to a container."""
         for port in allocation.ports:
-            self._count_port(row, port, sign)
+            self.ports.take(row, self.nodes[row], port, sign)
+        for grant in allocation.grants:
+            if grant.kind in self.units:
+                self.units[grant.kind].take(row, grant, sign)
 
-    def _count_port(self, row: int, port: Port, sign: int) -> None:
-        users = self._ports[port.protocol, port.host]
-        before = users[row]
-        users[row] += sign
-        node = self.nodes[row]
-        if node.port_first <= port.host <= node.port_last:
-            self.port_room[port.protocol][row] += (before > 0) - (users[row] > 0)
+    def _use(self, request: Request, number: int) -> None:
+        """So many more of the request's team."""
+        if request.team:
+            used = self.teams.setdefault(request.team, [0, 0, 0])
+            used[0] += number
+            used[1] += number * request.cpu
+            used[2] += number * request.memory
+
+    def _tallies(self, request: Request) -> list[Tally]:
+        """All in which a container of this request counts."""
+        found = [self.service(request.app, request.service, make=True), self.app(request.app, make=True)]
+        for each in request.affinity:
+            if each.anti and each.required:
+                targets = self.repels.setdefault(request.app, {})
+                found.append(targets.setdefault((each.service, each.over), Tally()))
+        return found
+
+    # -- nodes
+
+    def update(self, node: Node) -> bool:
+        """A node that is here already is as it is told now. False, and nothing is changed: it is not here, or
+        its ports or units are others, for which the columns must be made anew."""
+        row = self.index.get(node.id)
+        if row is None:
+            return False
+        before = self.nodes[row]
+        if (before.port_first, before.port_last, before.resources) != (
+            node.port_first,
+            node.port_last,
+            node.resources,
+        ):
+            return False
+        self.nodes[row] = node
+        self.unready[row] = not _ready(node)
+        self.cpu_free[row] += node.cpu - before.cpu
+        self.memory_free[row] += node.memory - before.memory
+        self.pids_free[row] += node.pids - before.pids
+        self.disk_free[row] += (node.disk or UNKNOWN) - (before.disk or UNKNOWN)
+        self.cpu[row], self.memory[row] = node.cpu, node.memory
+        self.load[row] = self.load_of(row, self.cpu_free.item(row), self.memory_free.item(row))
+        self.stamp[row] += 1
+        if node.images != before.images:
+            self._images = {
+                image: _with(mask, row, image not in node.images) for image, mask in self._images.items()
+            }
+        if (node.name, node.zone, node.labels) != (before.name, before.zone, before.labels):
+            self._relabel(row, node)
+        return True
+
+    def _relabel(self, row: int, node: Node) -> None:
+        for domains in self._domains.values():
+            domains.update(row, node)
+        self._constraints.clear()
+        self._groups.clear()
+        for tally in self._all_tallies():
+            tally.forget_domains()
+
+    def _all_tallies(self) -> Iterator[Tally]:
+        yield from self._services.values()
+        yield from self._apps.values()
+        for targets in self.repels.values():
+            yield from targets.values()
 
     # -- what is asked
 
-    def of_service(self, app: str, service: str) -> Ints:
-        """Containers of this service on each node."""
-        return self._dense(self._services.get((app, service), Counter()))
+    def service(self, app: str, name: str, *, make: bool = False) -> Tally:
+        """Containers of this service."""
+        found = self._services.get((app, name))
+        if found is None:
+            found = Tally() if make else EMPTY
+            if make:
+                self._services[app, name] = found
+        return found
 
-    def of_app(self, app: str) -> Ints:
-        """Containers of this app on each node."""
-        return self._dense(self._apps.get(app, Counter()))
+    def app(self, app: str, *, make: bool = False) -> Tally:
+        """Containers of this app."""
+        found = self._apps.get(app)
+        if found is None:
+            found = Tally() if make else EMPTY
+            if make:
+                self._apps[app] = found
+        return found
 
-    def _dense(self, counts: Mapping[int, int]) -> Ints:
-        column = np.zeros(len(self.nodes), dtype=np.int64)
-        column[list(counts)] = list(counts.values())
-        return column
-
-    def port_users(self, protocol: str, host: int) -> list[int]:
-        """Rows of the nodes on which this host port is taken."""
-        return [row for row, users in self._users_of(protocol, host).items() if users > 0]
-
-    def domains(self, key: str) -> Ints:
-        """A small number for each node: equal where the label's value is. A node without it is in a domain
-        of all such."""
+    def domains(self, key: str) -> Domains:
         if key not in self._domains:
-            values = [attribute(node, key) for node in self.nodes]
-            codes = {value: code for code, value in enumerate(sorted(set(values)))}
-            self._domains[key] = self.column(codes[value] for value in values)
+            self._domains[key] = Domains(key, self.nodes)
         return self._domains[key]
 
-    def give_ports(self, row: int, asked: Sequence[Port], slot: str) -> tuple[Port, ...]:
-        """`asked` with a host port for each: its own, or a free one of the node's range. The caller has seen
-        that they fit.
+    def groups(self, keys: tuple[str, ...]) -> tuple[Ints, list[list[int]]]:
+        """Nodes that share the value of every key are a group: the group of each node, and of each group the
+        domain by each key."""
+        found = self._groups.get(keys)
+        if found is None:
+            codes = np.stack([self.domains(key).codes for key in keys])
+            values, groups = np.unique(codes, axis=1, return_inverse=True)
+            found = self._groups[keys] = (groups.reshape(-1).astype(np.int64), values.T.tolist())
+        return found
 
-        The search starts at a place of the slot's own: a slot keeps its port over its generations where it
-        can, and two installations on one host seldom meet.
-        """
-        node = self.nodes[row]
-        size = node.port_last - node.port_first + 1
-        start = crc32(slot.encode()) % max(size, 1)
-        mine = {(port.protocol, port.host) for port in asked if port.host}
-        given = []
-        for port in asked:
-            host = port.host or next(
-                host
-                for host in (node.port_first + (start + step) % size for step in range(size))
-                if (port.protocol, host) not in mine and self._users_of(port.protocol, host)[row] == 0
-            )
-            mine.add((port.protocol, host))
-            given.append(Port(port.container, host, port.protocol))
-        return tuple(given)
+    def breaks(self, constraint: Constraint) -> Mask:
+        """Nodes that do not meet it; a label that is missing is the empty text."""
+        found = self._constraints.get(constraint)
+        if found is None:
+            _make_room(self._constraints)
+            equal = self.domains(constraint.key).equal(constraint.value)
+            found = self._constraints[constraint] = ~equal if constraint.equal else equal
+        return found
 
-    def _users_of(self, protocol: str, host: int) -> Counter[int]:
-        return self._ports.get((protocol, host), Counter())
+    def lacks_image(self, image: str) -> Mask:
+        found = self._images.get(image)
+        if found is None:
+            _make_room(self._images)
+            found = np.array([image not in node.images for node in self.nodes], dtype=np.bool_)
+            self._images[image] = found
+        return found
+
+    def copy(self) -> Columns:
+        """The same, and independent of this one."""
+        other = Columns((), self.volumes, self.quotas)
+        other.nodes, other.index = list(self.nodes), dict(self.index)
+        for name in (
+            "unready",
+            "cpu",
+            "memory",
+            "cpu_free",
+            "memory_free",
+            "pids_free",
+            "disk_free",
+            "load",
+            "stamp",
+        ):
+            setattr(other, name, getattr(self, name).copy())
+        other.ports = self.ports.copy()
+        other.fragments = self.fragments.copy()
+        other.units = {kind: units.copy() for kind, units in self.units.items()}
+        other.teams = {team: list(used) for team, used in self.teams.items()}
+        other.where, other.on = dict(self.where), [dict(there) for there in self.on]
+        other._services = {key: tally.copy() for key, tally in self._services.items()}
+        other._apps = {key: tally.copy() for key, tally in self._apps.items()}
+        other.repels = {
+            app: {key: tally.copy() for key, tally in targets.items()} for app, targets in self.repels.items()
+        }
+        other._domains = {key: domains.copy() for key, domains in self._domains.items()}
+        other._constraints, other._images = dict(self._constraints), dict(self._images)
+        other._groups = dict(self._groups)
+        return other
+
+
+def free_share(cpu_free: Ints, cpu: Ints, memory_free: Ints, memory: Ints) -> Floats:
+    """Share that is free of whichever is scarcer, CPU or memory: 0 to 1, in steps of 1/1024.
+
+    In steps, so that sums of scores are exact in every order.
+    """
+    share = np.minimum(cpu_free / np.maximum(cpu, 1), memory_free / np.maximum(memory, 1))
+    return np.asarray(np.floor(np.clip(share, 0.0, 1.0) * 1024.0) / 1024.0, dtype=np.float64)
+
+
+def _with(mask: Mask, row: int, value: bool) -> Mask:
+    """Another mask: copies of these columns share the first."""
+    changed = mask.copy()
+    changed[row] = value
+    return changed
+
+
+def _make_room(kept: dict[Any, Mask]) -> None:
+    if len(kept) >= MOST_KEPT:
+        kept.clear()
+
+
+def _ready(node: Node) -> bool:
+    return node.state is NodeState.READY and not node.cordoned

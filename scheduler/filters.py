@@ -1,4 +1,4 @@
-"""Which nodes can take a request at all, and for each that cannot, why.
+"""Which nodes cannot take a request at all, and why each of them cannot.
 
 A reason starts with its verb, so that it reads both after a node's name ("worker-2 is draining") and, with
 the verb in the plural, after a number ("2 are draining"); `scheduler.explain` does that.
@@ -6,28 +6,30 @@ the verb in the plural, after a number ("2 are draining"); `scheduler.explain` d
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from scheduler.columns import Columns, Ints, Mask, attribute
-from scheduler.model import Constraint, Node, NodeState, Refusal, Request
-from scheduler.units import of_bytes, of_cpu, of_pids
+from scheduler import affinity
+from scheduler.arrays import Ints, Mask
+from scheduler.columns import Columns
+from scheduler.model import Constraint, NodeState, Refusal, Request, Resource
+from scheduler.ports import open_ports, own_in_range
+from scheduler.units import of_bytes, of_cpu, of_share, plain
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """`passes` gives a column; `refuse` says why a row of it is false."""
+    """`refuses` gives the nodes that cannot (None: all can); `refuse` says why one of them cannot."""
 
     name: str
-    passes: Callable[[Columns, Request], Mask]
+    refuses: Callable[[Columns, Request], Mask | None]
     refuse: Callable[[Columns, Request, int], Refusal]
-
-
-def _everywhere(columns: Columns) -> Mask:
-    return np.ones(len(columns.nodes), dtype=np.bool_)
+    lasting: bool = False
+    """It does not depend on what is taken."""
+    show: Callable[[int], str] | None = None
+    """How its numbers are written; None: it has none to compare."""
 
 
 # -- the node's state
@@ -43,6 +45,57 @@ def _refuse_state(columns: Columns, _request: Request, row: int) -> Refusal:
     return Refusal("ready", _STATES.get(columns.nodes[row].state, "is cordoned"))
 
 
+# -- constraints
+
+
+def _breaks(columns: Columns, request: Request) -> Mask | None:
+    refused: Mask | None = None
+    for each in request.constraints:
+        broken = columns.breaks(each)
+        refused = broken if refused is None else refused | broken
+    return refused
+
+
+def _refuse_constraints(columns: Columns, request: Request, row: int) -> Refusal:
+    return Refusal("constraints", f"does not meet {' and '.join(map(str, broken(columns, request, row)))}")
+
+
+def broken(columns: Columns, request: Request, row: int) -> list[Constraint]:
+    """The constraints that this node does not meet."""
+    return [each for each in request.constraints if columns.breaks(each)[row]]
+
+
+# -- volumes and images
+
+
+def _away(columns: Columns, request: Request) -> Mask | None:
+    homes = {columns.volumes[each] for each in request.volumes if each in columns.volumes}
+    if not homes:
+        return None
+    refused = np.ones(len(columns.nodes), dtype=np.bool_)
+    row = columns.index.get(homes.pop()) if len(homes) == 1 else None
+    if row is not None:
+        refused[row] = False
+    return refused
+
+
+def _refuse_volumes(columns: Columns, request: Request, row: int) -> Refusal:
+    node = columns.nodes[row].id
+    volume, home = next(
+        (each, columns.volumes[each]) for each in request.volumes if columns.volumes.get(each, node) != node
+    )
+    name = columns.nodes[columns.index[home]].name if home in columns.index else "a node that is gone"
+    return Refusal("volumes", f"does not hold volume {volume} (it is on {name})")
+
+
+def _lacks_image(columns: Columns, request: Request) -> Mask | None:
+    return columns.lacks_image(request.image) if request.image_local_only else None
+
+
+def _refuse_image(_columns: Columns, request: Request, _row: int) -> Refusal:
+    return Refusal("image", f"does not have image {request.image[:19]}, which is in no registry")
+
+
 # -- amounts
 
 
@@ -51,143 +104,203 @@ def _amount(
     asked: Callable[[Request], int],
     free: Callable[[Columns], Ints],
     show: Callable[[int], str],
+    *,
+    always: bool = True,
 ) -> Filter:
-    def passes(columns: Columns, request: Request) -> Mask:
-        return free(columns) >= asked(request)
+    """`always`: also who asks for nothing is refused where more than there is was taken."""
+
+    def refuses(columns: Columns, request: Request) -> Mask | None:
+        wanted = asked(request)
+        return free(columns) < wanted if wanted or always else None
 
     def refuse(columns: Columns, request: Request, row: int) -> Refusal:
         wanted, left = asked(request), max(int(free(columns)[row]), 0)
         reason = f"lacks {name} (free {show(left)}, asked {show(wanted)})"
         return Refusal(name, reason, asked=wanted, free=left)
 
-    return Filter(name, passes, refuse)
+    return Filter(name, refuses, refuse, show=show)
 
 
-SHOW: dict[str, Callable[[int], str]] = {"memory": of_bytes, "cpu": of_cpu, "pids": of_pids}
-"""How the numbers of each amount's refusal are written."""
-
-# -- constraints
+# -- generic resources
 
 
-def _meets(node: Node, constraint: Constraint) -> bool:
-    """Without regard to case, as Swarm compares; a label that is missing is the empty text."""
-    same = attribute(node, constraint.key).casefold() == constraint.value.casefold()
-    return same is constraint.equal
+def _lacking(columns: Columns, resource: Resource) -> Mask | None:
+    """None: no node has any of the kind."""
+    units = columns.units.get(resource.kind)
+    return None if units is None else units.lacks(resource)
 
 
-def _pass_constraints(columns: Columns, request: Request) -> Mask:
-    if not request.constraints:
-        return _everywhere(columns)
-    return np.array(
-        [all(_meets(node, constraint) for constraint in request.constraints) for node in columns.nodes],
-        dtype=np.bool_,
+def _lacks_resources(columns: Columns, request: Request) -> Mask | None:
+    refused: Mask | None = None
+    for each in request.resources:
+        lacking = _lacking(columns, each)
+        if lacking is None:
+            return np.ones(len(columns.nodes), dtype=np.bool_)
+        refused = lacking if refused is None else refused | lacking
+    return refused
+
+
+def _refuse_resources(columns: Columns, request: Request, row: int) -> Refusal:
+    each = next(
+        one for one in request.resources if (lacking := _lacking(columns, one)) is None or lacking[row]
     )
-
-
-def _refuse_constraints(columns: Columns, request: Request, row: int) -> Refusal:
-    broken = [str(each) for each in request.constraints if not _meets(columns.nodes[row], each)]
-    return Refusal("constraints", f"does not meet {' and '.join(broken)}")
+    units = columns.units.get(each.kind)
+    asked = each.share or each.units
+    if units is None or not units.count[row]:
+        return Refusal("resources", f"has no {each.kind}", asked=asked)
+    if each.share:
+        free = int(units.largest[row])
+        text = f"lacks a share of one {each.kind} (largest free {of_share(free)}, asked {of_share(asked)})"
+    else:
+        free = int(units.whole[row])
+        text = f"lacks {each.kind} (free {free} of {units.count[row]}, asked {asked})"
+    return Refusal("resources", text, asked=asked, free=free)
 
 
 # -- host ports
 
 
-def _open_ports(request: Request) -> Counter[str]:
-    return Counter(port.protocol for port in request.ports if not port.host)
-
-
-def _own_ports_in_range(request: Request, protocol: str, columns: Columns) -> Ints:
-    """How many of the wanted host ports each node would take from its own range."""
-    wanted = [port.host for port in request.ports if port.host and port.protocol == protocol]
-    return columns.column(
-        sum(node.port_first <= host <= node.port_last for host in wanted) for node in columns.nodes
-    )
-
-
-def _pass_ports(columns: Columns, request: Request) -> Mask:
-    passes = _everywhere(columns)
+def _lacks_ports(columns: Columns, request: Request) -> Mask | None:
+    if not request.ports:
+        return None
+    refused = np.zeros(len(columns.nodes), dtype=np.bool_)
     for port in request.ports:
         if port.host:
-            passes &= columns.mask(columns.port_users(port.protocol, port.host), inside=False)
-    for protocol, number in _open_ports(request).items():
-        left = columns.port_room[protocol] - _own_ports_in_range(request, protocol, columns)
-        passes &= left >= number
-    return passes
+            refused[columns.ports.users(port.protocol, port.host)] = True
+    for protocol, number in open_ports(request.ports).items():
+        own = (
+            [own_in_range(request.ports, protocol, node) for node in columns.nodes] if _named(request) else 0
+        )
+        refused |= columns.ports.room[protocol] - own < number
+    return refused
+
+
+def _named(request: Request) -> bool:
+    return any(port.host for port in request.ports)
+
+
+def has_given(columns: Columns, request: Request, row: int) -> bool:
+    """Whether one node has the ports and units, as `FILTERS` asks of all."""
+    node = columns.nodes[row]
+    return (
+        all(columns.units[each.kind].has(row, each) for each in request.resources)
+        and not any(
+            port.host and columns.ports.taken(row, port.protocol, port.host) for port in request.ports
+        )
+        and all(
+            columns.ports.room[protocol][row] - own_in_range(request.ports, protocol, node) >= number
+            for protocol, number in open_ports(request.ports).items()
+        )
+    )
 
 
 def _refuse_ports(columns: Columns, request: Request, row: int) -> Refusal:
     for port in request.ports:
-        if port.host and row in columns.port_users(port.protocol, port.host):
+        if port.host and columns.ports.taken(row, port.protocol, port.host):
             suffix = "" if port.protocol == "tcp" else f"/{port.protocol}"
             return Refusal("ports", f"has port {port.host}{suffix} taken", asked=port.host)
     node = columns.nodes[row]
-    wanted = _open_ports(request)
-    left = min(int(columns.port_room[protocol][row]) for protocol in wanted)
-    return Refusal(
-        "ports",
-        f"has too few ports left in {node.port_first}-{node.port_last}",
-        asked=wanted.total(),
-        free=left,
-    )
+    wanted = open_ports(request.ports)
+    left = min(int(columns.ports.room[protocol][row]) for protocol in wanted)
+    reason = f"has too few ports left in {node.port_first}-{node.port_last}"
+    return Refusal("ports", reason, asked=wanted.total(), free=left)
 
 
-# -- at most so many on a node
+# -- who else is there
 
 
-def _pass_max(columns: Columns, request: Request) -> Mask:
+def _has_most(columns: Columns, request: Request) -> Mask | None:
     if not request.max_per_node:
-        return _everywhere(columns)
-    return columns.of_service(request.app, request.service) < request.max_per_node
+        return None
+    rows = columns.service(request.app, request.service).rows
+    full = [row for row, number in rows.items() if number >= request.max_per_node]
+    if not full:
+        return None
+    refused = np.zeros(len(columns.nodes), dtype=np.bool_)
+    refused[full] = True
+    return refused
 
 
-def _refuse_max(columns: Columns, request: Request, row: int) -> Refusal:
-    there, most = int(columns.of_service(request.app, request.service)[row]), request.max_per_node
-    reason = f"has {there} of {request.service} already (at most {most} on a node)"
-    return Refusal("max_per_node", reason, asked=most, free=0)
+def _refuse_most(columns: Columns, request: Request, row: int) -> Refusal:
+    there = columns.service(request.app, request.service).rows.get(row, 0)
+    reason = f"has {there} of {request.service} already (at most {request.max_per_node} on a node)"
+    return Refusal("max_per_node", reason, asked=request.max_per_node, free=0)
 
 
-# -- volumes and images
+def _refuse_far(columns: Columns, request: Request, row: int) -> Refusal:
+    each = next(
+        one
+        for one in request.affinity
+        if one.required
+        and not one.anti
+        and not affinity.waived(columns, request, one)
+        and not affinity.named(columns, request, one).near(columns.domains(one.over))[row]
+    )
+    return Refusal("affinity", f"has none of {_called(each.service)} near (over {each.over})")
 
 
-def _elsewhere(columns: Columns, request: Request, row: int) -> str | None:
-    """A volume of the request that is bound to another node."""
-    node = columns.nodes[row].id
-    return next((each for each in request.volumes if columns.volumes.get(each, node) != node), None)
+def _refuse_repelled(columns: Columns, request: Request, row: int) -> Refusal:
+    service, key = affinity.refusers(columns, request, row)[0]
+    if service == request.service and not any(
+        each.anti and each.required and each.service == service for each in request.affinity
+    ):
+        return Refusal("anti_affinity", f"has a service that keeps {request.service} away (over {key})")
+    return Refusal("anti_affinity", f"has {_called(service)} near, which it must be away from (over {key})")
 
 
-def _pass_volumes(columns: Columns, request: Request) -> Mask:
-    passes = _everywhere(columns)
-    for home in {columns.volumes[each] for each in request.volumes if each in columns.volumes}:
-        passes &= columns.mask([columns.index[home]] if home in columns.index else [], inside=True)
-    return passes
+def _called(service: str) -> str:
+    return "its app" if service == affinity.ANY else service
 
 
-def _refuse_volumes(columns: Columns, request: Request, row: int) -> Refusal:
-    volume = _elsewhere(columns, request, row) or ""
-    home = columns.volumes[volume]
-    name = columns.nodes[columns.index[home]].name if home in columns.index else "a node that is gone"
-    return Refusal("volumes", f"does not hold volume {volume} (it is on {name})")
+# -- the team
 
 
-def _pass_image(columns: Columns, request: Request) -> Mask:
-    if not request.image_local_only:
-        return _everywhere(columns)
-    return np.array([request.image in node.images for node in columns.nodes], dtype=np.bool_)
+def over_quota(columns: Columns, request: Request) -> tuple[str, int, int] | None:
+    """What of its team's quota a request would pass: the word, what is left of it, what it may hold in all."""
+    quota = columns.quotas.get(request.team) if request.team else None
+    if quota is None:
+        return None
+    used = columns.teams.get(request.team, [0, 0, 0])
+    limits = (quota.containers, quota.cpu, quota.memory)
+    asked = (1, request.cpu, request.memory)
+    for word, limit, there, more in zip(("containers", "CPU", "memory"), limits, used, asked, strict=True):
+        if limit is not None and there + more > limit:
+            return word, max(limit - there, 0), limit
+    return None
 
 
-def _refuse_image(_columns: Columns, request: Request, _row: int) -> Refusal:
-    return Refusal("image", f"does not have image {request.image[:19]}, which is in no registry")
+_QUOTA_SHOWS: dict[str, Callable[[int], str]] = {"containers": plain, "CPU": of_cpu, "memory": of_bytes}
+
+
+def _passes_quota(columns: Columns, request: Request) -> Mask | None:
+    over = over_quota(columns, request)
+    return None if over is None else np.ones(len(columns.nodes), dtype=np.bool_)
+
+
+def _refuse_quota(columns: Columns, request: Request, _row: int) -> Refusal:
+    word, left, limit = over_quota(columns, request) or ("containers", 0, 0)
+    show = _QUOTA_SHOWS[word]
+    reason = f"the quota of team {request.team} has {show(left)} of {show(limit)} {word} left"
+    return Refusal("quota", reason, free=left)
 
 
 FILTERS: tuple[Filter, ...] = (
-    Filter("ready", lambda columns, _request: columns.ready, _refuse_state),
-    Filter("constraints", _pass_constraints, _refuse_constraints),
-    Filter("volumes", _pass_volumes, _refuse_volumes),
-    Filter("image", _pass_image, _refuse_image),
+    Filter("ready", lambda columns, _request: columns.unready, _refuse_state, lasting=True),
+    Filter("constraints", _breaks, _refuse_constraints, lasting=True),
+    Filter("volumes", _away, _refuse_volumes, lasting=True),
+    Filter("image", _lacks_image, _refuse_image, lasting=True),
+    Filter("quota", _passes_quota, _refuse_quota),
     _amount("memory", lambda request: request.memory, lambda columns: columns.memory_free, of_bytes),
     _amount("cpu", lambda request: request.cpu, lambda columns: columns.cpu_free, of_cpu),
-    _amount("pids", lambda request: request.pids, lambda columns: columns.pids_free, of_pids),
-    Filter("ports", _pass_ports, _refuse_ports),
-    Filter("max_per_node", _pass_max, _refuse_max),
+    _amount("pids", lambda request: request.pids, lambda columns: columns.pids_free, plain),
+    _amount("disk", lambda request: request.disk, lambda columns: columns.disk_free, of_bytes, always=False),
+    Filter("resources", _lacks_resources, _refuse_resources),
+    Filter("ports", _lacks_ports, _refuse_ports),
+    Filter("max_per_node", _has_most, _refuse_most),
+    Filter("affinity", affinity.far, _refuse_far),
+    Filter("anti_affinity", affinity.repelled, _refuse_repelled),
 )
 """In the order in which they are asked: a node's refusal is that of the first that refuses it."""
+
+SHOW: dict[str, Callable[[int], str]] = {each.name: each.show for each in FILTERS if each.show}
+"""How the numbers of each amount's refusal are written."""

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
 
-from scheduler import explain
-from scheduler.columns import Columns, Floats, Mask
+from scheduler import batch
+from scheduler.arrays import Floats, Mask
+from scheduler.columns import Columns
+from scheduler.explain import explain
 from scheduler.filters import FILTERS
-from scheduler.model import Allocation, Decision, Node, NodeVerdict, Refusal, Request
-from scheduler.scores import SPREAD, Policy, score
+from scheduler.model import Allocation, Decision, Explanation, Node, Quota, Request, Want
+from scheduler.scores import AVOIDED, PREFERRED, SPREAD, Policy, total
 
 _NO_VOLUMES: Mapping[str, str] = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True)
-class _Sifted:
-    """Which nodes fit, and for the rest the row of the first filter that refuses."""
-
-    fits: Mask
-    refused_by: Mapping[int, int]
+_NO_QUOTAS: Mapping[str, Quota] = MappingProxyType({})
 
 
 class Cluster:
     """Nodes and what is taken of them. `volumes` tells the node of each bound volume.
 
-    Same nodes, allocations and requests, same decisions: the order of nodes does not matter, ties go to the
-    lowest node id. Requests of one batch are decided in their order, each seeing the ones before.
+    Same nodes, allocations and wants, same decisions: the order of nodes does not matter, ties go to the
+    lowest node id. Wants of one call are decided in their order, each seeing the ones before.
     """
 
     def __init__(
@@ -37,81 +31,225 @@ class Cluster:
         nodes: Iterable[Node],
         allocations: Iterable[Allocation] = (),
         volumes: Mapping[str, str] = _NO_VOLUMES,
+        quotas: Mapping[str, Quota] = _NO_QUOTAS,
     ) -> None:
-        self.columns = Columns(nodes, volumes)
+        self.columns = Columns(nodes, volumes, quotas)
         self._unnamed = 0
+        self._made = batch.Made([], [])
+        """By the latest call; empty once anything else has changed."""
+        self._bound: dict[str, tuple[str, ...]] = {}
+        """Volumes that the latest call bound, by container."""
+        self._policy = SPREAD
         for allocation in allocations:
-            self.reserve(allocation)
+            self.columns.reserve(allocation)
+
+    # -- what is there
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """In the order of their ids."""
+        return tuple(self.columns.nodes)
+
+    @property
+    def quotas(self) -> Mapping[str, Quota]:
+        return self.columns.quotas
+
+    def get(self, container: str) -> Allocation | None:
+        row = self.columns.where.get(container)
+        return None if row is None else self.columns.on[row][container]
+
+    def on(self, node_id: str) -> tuple[Allocation, ...]:
+        """What is on a node, in the order in which it came."""
+        row = self.columns.index.get(node_id)
+        return () if row is None else tuple(self.columns.on[row].values())
+
+    def copy(self) -> Cluster:
+        """The same, and independent of this one."""
+        other = Cluster(())
+        other.columns = self.columns.copy()
+        other._unnamed = self._unnamed
+        return other
+
+    # -- what changes
 
     def reserve(self, allocation: Allocation) -> None:
         """Count what a live container holds, also beyond capacity: it is there. Its volumes become bound."""
+        self._forget()
         self.columns.reserve(allocation)
 
     def free(self, container: str) -> None:
         """Give back what a container held. Freeing twice, or what was never there, changes nothing."""
+        self._forget()
         self.columns.free(container)
 
-    def place(self, requests: Sequence[Request], policy: Policy = SPREAD) -> list[Decision]:
-        """One decision per request, in their order. What is decided is reserved."""
-        return [self._place(request, policy) for request in requests]
+    def leave(self, container: str) -> None:
+        """Mark it as leaving; one that holds nothing changes nothing."""
+        held = self.get(container)
+        if held is not None:
+            self.columns.on[self.columns.where[container]][container] = held._replace(leaving=True)
 
-    def _place(self, request: Request, policy: Policy) -> Decision:
-        sifted = self._sift(request)
-        parts = score(self.columns, request, sifted.fits, policy)
-        verdicts = self._verdicts(request, sifted, parts)
-        if not sifted.fits.any():
-            return Decision(request, None, verdicts=verdicts, summary=explain.refused(verdicts))
-        row = _best(parts, sifted.fits)
-        summary = explain.chosen(self.columns, request, row, verdicts)
-        ports = self.columns.give_ports(row, request.ports, request.slot)
-        decision = Decision(request, self.columns.nodes[row].id, ports, verdicts, summary)
-        self.reserve(self._allocation(decision))
-        return decision
+    def update(self, node: Node) -> None:
+        """A new node, or one that is other than before. What it holds stays."""
+        self._forget()
+        if not self.columns.update(node):
+            self._rebuild([each for each in self.nodes if each.id != node.id] + [node])
 
-    def _sift(self, request: Request) -> _Sifted:
-        fits = np.ones(len(self.columns.nodes), dtype=np.bool_)
-        refused_by: dict[int, int] = {}
-        for number, each in enumerate(FILTERS):
-            passes = each.passes(self.columns, request)
-            refused_by.update((int(row), number) for row in np.flatnonzero(fits & ~passes))
-            fits &= passes
-        return _Sifted(fits, refused_by)
+    def drop(self, node_id: str) -> None:
+        """The node is gone, and what it held with it."""
+        self._rebuild([each for each in self.nodes if each.id != node_id])
 
-    def _verdicts(
-        self, request: Request, sifted: _Sifted, parts: Mapping[str, Floats]
-    ) -> tuple[NodeVerdict, ...]:
-        verdicts = []
-        for row, node in enumerate(self.columns.nodes):
-            if sifted.fits[row]:
-                scores = {part: float(column[row]) for part, column in parts.items()}
-                verdicts.append(NodeVerdict(node.id, node.name, scores=scores))
-            else:
-                verdicts.append(NodeVerdict(node.id, node.name, self._refusal(request, row, sifted)))
-        return tuple(verdicts)
+    def bind(self, volume: str, node_id: str) -> None:
+        self._forget()
+        self.columns.volumes[volume] = node_id
 
-    def _refusal(self, request: Request, row: int, sifted: _Sifted) -> Refusal:
-        return FILTERS[sifted.refused_by[row]].refuse(self.columns, request, row)
+    def unbind(self, volume: str) -> None:
+        self._forget()
+        self.columns.volumes.pop(volume, None)
 
-    def _allocation(self, decision: Decision) -> Allocation:
-        request = decision.request
-        self._unnamed += not request.container
-        return Allocation(
-            container=request.container or f"unnamed {self._unnamed}",
-            slot=request.slot,
-            app=request.app,
-            service=request.service,
-            node=decision.node or "",
-            cpu=request.cpu,
-            memory=request.memory,
-            pids=request.pids,
-            ports=decision.ports,
-            volumes=request.volumes,
+    def _rebuild(self, nodes: list[Node]) -> None:
+        before = self.columns
+        self._forget()
+        self.columns = Columns(nodes, before.volumes, before.quotas)
+        for there in before.on:
+            for allocation in there.values():
+                self.columns.reserve(allocation)
+
+    # -- placing
+
+    def place(self, wants: Sequence[Want], policy: Policy = SPREAD) -> list[Decision]:
+        """One decision per want, in their order. What is decided is reserved; ValueError if a want names a
+        container that holds something already, or two name the same."""
+        columns = self.columns
+        named = [want.container for want in wants if want.container]
+        if placed := next((name for name in named if name in columns.where), None):
+            raise ValueError(f"Container {placed} is placed already")
+        if len(set(named)) < len(named):
+            raise ValueError("Two wants name the same container")
+        self._forget()
+        self._policy = policy
+        if "fragmentation" in policy.weights:
+            columns.fragments.learn(columns, wants)
+        for run in batch.runs(wants):
+            self._place(run)
+        return list(self._made.decisions)
+
+    def explain(self, decision: Decision) -> Explanation:
+        """Why a decision of the latest `place` is as it is, from the cluster as it was at its turn. ValueError
+        for another decision, and once anything else changed."""
+        decisions, allocations = self._made
+        turn = next((turn for turn, made in enumerate(decisions) if made is decision), None)
+        if turn is None:
+            raise ValueError("Not a decision of the latest call, or the cluster has changed since")
+        later = [allocation for allocation in allocations[turn:] if allocation]
+        volumes = dict(self.columns.volumes)
+        for allocation in reversed(later):
+            self.columns.free(allocation.container)
+        self._unbind(later)
+        try:
+            return explain(self.columns, decision, self._policy)
+        finally:
+            for allocation in later:
+                self.columns.reserve(allocation)
+            self.columns.volumes = volumes
+
+    def _forget(self) -> None:
+        self._made, self._bound = batch.Made([], []), {}
+
+    def _unbind(self, later: Iterable[Allocation]) -> None:
+        """Volumes that these bound: those which nobody held before."""
+        for allocation in later:
+            for volume in self._bound.get(allocation.container, ()):
+                self.columns.volumes.pop(volume, None)
+
+    def room(self, request: Request, limit: int) -> int:
+        """How many more replicas fit now, up to `limit`."""
+        wants = [Want(request, str(number)) for number in range(limit)]
+        return sum(each.node is not None for each in self.copy().place(wants))
+
+    def eligible(self, request: Request) -> tuple[str, ...]:
+        """Nodes that are ready and meet what does not depend on what is taken."""
+        refused = np.zeros(len(self.columns.nodes), dtype=np.bool_)
+        for each in FILTERS:
+            if each.lasting and (mask := each.refuses(self.columns, request)) is not None:
+                refused |= mask
+        return tuple(self.columns.nodes[row].id for row in np.flatnonzero(~refused))
+
+    def _place(self, run: Sequence[Want]) -> None:
+        """Together as soon as that gives the same: the first one may bind the volumes of all."""
+        for turn, want in enumerate(run[:2]):
+            if batch.possible(self.columns, run[turn:], self._policy):
+                return self._together(run[turn:])
+            self._alone(want)
+        for want in run[2:]:
+            self._alone(want)
+        return None
+
+    def _alone(self, want: Want) -> None:
+        columns, request = self.columns, want.request
+        refused = self._refused(request)
+        scores = total(columns, request, self._policy)
+        if want.node or want.prefer or want.avoid:
+            self._bend(want, refused, scores)
+        row = _best(scores, refused)
+        if row < 0:
+            self._made.decisions.append(Decision(want, None))
+            self._made.allocations.append(None)
+            return
+        node = columns.nodes[row]
+        ports = columns.ports.give(row, node, request.ports, want.slot) if request.ports else ()
+        grants = tuple(
+            columns.units[each.kind].choose(row, each, self._policy.unit) for each in request.resources
         )
+        name = want.container or next(self._names())
+        allocation = Allocation(name, want.slot, node.id, request, ports, grants)
+        bound = columns.reserve(allocation)
+        if bound:
+            self._bound[name] = bound
+        self._made.decisions.append(Decision(want, node.id, ports, grants))
+        self._made.allocations.append(allocation)
+
+    def _together(self, run: Sequence[Want]) -> None:
+        columns, request = self.columns, run[0].request
+        base = total(columns, request, self._policy, without="labels")
+        made = batch.Batch(columns, request, self._policy, ~self._refused(request), base)
+        decisions, allocations = made.place(run, self._names())
+        self._made.decisions.extend(decisions)
+        self._made.allocations.extend(allocations)
+
+    def _refused(self, request: Request) -> Mask:
+        refused = self.columns.unready.copy()
+        for each in FILTERS[1:]:
+            mask = each.refuses(self.columns, request)
+            if mask is not None:
+                refused |= mask
+        return refused
+
+    def _bend(self, want: Want, refused: Mask, scores: Floats) -> None:
+        """What the want says of nodes by name."""
+        index = self.columns.index
+        if want.node:
+            only = index.get(want.node)
+            kept = True if only is None else bool(refused[only])
+            refused[:] = True
+            if only is not None:
+                refused[only] = kept
+        for name in want.avoid:
+            if name in index:
+                scores[index[name]] += AVOIDED
+        if want.prefer in index:
+            scores[index[want.prefer]] += PREFERRED
+
+    def _names(self) -> Iterator[str]:
+        """For those that have no container's id."""
+        while True:
+            self._unnamed += 1
+            yield f"unnamed {self._unnamed}"
 
 
-def _best(parts: Mapping[str, Floats], fits: Mask) -> int:
-    """Row of the highest total among those that fit; the first of equals."""
-    total = np.zeros(len(fits))
-    for column in parts.values():
-        total += column
-    return int(np.argmax(np.where(fits, total, -np.inf)))
+def _best(scores: Floats, refused: Mask) -> int:
+    """Row of the highest score among those that are not refused, the first of equals; -1 if all are."""
+    if not len(scores):
+        return -1
+    np.putmask(scores, refused, -np.inf)
+    row = int(scores.argmax())
+    return -1 if refused[row] else row

@@ -4,133 +4,140 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from scheduler.dependencies import waits
+from scheduler.failures import gave_up, given_up, slot_name, what_failed
 from scheduler.lifecycle import State
-from scheduler.model import (
-    AppView,
-    ContainerView,
-    RolloutMove,
-    RolloutState,
-    RolloutView,
-    ServiceView,
-    SlotView,
-)
-from scheduler.slots import again_at, by_service, done, ended_since, node_down, settled, wanted
-
-MOST_FAILURES = 3
-"""Failures in a row of one slot that fail the rollout."""
-
-_Pair = tuple[ServiceView, SlotView]
+from scheduler.model import ContainerView, RolloutMove, RolloutState, RolloutView, ServiceView, SlotView
+from scheduler.slots import node_down
+from scheduler.stands import Group, Stand, Standing
 
 
-def verdict(view: AppView, now: float) -> RolloutMove | None:
+def verdict(app: Standing, now: float) -> RolloutMove | None:
     """How a running rollout ends, or None while it goes on. A console that is blind gives none."""
-    rollout = view.rollout
-    if rollout is None or rollout.state is not RolloutState.RUNNING or view.frozen:
+    rollout = app.view.rollout
+    if rollout is None or rollout.state is not RolloutState.RUNNING or app.view.frozen:
         return None
-    slots = by_service(view)
-    pairs = [(service, slot) for service in view.services for slot in wanted(service, slots[service.name])]
-    reason = next(_failures(view, rollout, pairs), "")
-    if reason:
-        return RolloutMove(RolloutState.FAILED, reason)
-    if _reached(view, pairs, now):
-        return RolloutMove(RolloutState.SUCCEEDED)
-    if rollout.deadline <= now:
-        return RolloutMove(RolloutState.FAILED, _late(view, rollout, pairs, now))
-    return None
+    for group in app.groups.values():
+        if group.service.update.failure_action != "continue" and _too_many(group):
+            return _failed(rollout, group.service, _reason(group))
+    late = rollout.deadline <= now
+    if _reached(app, late=late):
+        return _ended(app)
+    return _late(app, rollout) if late else None
 
 
-# -- success
+def _failed(rollout: RolloutView, service: ServiceView, reason: str) -> RolloutMove:
+    """By the service's failure action; without a release to go back to, the rollout is merely halted."""
+    back = service.update.failure_action == "rollback" and rollout.can_roll_back and not rollout.rollback
+    return RolloutMove(RolloutState.ROLLED_BACK if back else RolloutState.FAILED, reason)
 
 
-def _reached(view: AppView, pairs: list[_Pair], now: float) -> bool:
-    complete = len(pairs) == sum(service.replicas for service in view.services)
+# -- failures
+
+
+def _too_many(group: Group) -> bool:
+    return len(given_up(group)) > group.service.update.max_failure_ratio * group.wanted
+
+
+def _reason(group: Group) -> str:
+    first, *others = given_up(group)
+    return f"{what_failed(first)} (and {len(others)} more)" if others else what_failed(first)
+
+
+# -- the end is reached
+
+
+def _reached(app: Standing, *, late: bool) -> bool:
+    """All that is wanted is there, but for slots whose failure is put up with, and nothing else is. A job must
+    be done; when the time is up, one that runs well will do."""
     return (
-        complete
-        and all(settled(view, service, slot, now) for service, slot in pairs)
-        and not any(_strangers(view))
+        not any(group.new for group in app.groups.values())
+        and not any(_open(group, late) for group in app.groups.values())
+        and not any(_strangers(app))
     )
 
 
-def _strangers(view: AppView) -> Iterator[ContainerView]:
+def _open(group: Group, late: bool) -> Stand | SlotView | None:
+    """The first slot of the service that is not where the rollout wants it."""
+    must_end = group.service.mode.job and not late
+    for stand in group.stands:
+        there = _is_done(group, stand) if must_end else stand.settled
+        if not there and not gave_up(group.judge, stand):
+            return stand
+    return group.calm[0] if must_end and group.calm else None
+
+
+def _is_done(group: Group, stand: Stand) -> bool:
+    return stand.settled and stand.slot.current is not None and group.judge.done(stand.slot.current)
+
+
+def _ended(app: Standing) -> RolloutMove:
+    """It went through. Failures that were put up with are told; more of them than that make it a failure."""
+    failed = [group for group in app.groups.values() if given_up(group)]
+    worst = next((group for group in failed if _too_many(group)), None)
+    if worst is not None:
+        return RolloutMove(RolloutState.FAILED, _reason(worst))
+    return RolloutMove(RolloutState.SUCCEEDED, _reason(failed[0]) if failed else "")
+
+
+def _strangers(app: Standing) -> Iterator[str]:
     """Live containers of another digest than their service's, or of a service that is gone. Those that are
-    cut off do not count: they are cleaned up at their node's return."""
-    digests = {service.name: service.digest for service in view.services}
-    for slot in view.slots:
-        for container in slot.containers:
-            other = container.digest != digests.get(slot.service)
-            if other and container.state.live and not node_down(view, container):
-                yield container
+    cut off do not count: they are cleaned up at their node's return. Nor does what serves in a slot that the
+    new release failed."""
+    for slots in app.gone:
+        for slot in slots:
+            yield from _live_of_others(app, slot, None)
+    for group in app.groups.values():
+        digest = group.service.digest
+        for stand in group.stands:
+            if not gave_up(group.judge, stand):
+                yield from _live_of_others(app, stand.slot, digest)
+        for slot in group.excess:
+            yield from _live_of_others(app, slot, digest)
 
 
-# -- failure
-
-
-def _failures(view: AppView, rollout: RolloutView, pairs: list[_Pair]) -> Iterator[str]:
-    for service, slot in pairs:
-        current = slot.current
-        if (
-            current is not None
-            and _failed(rollout, service, current)
-            and _gave_up(view, service, slot, current)
-        ):
-            yield f"{_name(slot)} {_what(slot, current)}"
-
-
-def _failed(rollout: RolloutView, service: ServiceView, current: ContainerView) -> bool:
-    """It is of the new release, and ended badly in the course of this rollout."""
+def _live_of_others(app: Standing, slot: SlotView, digest: str | None) -> Iterator[str]:
     return (
-        current.digest == service.digest
-        and current.state in (State.EXITED, State.FAILED)
-        and not done(service, current)
-        and ended_since(rollout, current)
+        each.id
+        for each in slot.containers
+        if each.digest != digest and each.state.live and not node_down(app.view, each)
     )
-
-
-def _gave_up(view: AppView, service: ServiceView, slot: SlotView, current: ContainerView) -> bool:
-    return slot.failures >= MOST_FAILURES or again_at(view, service, slot, current) is None
-
-
-def _what(slot: SlotView, current: ContainerView) -> str:
-    if current.fatal:
-        what = "cannot start"
-    elif current.stopped and current.health == "unhealthy":
-        what = f"stayed unhealthy{_times(slot.failures)}"
-    elif current.exit_code is None:
-        what = f"could not start{_times(slot.failures)}"
-    else:
-        what = f"exited with code {current.exit_code}{_times(slot.failures)}"
-    return f"{what}: {current.error}" if current.error else what
-
-
-def _times(number: int) -> str:
-    words = {0: "", 1: "", 2: " twice", 3: " three times"}
-    return words.get(number, f" {number} times")
 
 
 # -- lateness
 
 
-def _late(view: AppView, rollout: RolloutView, pairs: list[_Pair], now: float) -> str:
-    late = next(((service, slot) for service, slot in pairs if not settled(view, service, slot, now)), None)
-    what = "old containers were still there" if late is None else f"{_name(late[1])} {_holds(view, *late)}"
-    return f"{what} when the time of {rollout.deadline - rollout.started_at:.0f} s was up"
+def _late(app: Standing, rollout: RolloutView) -> RolloutMove:
+    time = f"when the time of {rollout.deadline - rollout.started_at:.0f} s was up"
+    for group in app.groups.values():
+        late = _open(group, late=True)
+        if isinstance(late, Stand):
+            return _failed(
+                rollout, group.service, f"{slot_name(late.slot)} {_holds(app, group, late)} {time}"
+            )
+        if group.new:
+            new = group.new[0]
+            return _failed(rollout, group.service, f"{new.service}.{new.index} was not there {time}")
+    return RolloutMove(RolloutState.FAILED, f"old containers were still there {time}")
 
 
-def _holds(view: AppView, service: ServiceView, slot: SlotView) -> str:
+def _holds(app: Standing, group: Group, stand: Stand) -> str:
     """What the slot is held up by."""
-    current = slot.current
+    current, waiting = stand.slot.current, waits(app, group)
+    if waiting and (current is None or current.digest != group.service.digest):
+        return waiting.replace("waits", "waited", 1)
     if current is None or current.state is State.PENDING:
         return "had no node"
-    if node_down(view, current):
+    if node_down(app.view, current):
         return "was on a node that is down"
+    return _still(group, current)
+
+
+def _still(group: Group, current: ContainerView) -> str:
     if current.state.ended:
         return "waited for its next try"
-    if current.digest != service.digest:
+    if current.digest != group.service.digest:
         return "still had its old container"
     if current.state is State.RUNNING:
         return "was not healthy" if current.health != "none" else "had not been up for long enough"
     return f"was {current.state}"
-
-
-def _name(slot: SlotView) -> str:
-    return f"{slot.service}.{slot.index}"

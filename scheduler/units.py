@@ -19,5 +19,10 @@ def of_cpu(thousandths: int) -> str:
     return f"{number:g} CPU" if number == 1 else f"{number:g} CPUs"
 
 
-def of_pids(number: int) -> str:
+def of_share(thousandths: int) -> str:
+    """`0.5`, of one unit of a resource."""
+    return f"{max(thousandths, 0) / 1000:g}"
+
+
+def plain(number: int) -> str:
     return f"{max(number, 0)}"

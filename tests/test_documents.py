@@ -7,15 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.lifecycle import mermaid
+from scheduler import lifecycle, rollout_moves
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 
 
-def test_the_state_diagram_is_the_table() -> None:
+def test_the_state_diagrams_are_the_tables() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text()
-    assert re.findall(r"```mermaid\n(.*?)```", text, re.DOTALL) == [mermaid()]
+    assert re.findall(r"```mermaid\n(.*?)```", text, re.DOTALL) == [
+        lifecycle.mermaid(),
+        rollout_moves.mermaid(),
+    ]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

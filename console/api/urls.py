@@ -6,7 +6,18 @@ from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 from drf_spectacular.views import SpectacularJSONAPIView
 
-from console.api.views import accounts, apps, containers, history, nodes, registries, releases, steering
+from console.api.views import (
+    accounts,
+    apps,
+    containers,
+    forecasts,
+    history,
+    nodes,
+    registries,
+    releases,
+    rollouts,
+    steering,
+)
 from console.api.views.logs import logs
 from console.api.views.waiting import wait
 
@@ -37,6 +48,9 @@ urlpatterns = [
     path(f"{APP}/releases", releases.Releases.as_view(), name="releases"),
     path(f"{APP}/releases/<int:number>", releases.ReleaseDetail.as_view(), name="release"),
     path(f"{APP}/rollback", releases.Rollback.as_view(), name="rollback"),
+    path(f"{APP}/rollout/pause", rollouts.PauseRollout.as_view(), name="pause-rollout"),
+    path(f"{APP}/rollout/resume", rollouts.ResumeRollout.as_view(), name="resume-rollout"),
+    path(f"{APP}/rollout/cancel", rollouts.CancelRollout.as_view(), name="cancel-rollout"),
     path(f"{APP}/restart", steering.RestartApp.as_view(), name="restart-app"),
     path(f"{APP}/stop", steering.StopApp.as_view(), name="stop-app"),
     path(f"{APP}/start", steering.StartApp.as_view(), name="start-app"),
@@ -48,6 +62,7 @@ urlpatterns = [
     path(f"{SERVICE}/restart", steering.RestartService.as_view(), name="restart-service"),
     path(f"{SERVICE}/stop", steering.StopService.as_view(), name="stop-service"),
     path(f"{SERVICE}/start", steering.StartService.as_view(), name="start-service"),
+    path(f"{SERVICE}/room", forecasts.ServiceRoom.as_view(), name="room"),
     path(f"{SERVICE}/slots/<int:index>", containers.SlotDetail.as_view(), name="slot"),
     path(f"{TEAM}/compose/check", apps.ComposeCheck.as_view(), name="compose-check"),
     path(f"{TEAM}/containers/<name:container>", containers.ContainerDetail.as_view(), name="container"),
@@ -59,6 +74,10 @@ urlpatterns = [
     path(NODE, nodes.NodeDetail.as_view(), name="node"),
     path(f"{NODE}/cordon", nodes.Cordon.as_view(), name="cordon"),
     path(f"{NODE}/uncordon", nodes.Uncordon.as_view(), name="uncordon"),
+    path(f"{NODE}/drain", nodes.Drain.as_view(), name="drain"),
+    path(f"{NODE}/undrain", nodes.Undrain.as_view(), name="undrain"),
+    path(f"{NODE}/what-if", forecasts.NodeWhatIf.as_view(), name="what-if"),
+    path(f"{TEAM}/rebalance", forecasts.Rebalance.as_view(), name="rebalance"),
     path(f"{TEAM}/registries", registries.Registries.as_view(), name="registries"),
     path(f"{TEAM}/registries/<name:registry>", registries.Registry.as_view(), name="registry"),
     path(f"{TEAM}/tokens", accounts.Tokens.as_view(), name="tokens"),

@@ -26,6 +26,8 @@ class Node(models.Model):
     zone = models.CharField(max_length=40, blank=True)
     labels = models.JSONField(default=dict, blank=True)
     cordoned = models.BooleanField(default=False)
+    draining = models.BooleanField(default=False)
+    """An operator wants it empty."""
     token_digest = models.CharField(max_length=64, unique=True)
     broker_digest = models.CharField(max_length=64)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -43,6 +45,10 @@ class Node(models.Model):
     cpu = models.BigIntegerField(default=0)
     memory = models.BigIntegerField(default=0)
     pids = models.BigIntegerField(default=0)
+    disk = models.BigIntegerField(default=0)
+    """Bytes that containers may reserve; 0: unknown."""
+    resources = models.JSONField(default=dict)
+    """Whole units of generic resources: {"gpu": 2}."""
     port_first = models.IntegerField(default=0)
     port_last = models.IntegerField(default=0)
     public_key = models.BinaryField(default=bytes)

@@ -1,4 +1,4 @@
-"""Joining, cordoning and leaving of nodes."""
+"""Joining, cordoning, draining and leaving of nodes."""
 
 from __future__ import annotations
 
@@ -101,6 +101,34 @@ def set_cordoned(access: Access, node: Node, *, cordoned: bool) -> Node:
     return node
 
 
+DRAIN = "node.draining"
+"""Kind of the event with which a drain begins; its `containers` is how many there were."""
+
+
+@transaction.atomic
+def set_draining(access: Access, node: Node, *, draining: bool) -> Node:
+    """Whether the node is to be empty: nothing new is placed on it, and what can go elsewhere goes, one by one,
+    each well in its new place before it stops in the old one. What is bound to the node stays."""
+    require_administrator(access)
+    node = Node.objects.select_for_update(no_key=True).get(pk=node.pk)
+    if node.draining == draining:
+        return node
+    node.draining = draining
+    node.save(update_fields=["draining"])
+    there = node.containers.filter(removed_at=None).exclude(state__in=[one for one in State if one.ended])
+    count = there.count()
+    if draining:
+        text = f"Node {node.name} is being drained of its {count} container{'s' * (count != 1)}"
+        events.record(DRAIN, text, actor=access.actor, node=node.id, data={"containers": count})
+    else:
+        text = f"Node {node.name} is drained no more and takes containers again"
+        events.record("node.undrained", text, actor=access.actor, node=node.id)
+    for app in set(there.values_list("app_id", flat=True)):
+        events.mark_dirty(app)
+    transaction.on_commit(events.poke)
+    return node
+
+
 @transaction.atomic
 def remove_node(access: Access, node: Node) -> None:
     """Forget a node that holds nothing, or nothing that was not replaced. Its credentials end at once."""
@@ -108,19 +136,26 @@ def remove_node(access: Access, node: Node) -> None:
     node = Node.objects.select_for_update().get(pk=node.pk)
     held = node.containers.filter(removed_at=None)
     if node.node_state == NodeState.DOWN:
-        held = held.exclude(state=State.LOST)
+        # One that is for each node is replaced nowhere else.
+        held = held.exclude(state=State.LOST).exclude(slot__node=node)
     if held.exists() or node.volumes.exists():
         raise Conflict(
-            _("Node %(name)s still has containers or volumes. Cordon it and move or delete its apps first.")
+            _(
+                "Node %(name)s still has containers or volumes. Drain it, and move or delete what is bound to it."
+            )
             % {"name": node.name},
             code="node_in_use",
         )
-    if node.node_state in {NodeState.READY, NodeState.SUSPECT} and not node.cordoned:
-        raise Conflict(_("Cordon the node first, so that nothing is placed on it now."), code="node_in_use")
+    closed = node.cordoned or node.draining
+    if node.node_state in {NodeState.READY, NodeState.SUSPECT} and not closed:
+        raise Conflict(
+            _("Drain or cordon the node first: nothing may be placed on it now."), code="node_in_use"
+        )
     events.record("node.removed", f"Node {node.name} removed", actor=access.actor, node=node.id)
     for app in set(node.containers.values_list("app_id", flat=True)):
         events.mark_dirty(app)
     node.containers.all().delete()
+    node.slots.update(node=None)
     _cut_off(node)
     node.delete()
 

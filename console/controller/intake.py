@@ -7,15 +7,16 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 import msgspec
-from django.db import OperationalError, transaction
+from django.db import OperationalError
 
 from console.cluster.enums import JobKind
 from console.cluster.models import Job, Node
-from console.common import events
 from console.controller import jobs, observed
 from console.controller.context import Step
+from console.controller.ledger import MOST_RECEIPTS, Ledger
+from console.controller.results import conclude, tries_again, try_again
 from console.controller.wire import Entry
-from console.workloads.models import Container, Release, Slot, Volume
+from console.workloads.models import Container, Slot
 from nodeagent import protocol
 from scheduler.lifecycle import State
 
@@ -23,64 +24,85 @@ logger = logging.getLogger(__name__)
 
 RECEIVED_PATIENCE = timedelta(seconds=60)
 """How long a received job may be silent before it is sent again."""
-MOST_ATTEMPTS = 5
-"""How often a start is tried, and after how many failures of another job an event says so."""
-MOST_LOOKUPS = 2
-"""A registry's answer is waited for by a person: it is asked for again once."""
-NEVER_GIVEN_UP = {JobKind.STOP, JobKind.REMOVE, JobKind.SYNC}
-"""Without these something runs, or a node waits, for ever."""
-_LONGEST_PAUSE = 60.0
-_MOST_RECEIPTS = 1000
-"""No batch has more jobs."""
 _LIVE = {"running", "paused", "restarting"}
 _MOST_GENERATIONS = 2**53
 """No honest slot comes near it; a number above would end where the database's numbers do."""
 
 
 def take_in(step: Step, entries: Sequence[Entry]) -> None:
-    """Apply reports in their order. One of a node's older session, or of a node that is gone, changes nothing."""
-    for entry in entries:
-        node = step.nodes.get(entry.node)
-        if entry.message is None or node is None:
-            continue
-        if entry.session < node.session or (
-            entry.session > node.session and not isinstance(entry.message, protocol.Hello)
-        ):
-            continue
-        try:
-            with transaction.atomic():
-                _apply(step, node, entry.session, entry.message)
-        except OperationalError:
-            raise
-        except Exception:
-            # One node's bad report must not stop the reports of the others.
-            logger.exception("Report %s of node %s cannot be taken in", entry.position, node.name)
-            node.refresh_from_db()
+    """Apply reports in their order. One of a node's older session, or of a node that is gone, changes nothing.
+
+    All of them together, which is quick; should that not go, in halves, so that a node's bad report does not
+    stop the reports of the others.
+    """
+    usable = [entry for entry in entries if entry.message is not None and entry.node in step.nodes]
+    if usable:
+        _take_all(step, usable)
 
 
-def _apply(step: Step, node: Node, session: int, message: protocol.Up) -> None:
+def _take_all(step: Step, entries: Sequence[Entry]) -> None:
+    if _taken(step, entries):
+        return
+    if len(entries) == 1:
+        [entry] = entries
+        name = step.nodes[entry.node].name
+        logger.error("Report %s of node %s cannot be taken in", entry.position, name)
+        return
+    middle = len(entries) // 2
+    _take_all(step, entries[:middle])
+    _take_all(step, entries[middle:])
+
+
+def _taken(step: Step, entries: Sequence[Entry]) -> bool:
+    dirty, freed = set(step.dirty), step.freed
+    try:
+        with step.part():
+            ledger = Ledger(step)
+            ledger.read(entries)
+            for entry in entries:
+                _take(ledger, step.nodes[entry.node], entry)
+            ledger.write()
+    except OperationalError:
+        raise
+    except Exception:
+        logger.warning("%d reports cannot be taken in as they are", len(entries), exc_info=True)
+        step.dirty, step.freed = dirty, freed
+        for node in {entry.node for entry in entries}:
+            step.nodes[node].refresh_from_db()
+        return False
+    return True
+
+
+def _take(ledger: Ledger, node: Node, entry: Entry) -> None:
+    message, session = entry.message, entry.session
+    if session < node.session or (session > node.session and not isinstance(message, protocol.Hello)):
+        return
     match message:
         case protocol.Hello():
-            _hello(step, node, session, message)
+            _hello(ledger, node, session, message)
         case protocol.Delta():
-            _take_set(step, node, message.changed)
-            _take_removed(step, node, message.removed)
-            _save(node, digest=message.digest)
+            if message.base not in ("", node.digest):
+                # One before it is missing; its own digest would hide that.
+                ledger.step.ask.add(node.id)
+            _take_set(ledger, node, message.changed)
+            _take_removed(ledger, node, message.removed)
+            ledger.digest(node, message.digest)
         case protocol.Images():
             _save(node, images=[msgspec.to_builtins(image) for image in message.images])
-            step.freed = True
+            ledger.step.freed = True
         case protocol.Receipt():
-            Job.objects.filter(node=node, pk__in=message.jobs[:_MOST_RECEIPTS], done_at=None).update(
-                received_at=step.now, rings=0, ring_at=step.now + RECEIVED_PATIENCE
-            )
+            for id_ in message.jobs[:MOST_RECEIPTS]:
+                if job := ledger.job(node, id_):
+                    job.received_at, job.rings = ledger.step.now, 0
+                    job.ring_at = ledger.step.now + RECEIVED_PATIENCE
+                    ledger.received(job)
         case protocol.Progress():
-            _progress(step, node, message)
+            _progress(ledger, node, message)
         case protocol.Result():
-            _result(step, node, message)
+            _result(ledger, node, message)
         case _:
-            logger.error(
-                "Node %s: a %s does not belong in the report stream", node.name, type(message).__name__
-            )
+            name = type(message).__name__
+            logger.error("Node %s: a %s does not belong in the report stream", node.name, name)
 
 
 def _save(node: Node, **fields: object) -> None:
@@ -89,8 +111,9 @@ def _save(node: Node, **fields: object) -> None:
     node.save(update_fields=list(fields))
 
 
-def _hello(step: Step, node: Node, session: int, hello: protocol.Hello) -> None:
-    fresh = session != node.session
+def _hello(ledger: Ledger, node: Node, session: int, hello: protocol.Hello) -> None:
+    step, fresh = ledger.step, session != node.session
+    ledger.write()
     _save(
         node,
         session=session,
@@ -102,6 +125,8 @@ def _hello(step: Step, node: Node, session: int, hello: protocol.Hello) -> None:
         cpu=hello.capacity.cpu,
         memory=hello.capacity.memory,
         pids=hello.capacity.pids,
+        disk=hello.capacity.disk,
+        resources=dict(hello.capacity.resources),
         port_first=hello.capacity.port_first,
         port_last=hello.capacity.port_last,
         public_key=hello.public_key,
@@ -112,181 +137,108 @@ def _hello(step: Step, node: Node, session: int, hello: protocol.Hello) -> None:
     if hello.engine is None:
         return
     _raise_generations(node, hello)
-    _take_set(step, node, hello.containers)
+    _take_set(ledger, node, hello.containers)
     shown = {(seen.identity.slot, seen.identity.generation) for seen in hello.containers}
-    absent = [
-        container
-        for container in Container.objects.filter(node=node, removed_at=None).select_related(
-            "slot__service", "app", "node"
-        )
-        if (container.slot_id, container.generation) not in shown
-    ]
-    for container in absent:
-        observed.vanished(step, container)
+    for container in ledger.on(node):
+        if (container.slot_id, container.generation) not in shown:
+            observed.vanished(ledger, container)
     if fresh:
-        events.record(
-            "node.hello",
-            f"Node {node.name} said hello (agent {hello.agent}, engine {hello.engine.version})",
-            actor=f"node {node.name}",
-            node=node.id,
-            at=step.now,
-        )
+        text = f"Node {node.name} said hello (agent {hello.agent}, engine {hello.engine.version})"
+        step.tell_node(node, "node.hello", text, actor=f"node {node.name}")
     if fresh or not (node.synced_session == session or _sync_under_way(node)):
+        ledger.write()
         jobs.begin_session(step, node)
+        ledger.reread(node)
 
 
 def _sync_under_way(node: Node) -> bool:
-    """Not so after a hello that came while the engine was away."""
-    return Job.objects.filter(node=node, kind=JobKind.SYNC, done_at=None).exists()
+    """Not so after a hello that came while the engine was away. One of an older session does not count: it would
+    never end."""
+    syncs = Job.objects.filter(node=node, kind=JobKind.SYNC, done_at=None)
+    return syncs.filter(payload__session=node.session).exists()
 
 
 def _raise_generations(node: Node, hello: protocol.Hello) -> None:
     """A slot of this node's whose fence is above the database's number (a restored backup) goes on from there."""
+    if not hello.generations:
+        return
     for slot in Slot.objects.filter(containers__node=node).distinct():
         seen = hello.generations.get(slot.id, 0)
         if slot.generation < seen < _MOST_GENERATIONS:
             Slot.objects.filter(pk=slot.pk).update(generation=seen)
 
 
-def _take_set(step: Step, node: Node, seen: Iterable[protocol.Observed]) -> None:
-    known = {
-        container.id: container
-        for container in Container.objects.filter(
-            node=node, pk__in=[one.identity.container for one in seen]
-        ).select_related("slot__service", "app", "node", "release")
-    }
+def _take_set(ledger: Ledger, node: Node, seen: Iterable[protocol.Observed]) -> None:
     for one in seen:
-        container = known.get(one.identity.container)
-        if container is None:
-            _unknown(step, node, one)
+        container = ledger.container(one.identity.container)
+        if container is None or container.node_id != node.id:
+            _unknown(ledger, node, one)
             continue
         had_ended = State(container.state).ended
-        observed.update(step, container, one)
+        observed.update(ledger, container, one)
         if had_ended and node.synced_session == node.session:
-            _clear_away(step, container, one)
+            _clear_away(ledger, node, container, one)
 
 
-def _clear_away(step: Step, container: Container, seen: protocol.Observed) -> None:
+def _clear_away(ledger: Ledger, node: Node, container: Container, seen: protocol.Observed) -> None:
     """It had ended, or was given up, and is there all the same: by a late start, or by the engine's own doing."""
     was_removed = container.removed_at is not None
     if was_removed:
         container.removed_at = None
-        container.save(update_fields=["removed_at"])
+        ledger.changed(container)
     if seen.state in _LIVE:
-        jobs.stop_remains(step, container)
+        ledger.write()
+        jobs.stop_remains(ledger.step, container)
+        ledger.reread(node)
     elif was_removed:
-        jobs.remove_remains(step, container)
+        ledger.remains(container)
 
 
-def _unknown(step: Step, node: Node, seen: protocol.Observed) -> None:
+def _unknown(ledger: Ledger, node: Node, seen: protocol.Observed) -> None:
     """A container of this cluster that the database does not have: the next sync stops it."""
     if node.synced_session != node.session:
         return
-    events.record(
+    ledger.step.tell_node(
+        node,
         "node.orphan",
         f"Node {node.name} runs a container that is wanted no more; it is stopped",
-        actor=events.CONTROLLER,
-        node=node.id,
         warning=True,
-        at=step.now,
         data={"slot": seen.identity.slot, "generation": seen.identity.generation},
     )
-    jobs.add_sync(step, node)
+    ledger.write()
+    jobs.add_sync(ledger.step, node)
+    ledger.reread(node)
 
 
-def _take_removed(step: Step, node: Node, removed: Iterable[tuple[str, int]]) -> None:
+def _take_removed(ledger: Ledger, node: Node, removed: Iterable[tuple[str, int]]) -> None:
     for slot, generation in removed:
-        container = (
-            Container.objects.filter(node=node, slot_id=slot, generation=generation, removed_at=None)
-            .select_related("slot__service", "app", "node")
-            .first()
-        )
-        if container:
-            observed.vanished(step, container)
+        if container := ledger.there(node, slot, generation):
+            observed.vanished(ledger, container)
 
 
-def _progress(step: Step, node: Node, message: protocol.Progress) -> None:
-    job = Job.objects.filter(node=node, pk=message.job, done_at=None).first()
+def _progress(ledger: Ledger, node: Node, message: protocol.Progress) -> None:
+    job = ledger.job(node, message.job)
     if job is None:
         return
-    text = observed.storable(message.text)[:300]
-    job.progress, job.ring_at = text, step.now + RECEIVED_PATIENCE
-    job.save(update_fields=["progress", "ring_at"])
-    container = Container.objects.filter(pk=job.container_id).select_related("app").first()
-    if container:
-        observed.preparing(step, container, text)
+    job.progress = observed.storable(message.text)[:300]
+    job.ring_at = ledger.step.now + RECEIVED_PATIENCE
+    ledger.received(job)
+    if container := ledger.container(job.container_id):
+        observed.preparing(ledger, container, job.progress)
 
 
-def _result(step: Step, node: Node, message: protocol.Result) -> None:
-    job = Job.objects.filter(node=node, pk=message.job, done_at=None).first()
+def _result(ledger: Ledger, node: Node, message: protocol.Result) -> None:
+    job = ledger.job(node, message.job)
     if job is None:
         return
     message = msgspec.structs.replace(message, message=observed.storable(message.message))
     if not message.ok and message.code == "waiting":
-        job.ring_at, job.received_at = step.now + timedelta(seconds=1), None
-        job.save(update_fields=["ring_at", "received_at"])
-        jobs.add_sync(step, node)
-        return
-    most = MOST_LOOKUPS if job.release_id else MOST_ATTEMPTS
-    again = job.kind in NEVER_GIVEN_UP or (not message.fatal and job.attempts + 1 < most)
-    if not message.ok and again:
-        _try_again(step, node, job, message)
-        return
-    jobs.finish(job, step.now, ok=message.ok, message=message.message, image=message.image)
-    _conclude(step, node, job, message)
-
-
-def _try_again(step: Step, node: Node, job: Job, message: protocol.Result) -> None:
-    job.attempts += 1
-    job.message = message.message
-    pause = min(2.0 ** min(job.attempts, 10), _LONGEST_PAUSE)
-    job.ring_at, job.received_at = step.now + timedelta(seconds=pause), None
-    job.save(update_fields=["attempts", "message", "ring_at", "received_at"])
-    if job.attempts == MOST_ATTEMPTS:
-        container = Container.objects.filter(pk=job.container_id).select_related("app").first()
-        what = f"{job.kind} of {container.name}" if container else job.kind
-        events.record(
-            "node.trouble",
-            f"Node {node.name} failed {MOST_ATTEMPTS} times ({what}) and tries on: {message.message}",
-            actor=events.CONTROLLER,
-            team=container.app.team_id if container else "",
-            app=container.app_id if container else "",
-            node=node.id,
-            warning=True,
-            at=step.now,
-        )
-
-
-def _conclude(step: Step, node: Node, job: Job, message: protocol.Result) -> None:
-    if job.kind == JobKind.SYNC:
-        if message.ok:
-            _save(node, synced_session=node.session)
-            jobs.resume(step, node)
-            step.freed = True
-        return
-    if job.release_id:
-        step.dirty.update(_app_of_release(job.release_id))
-        return
-    if job.kind == JobKind.REMOVE and message.ok and job.payload["volumes"]:
-        gone = [volume for volume in node.volumes.all() if volume.engine_name in job.payload["volumes"]]
-        step.dirty.update(volume.app_id for volume in gone)
-        Volume.objects.filter(pk__in=[volume.pk for volume in gone]).delete()
-    container = (
-        Container.objects.filter(pk=job.container_id)
-        .select_related("slot__service", "app", "node", "release")
-        .first()
-    )
-    if container is None:
-        return
-    if job.kind == JobKind.ENSURE and not message.ok:
-        observed.failed(step, container, message)
-    elif job.kind == JobKind.STOP and State(container.state).ended and container.removed_at is None:
-        jobs.remove_remains(step, container)
-    elif job.kind == JobKind.STOP:
-        observed.stopped_for_good(step, container)
-    elif job.kind == JobKind.REMOVE and message.ok:
-        observed.vanished(step, container)
-
-
-def _app_of_release(release_id: str) -> Iterable[str]:
-    return Release.objects.filter(pk=release_id).values_list("app_id", flat=True)
+        job.ring_at, job.received_at = ledger.step.now + timedelta(seconds=1), None
+        ledger.received(job)
+        ledger.write()
+        jobs.add_sync(ledger.step, node)
+        ledger.reread(node)
+    elif not message.ok and tries_again(job, message):
+        try_again(ledger, node, job, message)
+    else:
+        conclude(ledger, node, job, message)

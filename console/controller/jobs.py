@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ import msgspec
 from console.accounts.models import Team
 from console.cluster.enums import JobKind
 from console.cluster.models import Job, Node
+from console.cluster.queries import cluster
 from console.common.ids import new_id
 from console.controller import specs
 from console.controller.context import Step
@@ -19,35 +20,82 @@ from console.workloads.models import App, Container, Release
 from nodeagent import protocol
 from scheduler.lifecycle import State
 
+BATCH = 1000
+"""Rows per statement."""
+
 
 def for_containers(step: Step, containers: Sequence[Container]) -> None:
     """One open job for each container whose state wants one; ended and running ones of the right kind need none."""
-    rows = [job for container in containers if (job := _job(step, container))]
-    Job.objects.bulk_create(rows)
+    maker = _Maker(step, containers)
+    _save(step, [made for container in containers if (made := maker.job(container))])
 
 
-def _job(step: Step, container: Container) -> Job | None:
-    match State(container.state):
-        case State.ASSIGNED | State.PREPARING | State.STARTING:
-            return _ensure(step, container)
-        case State.STOPPING:
-            return _stop(step, container)
-        case State.LOST if container.removed_at is None:
-            # Its node was away; it may well run there. Once it is stopped it is removed.
-            return _stop(step, container)
-        case State.EXITED | State.FAILED if container.removed_at is None:
-            return _remove(step, container)
-        case _:
-            return None
+_Made = tuple[Job, protocol.Job]
 
 
-def _stop(step: Step, container: Container) -> Job:
-    grace = container.release.project.services[container.slot.service.name].stop_grace_period
-    job = protocol.Stop(id=new_id(), slot=container.slot_id, generation=container.generation, grace=grace)
+def _save(step: Step, made: Iterable[_Made]) -> None:
+    rows = []
+    for row, message in made:
+        rows.append(row)
+        step.messages[row.id] = message
+    Job.objects.bulk_create(rows, batch_size=BATCH)
+
+
+class _Maker:
+    """What is looked up or built once for many containers."""
+
+    def __init__(self, step: Step, containers: Sequence[Container]) -> None:
+        self.step = step
+        self._specs: dict[tuple[str, str], protocol.Spec] = {}
+        step.releases.load({container.release_id for container in containers})
+
+    def job(self, container: Container) -> _Made | None:
+        match State(container.state):
+            case State.ASSIGNED | State.PREPARING | State.STARTING:
+                return self._ensure(container)
+            case State.STOPPING:
+                return stop(self.step, container)
+            case State.LOST if container.removed_at is None:
+                # Its node was away; it may well run there. Once it is stopped it is removed.
+                return stop(self.step, container)
+            case State.EXITED | State.FAILED if container.removed_at is None:
+                return remove(self.step, container)
+            case _:
+                return None
+
+    def _ensure(self, container: Container) -> _Made:
+        self.step.cluster_id = self.step.cluster_id or cluster().id
+        identity = specs.identity(container, self.step.cluster_id)
+        spec = self._spec(container)
+        row, message = _row(self.step, container, protocol.Ensure(id=new_id(), identity=identity, spec=spec))
+        row.registry_id = self._login(container.app.team, spec.image_ref)
+        return row, message
+
+    def _spec(self, container: Container) -> protocol.Spec:
+        key = (container.release_id, container.slot.service.name)
+        if key in self._specs:
+            return specs.like(self._specs[key], container)
+        self._specs[key] = specs.build(container, self.step.releases.spec(*key))
+        return self._specs[key]
+
+    def _login(self, team: Team, image: str) -> str:
+        key = (team.id, image)
+        if key not in self.step.logins:
+            credential = credential_for(team, image)
+            self.step.logins[key] = credential.id if credential else ""
+        return self.step.logins[key]
+
+
+def stop(step: Step, container: Container) -> _Made:
+    known = step.releases.get(container.release_id)
+    spec = known.project.services.get(container.slot.service.name) if known else None
+    job = protocol.Stop(id=new_id(), slot=container.slot_id, generation=container.generation)
+    if spec:
+        job = msgspec.structs.replace(job, grace=spec.stop_grace_period)
     return _row(step, container, job)
 
 
-def _remove(step: Step, container: Container) -> Job:
+def remove(step: Step, container: Container) -> _Made:
     job = protocol.Remove(
         id=new_id(),
         slot=container.slot_id,
@@ -61,26 +109,18 @@ def stop_remains(step: Step, container: Container) -> None:
     """Stop what had ended for the console and runs all the same. It is removed once it is stopped."""
     close([container], JobKind.REMOVE, step.now)
     if not open_for([container.id], JobKind.STOP):
-        _stop(step, container).save(force_insert=True)
+        _save(step, [stop(step, container)])
 
 
-def remove_remains(step: Step, container: Container) -> None:
+def remove_remains(step: Step, containers: Sequence[Container]) -> None:
     """Remove what had ended for the console and is stopped now."""
-    if not open_for([container.id], JobKind.REMOVE):
-        _remove(step, container).save(force_insert=True)
+    if containers:
+        busy = open_for([each.id for each in containers], JobKind.REMOVE)
+        _save(step, [remove(step, each) for each in containers if each.id not in busy])
 
 
-def _ensure(step: Step, container: Container) -> Job:
-    spec = container.release.project.services[container.slot.service.name]
-    job = protocol.Ensure(id=new_id(), identity=specs.identity(container), spec=specs.build(container, spec))
-    row = _row(step, container, job)
-    credential = credential_for(container.app.team, spec.image)
-    row.registry_id = credential.id if credential else ""
-    return row
-
-
-def _row(step: Step, container: Container, job: protocol.Job) -> Job:
-    return Job(
+def _row(step: Step, container: Container, job: protocol.Job) -> _Made:
+    row = Job(
         id=job.id,
         node_id=container.node_id,
         kind=_kind(job),
@@ -89,6 +129,7 @@ def _row(step: Step, container: Container, job: protocol.Job) -> Job:
         created_at=step.now,
         ring_at=step.now,
     )
+    return row, job
 
 
 def _payload(job: protocol.Job) -> dict[str, Any]:
@@ -102,23 +143,20 @@ def _kind(job: protocol.Job) -> str:
 
 def open_for(containers: Sequence[str], *kinds: JobKind) -> set[str]:
     """Which of these containers have an open job of one of the kinds."""
+    if not containers:
+        return set()
     rows = Job.objects.filter(container_id__in=containers, kind__in=kinds, done_at=None)
     return set(rows.values_list("container_id", flat=True))
 
 
 def close(containers: Sequence[Container], kind: JobKind | None, now: datetime) -> None:
     """End the open jobs of these containers (of one kind): what they asked for is wanted no more."""
+    if not containers:
+        return
     rows = Job.objects.filter(container_id__in=[container.id for container in containers], done_at=None)
     if kind:
         rows = rows.filter(kind=kind)
     rows.update(done_at=now, ring_at=None, message="superseded")
-
-
-def finish(job: Job, now: datetime, *, ok: bool, message: str, image: protocol.ImageFact | None) -> None:
-    job.done_at, job.ring_at, job.ok, job.message = now, None, ok, message
-    if image:
-        job.result = msgspec.to_builtins(image)
-    job.save(update_fields=["done_at", "ring_at", "ok", "message", "result"])
 
 
 def add_pull(step: Step, node: Node, release: Release, team: Team, image: str) -> Job:
@@ -166,7 +204,8 @@ def begin_session(step: Step, node: Node) -> None:
 def add_sync(step: Step, node: Node) -> None:
     """The full assignment of this session; a newer one replaces one that is under way.
 
-    What has ended is no part of it: its record is saved, and should it run again, it is cleared away.
+    What has ended is no part of it: its record is saved, and should it run again, it is cleared away. All live
+    generations of a slot are: one may be serving until another is well.
     """
     node.synced_session = 0
     node.save(update_fields=["synced_session"])
@@ -190,7 +229,7 @@ def resume(step: Step, node: Node) -> None:
     """After the sync: the jobs that the node's containers still ask for, but for those already open."""
     busy = set(Job.objects.filter(node=node, done_at=None).values_list("container_id", flat=True))
     rows = Container.objects.filter(node=node, removed_at=None).exclude(pk__in=busy)
-    waiting = list(rows.select_related("slot__service", "app__team", "release"))
+    waiting = list(rows.select_related("slot__service", "app__team"))
     for_containers(step, waiting)
     step.dirty.update(container.app_id for container in waiting)
     step.dirty.update(node.volumes.filter(app__deleting=True).values_list("app_id", flat=True))

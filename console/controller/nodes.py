@@ -10,8 +10,9 @@ from django.conf import settings
 
 from console.cluster.enums import JobKind, NodeState
 from console.cluster.models import Job, Node
-from console.common import events
+from console.controller import rows
 from console.controller.context import Step
+from console.controller.history import Line
 from console.controller.wire import Beat
 from console.workloads.models import App, Container, Release
 
@@ -63,9 +64,12 @@ def judge(step: Step, beats: Mapping[str, Beat] | None, watch: Watch) -> None:
         _tell_storm(step, newly)
     watch.storm = storm
     step.frozen = beats is None
-    for node in step.nodes.values():
-        if beats is not None and node.session:
-            _judge(step, node, beats.get(node.id), watch)
+    if beats is not None:
+        told = Judgement(step, watch)
+        for node in step.nodes.values():
+            if node.session:
+                told.judge(node, beats.get(node.id))
+        told.write()
 
 
 def _age(node: Node, beats: Mapping[str, Beat] | None) -> float:
@@ -73,15 +77,55 @@ def _age(node: Node, beats: Mapping[str, Beat] | None) -> float:
     return beat.age if beat else float("inf")
 
 
-def _judge(step: Step, node: Node, beat: Beat | None, watch: Watch) -> None:
-    state, reason = _state(step, node, beat)
-    if watch.blind(step.now) and _RANK[state] > _RANK[NodeState(node.state)]:
-        return
-    if beat is not None:
-        _compare(step, node, beat, watch)
-        _keep_contact(step, node, beat)
-    if (state, reason) != (node.state, node.state_reason):
-        _move(step, node, state, reason)
+class Judgement:
+    """One step's look at all nodes; what it changes is written together."""
+
+    def __init__(self, step: Step, watch: Watch) -> None:
+        self.step, self.watch = step, watch
+        self._moved: list[Node] = []
+        self._seen: list[Node] = []
+
+    def judge(self, node: Node, beat: Beat | None) -> None:
+        state, reason = _state(self.step, node, beat)
+        if self.watch.blind(self.step.now) and _RANK[state] > _RANK[NodeState(node.state)]:
+            return
+        if beat is not None:
+            _compare(self.step, node, beat, self.watch)
+            self._keep_contact(node, beat)
+        if (state, reason) != (node.state, node.state_reason):
+            self._move(node, state, reason)
+
+    def _keep_contact(self, node: Node, beat: Beat) -> None:
+        # In whole seconds, so that few statements write it for all nodes.
+        seen = self.step.now - timedelta(seconds=int(beat.age))
+        if node.contact_at is None or seen - node.contact_at > _CONTACT_RESOLUTION:
+            node.contact_at = seen
+            self._seen.append(node)
+
+    def _move(self, node: Node, state: NodeState, reason: str) -> None:
+        before, node.state, node.state_reason = node.state, state, reason
+        node.save(update_fields=["state", "state_reason", "engine_failed_at"])
+        if before == state:
+            return
+        because = f": {reason}" if reason else ""
+        bad = state in (NodeState.SUSPECT, NodeState.DOWN)
+        self.step.tell_node(node, "node.state", f"Node {node.name} is {state}{because}", warning=bad)
+        self._moved.append(node)
+
+    def write(self) -> None:
+        rows.save_alike(self._seen, ("contact_at", "engine_failed_at"))
+        if not self._moved:
+            return
+        step, ids = self.step, [node.id for node in self._moved]
+        for team in App.objects.order_by().values_list("team_id", flat=True).distinct():
+            for node in self._moved:
+                step.announce(team, "node", node.id)
+        step.freed |= any(node.state == NodeState.READY for node in self._moved)
+        down = [node.id for node in self._moved if node.state == NodeState.DOWN]
+        asked = Job.objects.filter(node__in=down, kind=JobKind.PULL, done_at=None).values("release_id")
+        step.dirty.update(Release.objects.filter(pk__in=asked).values_list("app_id", flat=True))
+        there = Container.objects.filter(node__in=ids, removed_at=None).order_by()
+        step.dirty.update(there.values_list("app_id", flat=True).distinct())
 
 
 def _state(step: Step, node: Node, beat: Beat | None) -> tuple[NodeState, str]:
@@ -104,31 +148,6 @@ def _state(step: Step, node: Node, beat: Beat | None) -> tuple[NodeState, str]:
     return NodeState.READY, ""
 
 
-def _move(step: Step, node: Node, state: NodeState, reason: str) -> None:
-    before, node.state, node.state_reason = node.state, state, reason
-    node.save(update_fields=["state", "state_reason", "engine_failed_at"])
-    if before == state:
-        return
-    because = f": {reason}" if reason else ""
-    events.record(
-        "node.state",
-        f"Node {node.name} is {state}{because}",
-        actor=events.CONTROLLER,
-        node=node.id,
-        warning=state in (NodeState.SUSPECT, NodeState.DOWN),
-        at=step.now,
-    )
-    for team in App.objects.values_list("team_id", flat=True).distinct():
-        events.announce(team, "node", node.id)
-    step.freed |= state == NodeState.READY
-    if state == NodeState.DOWN:
-        asked = Job.objects.filter(node=node, kind=JobKind.PULL, done_at=None).values("release_id")
-        step.dirty.update(Release.objects.filter(pk__in=asked).values_list("app_id", flat=True))
-    step.dirty.update(
-        Container.objects.filter(node=node, removed_at=None).values_list("app_id", flat=True).distinct()
-    )
-
-
 def _compare(step: Step, node: Node, beat: Beat, watch: Watch) -> None:
     """Ask for the full set when the node's digest stays different, or the hello of its session is not here."""
     if beat.session != node.session or beat.digest == node.digest:
@@ -142,20 +161,10 @@ def _compare(step: Step, node: Node, beat: Beat, watch: Watch) -> None:
         watch.strange[node.id] = step.now
 
 
-def _keep_contact(step: Step, node: Node, beat: Beat) -> None:
-    seen = step.now - timedelta(seconds=beat.age)
-    if node.contact_at is None or seen - node.contact_at > _CONTACT_RESOLUTION:
-        node.contact_at = seen
-        node.save(update_fields=["contact_at", "engine_failed_at"])
-
-
 def _tell_storm(step: Step, silent: list[Node]) -> None:
     names = ", ".join(sorted(node.name for node in silent))
-    events.record(
-        "cluster.storm",
+    text = (
         f"{len(silent)} nodes fell silent at once ({names}): "
-        f"nothing is replaced for {settings.NODE_DOWN_AFTER:g} s",
-        actor=events.CONTROLLER,
-        warning=True,
-        at=step.now,
+        f"nothing is replaced for {settings.NODE_DOWN_AFTER:g} s"
     )
+    step.history.add(Line("cluster.storm", text, step.history.actor, warning=True))

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from console.cluster.enums import JobKind, NodeState
 from console.cluster.models import Job, Node
-from console.common import events
 from console.controller import jobs
 from console.controller.context import Step
 from console.workloads import operations
+from console.workloads.compose import Project, spec_digest
 from console.workloads.compose import Service as Spec
-from console.workloads.compose import spec_digest
 from console.workloads.enums import OperationState, ReleaseState, RolloutState
 from console.workloads.models import App, Release, Rollout
-from console.workloads.services import take_services
+from console.workloads.services import UNDER_WAY, take_services
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +148,7 @@ def familiar(name: str) -> str:
 
 def _ready(step: Step, app: App, release: Release, images: dict[str, Image]) -> None:
     release.images = {name: {"image": image.identity, "local": image.local} for name, image in images.items()}
-    release.digests = {
-        name: spec_digest(spec, image=images[name].identity)
-        for name, spec in release.project.services.items()
-    }
+    release.digests = digests(release.project, {name: image.identity for name, image in images.items()})
     extra = [
         {
             "line": release.project.services[name].line,
@@ -170,28 +168,44 @@ def _ready(step: Step, app: App, release: Release, images: dict[str, Image]) -> 
     _note(step, app, "Images are known")
 
 
+def digests(project: Project, images: Mapping[str, str]) -> dict[str, str]:
+    """Spec digest by service. One that is to be restarted with others (`depends_on` with `restart`) has theirs
+    in its own: a release that replaces them replaces it as well."""
+    own = {name: spec_digest(spec, image=images[name]) for name, spec in project.services.items()}
+    found = {}
+    for name in project.services:
+        others = sorted(own[one] for one in _restarts_with(project, name))
+        found[name] = (
+            hashlib.sha256("".join([own[name], *others]).encode()).hexdigest() if others else own[name]
+        )
+    return found
+
+
+def _restarts_with(project: Project, name: str) -> set[str]:
+    """Services whose restart restarts this one, directly or by way of others."""
+    reached: set[str] = set()
+    left = [name]
+    while left:
+        for one in project.services[left.pop()].depends_on:
+            if one.restart and one.service in project.services and one.service not in reached:
+                reached.add(one.service)
+                left.append(one.service)
+    return reached - {name}
+
+
 def _fail(step: Step, app: App, release: Release, reason: str) -> None:
     release.state, release.error = ReleaseState.FAILED, reason
     release.save(update_fields=["state", "error"])
-    for rollout in Rollout.objects.filter(release=release, state=RolloutState.RUNNING).select_related(
-        "operation"
-    ):
+    for rollout in Rollout.objects.filter(release=release, state__in=UNDER_WAY).select_related("operation"):
         rollout.state, rollout.reason, rollout.ended_at = RolloutState.FAILED, reason, step.now
         rollout.save(update_fields=["state", "reason", "ended_at"])
         if rollout.operation:
             operations.end(rollout.operation, OperationState.FAILED, step.now, reason)
-    events.record(
-        "release.failed",
-        f"Release {release.number} failed: {reason}",
-        actor=events.CONTROLLER,
-        team=app.team_id,
-        app=app.id,
-        warning=True,
-        at=step.now,
-    )
+    text = f"Release {release.number} failed: {reason}"
+    step.tell_app(app, text, kind="release.failed", warning=True)
 
 
 def _note(step: Step, app: App, text: str) -> None:
-    rollout = Rollout.objects.filter(app=app, state=RolloutState.RUNNING).select_related("operation").first()
+    rollout = Rollout.objects.filter(app=app, state__in=UNDER_WAY).select_related("operation").first()
     if rollout and rollout.operation:
         operations.note(rollout.operation, text, step.now)

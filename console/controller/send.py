@@ -18,6 +18,7 @@ from console.cluster.enums import JobKind, NodeState
 from console.cluster.models import Job, Node
 from console.common import events
 from console.common.errors import BerthError
+from console.controller import rows
 from console.controller.context import Step
 from console.controller.wire import Wire
 from console.images.models import RegistryCredential
@@ -34,22 +35,41 @@ NOTED_RINGS = 5
 
 
 @dataclass(frozen=True, slots=True)
+class Message:
+    """A job as the agent gets it. `registry`: the credential to seal into it."""
+
+    id: str
+    job: protocol.Job
+    registry: str
+
+
+@dataclass(frozen=True, slots=True)
 class Due:
     node: Node
-    jobs: tuple[Job, ...]
+    messages: tuple[Message, ...]
 
 
 def collect(step: Step) -> list[Due]:
     """The jobs to send now, one batch per node that can be reached; the next ring is set in this transaction."""
-    by_node: dict[str, list[Job]] = defaultdict(list)
-    for job in Job.objects.filter(done_at=None, ring_at__lte=step.now).order_by("created_at", "id"):
-        node = step.nodes[str(job.node_id)]
-        if _reachable(node, job):
-            by_node[node.id].append(job)
-    for batch in by_node.values():
-        for job in batch:
-            _mark(step, job)
+    due = Job.objects.filter(done_at=None, ring_at__lte=step.now).order_by("created_at", "id")
+    ringing = [job for job in due.defer("payload", "result") if _reachable(step.nodes[job.node_id], job)]
+    for job in ringing:
+        _mark(step, job)
+    rows.save_alike(ringing, ("rings", "ring_at", "received_at"))
+    jobs = _payloads(step, ringing)
+    by_node: dict[str, list[Message]] = defaultdict(list)
+    for job in ringing:
+        by_node[job.node_id].append(Message(job.id, jobs[job.id], job.registry_id))
     return [Due(step.nodes[node], tuple(batch)) for node, batch in sorted(by_node.items())]
+
+
+def _payloads(step: Step, ringing: list[Job]) -> dict[str, protocol.Job]:
+    """What this step made is at hand; the rest is read."""
+    found = {job.id: step.messages[job.id] for job in ringing if job.id in step.messages}
+    for ids in rows.chunks({job.id for job in ringing} - found.keys()):
+        for id_, payload in Job.objects.filter(pk__in=ids).values_list("id", "payload"):
+            found[id_] = msgspec.convert(payload, protocol.Job)
+    return found
 
 
 def ring_all(step: Step) -> None:
@@ -68,46 +88,53 @@ def _mark(step: Step, job: Job) -> None:
     job.rings += 1
     job.ring_at = step.now + timedelta(seconds=min(FIRST_PATIENCE * 2.0 ** (job.rings - 1), LONGEST_PATIENCE))
     job.received_at = None
-    job.save(update_fields=["rings", "ring_at", "received_at"])
     if job.rings == NOTED_RINGS:
-        node = step.nodes[str(job.node_id)]
-        events.record(
-            "node.unanswered",
-            f"Node {node.name} has not answered {NOTED_RINGS} rings for a job ({job.kind}); it is rung on",
-            actor=events.CONTROLLER,
-            node=node.id,
-            warning=True,
-            at=step.now,
-        )
+        node = step.nodes[job.node_id]
+        text = f"Node {node.name} has not answered {NOTED_RINGS} rings for a job ({job.kind}); it is rung on"
+        step.tell_node(node, "node.unanswered", text, warning=True)
 
 
 def ring(wire: Wire, due: list[Due]) -> None:
     """Send. A failure is logged; the outbox rings again."""
+    logins = _Logins()
     for batch in due:
         try:
-            wire.send(batch.node.id, [_message(batch.node, job) for job in batch.jobs])
+            wire.send(batch.node.id, [logins.seal(batch.node, message) for message in batch.messages])
         except (redis.RedisError, KombuError, OSError) as error:
             logger.warning("Could not ring node %s (%s); it is rung again.", batch.node.name, error)
 
 
-def _message(node: Node, job: Job) -> protocol.Job:
-    message: protocol.Job = msgspec.convert(job.payload, protocol.Job)
-    if not job.registry_id or not isinstance(message, protocol.Pull | protocol.Ensure):
-        return message
-    credential = RegistryCredential.objects.filter(pk=job.registry_id).first()
-    if credential is None or not node.public_key:
-        return message
-    try:
-        login = json.dumps({"username": credential.username, "password": password_of(credential)}).encode()
-        return msgspec.structs.replace(message, auth=seal_to_node(bytes(node.public_key), login))
-    except (BerthError, CryptoError) as error:
-        # Without its login the registry refuses; the node says so, and this says why.
-        logger.error("Job %s goes without the login %s: %s", job.id, credential.id, error)
-        events.record(
-            "registry.unreadable",
-            f"The login for {credential.host} cannot be sent to node {node.name}: {error}",
-            actor=events.CONTROLLER,
-            team=credential.team_id,
-            warning=True,
-        )
-        return message
+class _Logins:
+    """Registry logins, each looked up once for all the messages of a step."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, RegistryCredential | None] = {}
+
+    def seal(self, node: Node, message: Message) -> protocol.Job:
+        """The message with its registry's login, sealed to the node."""
+        job = message.job
+        if not message.registry or not isinstance(job, protocol.Pull | protocol.Ensure):
+            return job
+        credential = self._credential(message.registry)
+        if credential is None or not node.public_key:
+            return job
+        try:
+            login = {"username": credential.username, "password": password_of(credential)}
+            sealed = seal_to_node(bytes(node.public_key), json.dumps(login).encode())
+            return msgspec.structs.replace(job, auth=sealed)
+        except (BerthError, CryptoError) as error:
+            # Without its login the registry refuses; the node says so, and this says why.
+            logger.error("Job %s goes without the login %s: %s", message.id, credential.id, error)
+            events.record(
+                "registry.unreadable",
+                f"The login for {credential.host} cannot be sent to node {node.name}: {error}",
+                actor=events.CONTROLLER,
+                team=credential.team_id,
+                warning=True,
+            )
+            return job
+
+    def _credential(self, id_: str) -> RegistryCredential | None:
+        if id_ not in self._known:
+            self._known[id_] = RegistryCredential.objects.filter(pk=id_).first()
+        return self._known[id_]

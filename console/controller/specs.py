@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from console.cluster.queries import cluster
+import msgspec
+
 from console.workloads.compose import Service as Spec
 from console.workloads.models import Container, volume_name
 from nodeagent import protocol
@@ -12,9 +13,9 @@ def network_name(app_id: str) -> str:
     return f"berth-{app_id}"
 
 
-def identity(container: Container) -> protocol.Identity:
+def identity(container: Container, cluster_id: str) -> protocol.Identity:
     return protocol.Identity(
-        cluster=cluster().id,
+        cluster=cluster_id,
         team=container.app.team.slug,
         app=container.app_id,
         service=container.slot.service.name,
@@ -48,13 +49,11 @@ def build(container: Container, spec: Spec) -> protocol.Spec:
         memory=spec.resources.memory,
         cpu=spec.resources.cpu,
         pids=spec.resources.pids,
-        restart=spec.restart.condition,
-        restart_max=spec.restart.max_attempts,
+        # An exclusive one starts again on the console's word only.
+        restart="no" if spec.exclusive else spec.restart.condition,
+        restart_max=0 if spec.exclusive else spec.restart.max_attempts,
         healthcheck=_healthcheck(spec),
-        ports=tuple(
-            protocol.PortBinding(host=host, container=inside, protocol=kind)
-            for host, inside, kind in container.ports
-        ),
+        ports=_ports(container),
         mounts=_mounts(container, spec),
         files=tuple(
             protocol.File(
@@ -67,6 +66,27 @@ def build(container: Container, spec: Spec) -> protocol.Spec:
         log_max_file=spec.logging.max_file,
         network=network_name(container.app_id),
         aliases=(spec.name,),
+        resources=_resources(container),
+    )
+
+
+def like(spec: protocol.Spec, container: Container) -> protocol.Spec:
+    """The spec of another container of the same release and service."""
+    return msgspec.structs.replace(
+        spec, image=container.image, ports=_ports(container), resources=_resources(container)
+    )
+
+
+def _ports(container: Container) -> tuple[protocol.PortBinding, ...]:
+    return tuple(
+        protocol.PortBinding(host=host, container=inside, protocol=kind)
+        for host, inside, kind in container.ports
+    )
+
+
+def _resources(container: Container) -> tuple[protocol.Grant, ...]:
+    return tuple(
+        protocol.Grant(kind=kind, units=tuple(units), share=share) for kind, units, share in container.grants
     )
 
 

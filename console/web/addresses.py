@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 
-from console.workloads.models import App
+from console.workloads.models import App, Slot
 
 
 def app_key(app: App) -> str:
@@ -18,8 +18,12 @@ def app_url(app: App, page: str = "app") -> str:
     return reverse(f"web:{page}", args=[app.team.slug, app_key(app)])
 
 
-def service_url(app: App, service: str, page: str) -> str:
+def service_url(app: App, service: str, page: str = "service") -> str:
     return reverse(f"web:{page}", args=[app.team.slug, app_key(app), service])
+
+
+def slot_url(app: App, slot: Slot) -> str:
+    return reverse("web:slot", args=[app.team.slug, app_key(app), slot.service.name, slot.index])
 
 
 def logs_url(app: App, service: str = "", container: str = "") -> str:

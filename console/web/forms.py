@@ -9,6 +9,8 @@ from django import forms
 from django.core.validators import RegexValidator
 from django.utils.translation import gettext_lazy as _
 
+from console.workloads.moves import LEAST_GAIN, MOST_MOVES
+
 _IMAGE = re.compile(
     r"^((localhost|[\w-]+(\.[\w-]+)+|[\w-]+(?=:\d))(:\d+)?/)?"
     r"[a-z0-9]+([._/-]+[a-z0-9]+)*(:\w[\w.-]{0,127})?(@sha256:[0-9a-f]{64})?$",
@@ -128,6 +130,26 @@ class ComposeForm(ReleaseForm, AppNameForm):
 
 class ScaleForm(forms.Form):
     replicas = forms.IntegerField(min_value=0, max_value=1000)
+
+
+class RoomForm(forms.Form):
+    limit = forms.IntegerField(label=_("Try up to"), min_value=1, max_value=1000)
+
+
+class RebalanceForm(forms.Form):
+    budget = forms.IntegerField(
+        label=_("Moves at most"),
+        min_value=1,
+        max_value=MOST_MOVES,
+        help_text=_("Each replaces one container."),
+    )
+    gain = forms.FloatField(
+        label=_("Least gain of a move"),
+        min_value=LEAST_GAIN,
+        max_value=1000,
+        help_text=_("By which it must lower the measure of unevenness."),
+        widget=forms.NumberInput(attrs={"step": "any"}),
+    )
 
 
 class NodeForm(forms.Form):

@@ -5,7 +5,19 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.i18n import set_language
 
-from console.web.views import actions, app, apps, entry, events, gallery, nodes, overview, settings
+from console.web.views import (
+    actions,
+    app,
+    apps,
+    entry,
+    events,
+    forecasts,
+    gallery,
+    nodes,
+    overview,
+    service,
+    settings,
+)
 
 app_name = "web"
 
@@ -22,6 +34,12 @@ of_app = [
     path("start/", actions.start, name="app-start"),
     path("delete/", actions.delete, name="app-delete"),
     path("roll-back/", actions.roll_back, name="app-roll-back"),
+    path("rollout/pause/", actions.pause_rollout, name="rollout-pause"),
+    path("rollout/resume/", actions.resume_rollout, name="rollout-resume"),
+    path("rollout/cancel/", actions.cancel_rollout, name="rollout-cancel"),
+    path("services/<str:service>/", service.service, name="service"),
+    path("services/<str:service>/room/", service.room, name="service-room"),
+    path("services/<str:service>/slots/<int:index>/", service.slot, name="slot"),
     path("services/<str:service>/scale/", actions.scale, name="service-scale"),
     path("services/<str:service>/restart/", actions.restart, name="service-restart"),
     path("services/<str:service>/stop/", actions.stop, name="service-stop"),
@@ -39,7 +57,11 @@ of_team: list[URLPattern | URLResolver] = [
     path("nodes/add/", nodes.add, name="node-add"),
     path("nodes/<str:name>/", nodes.node, name="node"),
     path("nodes/<str:name>/cordon/", nodes.cordon, name="node-cordon"),
+    path("nodes/<str:name>/drain/", nodes.drain, name="node-drain"),
+    path("nodes/<str:name>/what-if/", forecasts.node_what_if, name="node-what-if"),
     path("nodes/<str:name>/remove/", nodes.remove, name="node-remove"),
+    path("rebalance/", forecasts.rebalance, name="rebalance"),
+    path("rebalance/moves/", forecasts.make_moves, name="rebalance-moves"),
     path("events/", events.event_list, name="events"),
     path("settings/", settings.overview, name="settings"),
     path("settings/tokens/", settings.create_token, name="token-create"),

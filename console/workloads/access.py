@@ -33,7 +33,8 @@ def find_service(app: App, name: str) -> Service:
 
 
 def find_slot(app: App, service: str, index: int) -> Slot:
-    slot = Slot.objects.filter(service__app=app, service__name=service, index=index).first()
+    slots = Slot.objects.filter(service__app=app, retired=False).select_related("service", "explanation")
+    slot = slots.filter(service__name=service, index=index).first()
     if slot is None:
         raise NotFound(_("The service has no such slot."))
     return slot

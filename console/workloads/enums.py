@@ -49,8 +49,10 @@ class ReleaseState(Toned):
 
 class RolloutState(Toned):
     RUNNING = "running", _("Rolling out")
+    PAUSED = "paused", _("Paused")
     SUCCEEDED = "succeeded", _("Succeeded")
     FAILED = "failed", _("Failed")
+    ROLLED_BACK = "rolled_back", _("Rolled back")
     SUPERSEDED = "superseded", _("Superseded")
 
 
@@ -76,6 +78,8 @@ class AppState(Toned):
 
     RUNNING = "running", _("Running")
     DEPLOYING = "deploying", _("Deploying")
+    PAUSED = "paused", _("Paused")
+    """Its rollout is."""
     DEGRADED = "degraded", _("Degraded")
     FAILED = "failed", _("Failed")
     STOPPED = "stopped", _("Stopped")
@@ -100,6 +104,8 @@ _LOOKS = {
     "ready": ("success", "circle-check"),
     "succeeded": ("success", "circle-check"),
     "superseded": ("muted", "arrow-right"),
+    "paused": ("warning", "player-pause"),
+    "rolled_back": ("danger", "arrow-back-up"),
     "deploying": ("info", "rocket"),
     "degraded": ("warning", "alert-triangle"),
     "stopped": ("muted", "player-stop"),

@@ -127,6 +127,34 @@ class Volume(models.Model):
         return volume_name(self.app_id, self.name)
 
 
+class Explanation(models.Model):
+    """Why slots of one service went where they did, or wait: of one placement, for all the slots that it
+    decided together. Old ones go when no slot points at them any more."""
+
+    id = IdField()
+    app = models.ForeignKey(App, on_delete=models.CASCADE, related_name="explanations")
+    service = models.CharField(max_length=63)
+    at = models.DateTimeField()
+    nodes = models.IntegerField()
+    """How many there were."""
+    fitting = models.IntegerField()
+    summary = models.TextField()
+    remedies = models.JSONField(default=list)
+    """What would make it fit, as sentences."""
+    refused = models.JSONField(default=list)
+    """[{"filter", "reason", "count", "names"}, …], the most frequent first; a few names of each."""
+    verdicts = models.JSONField(default=list)
+    """[{"node", "name", "refusal": {…} or None, "scores": {part: value}}, …], the best first, at most `MOST`."""
+
+    MOST = 50
+
+    class Meta:
+        ordering = ["-at"]
+
+    def __str__(self) -> str:
+        return str(self.summary)
+
+
 class Slot(models.Model):
     """The n-th place of a service. It outlives the containers that fill it."""
 
@@ -140,8 +168,12 @@ class Slot(models.Model):
     """Wanted no more, and nothing of it is left; kept for its history, taken up again by scaling."""
     pending = models.TextField(blank=True)
     """Why it is not filled, as a sentence; empty otherwise."""
-    verdicts = models.JSONField(default=list)
-    """The nodes' verdicts of the last placement, good or bad."""
+    node = models.ForeignKey(Node, on_delete=models.PROTECT, null=True, related_name="slots")
+    """Of a global service: the node it is for."""
+    explanation = models.ForeignKey(Explanation, on_delete=models.SET_NULL, null=True, related_name="slots")
+    """Of its last placement, good or bad."""
+    scores = models.JSONField(default=dict)
+    """By part, of the node it was placed on, at its turn."""
 
     class Meta:
         ordering = ["index"]
@@ -172,6 +204,11 @@ class Container(models.Model):
     ports = models.JSONField(default=list)
     """[[host, container, protocol], …] as given by the scheduler."""
     volumes = models.JSONField(default=list)
+    grants = models.JSONField(default=list)
+    """[[kind, [unit, …], share], …]: the generic resources it was given."""
+    priority = models.IntegerField(default=0)
+    move_to = models.ForeignKey(Node, on_delete=models.SET_NULL, null=True, related_name="+")
+    """A rebalance wants its slot there."""
     created_at = models.DateTimeField()
 
     # Observed, and the one lifecycle that both sides move.
@@ -189,6 +226,8 @@ class Container(models.Model):
     last_lines = models.JSONField(default=list)
     progress = models.CharField(max_length=300, blank=True)
     started_at = models.DateTimeField(null=True)
+    healthy_at = models.DateTimeField(null=True)
+    """When it last became healthy; empty while it is not."""
     unhealthy_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
     removed_at = models.DateTimeField(null=True)
@@ -256,15 +295,21 @@ class Rollout(models.Model):
     operation = models.ForeignKey(Operation, on_delete=models.SET_NULL, null=True, related_name="rollouts")
     state = models.CharField(max_length=16, choices=RolloutState.choices, default=RolloutState.RUNNING)
     reason = models.TextField(blank=True)
+    rollback = models.BooleanField(default=False)
+    """It goes back to an earlier release: rollback_config holds."""
     started_at = models.DateTimeField()
     deadline = models.DateTimeField()
+    paused_at = models.DateTimeField(null=True)
+    """When a person paused it; resuming moves the deadline on by the pause."""
     ended_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["-started_at"]
         constraints = [
             models.UniqueConstraint(
-                fields=["app"], condition=models.Q(state="running"), name="one_rollout_per_app"
+                fields=["app"],
+                condition=models.Q(state__in=["running", "paused"]),
+                name="one_rollout_per_app",
             )
         ]
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from django.db.models import Q
+from django.db.models import F, Q
 
 from console.accounts.models import Team
 from console.cluster.models import Node
@@ -21,8 +21,10 @@ from console.workloads.enums import (
     RolloutState,
 )
 from console.workloads.models import App, Container, Operation, Release, Rollout, Service, Slot, Volume
+from scheduler.model import Mode
 
 ENDED = (ContainerState.EXITED, ContainerState.FAILED, ContainerState.LOST)
+_UNDER_WAY = {RolloutState.RUNNING: AppState.DEPLOYING, RolloutState.PAUSED: AppState.PAUSED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,8 @@ class SlotDetail:
 
 @dataclass(frozen=True, slots=True)
 class ServiceDetail:
-    """A service: wanted replicas, how many are well (running, and healthy where a check says so), and live."""
+    """A service: wanted replicas (of a global one: its slots), how many are well (running, and healthy where a
+    check says so; of a job also: done), and live."""
 
     service: Service
     wanted: int
@@ -45,6 +48,10 @@ class ServiceDetail:
     slots: Sequence[SlotDetail] = ()
     spec: Spec | None = None
     """As in the wanted release; None while no release has been ready."""
+
+    @property
+    def mode(self) -> Mode:
+        return Mode(self.spec.mode) if self.spec else Mode.REPLICATED
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +86,11 @@ def is_well(container: Container) -> bool:
     return container.state == ContainerState.RUNNING and container.health in (Health.NONE, Health.HEALTHY)
 
 
+def is_done(container: Container) -> bool:
+    """Its work was to end, and it did so by itself."""
+    return container.state == ContainerState.EXITED and container.exit_code == 0 and not container.stop_reason
+
+
 def summaries(team: Team, *, search: str = "") -> list[AppSummary]:
     """The team's apps by name, those being deleted last."""
     apps = App.objects.filter(team=team, name__icontains=search.strip()).order_by("deleting", "name")
@@ -87,6 +99,28 @@ def summaries(team: Team, *, search: str = "") -> list[AppSummary]:
 
 def summary(app: App) -> AppSummary:
     return _summarize([app])[0]
+
+
+def spec_of(service: Service) -> Spec | None:
+    """The service in the newest release that became ready, or else in the newest at all."""
+    releases = Release.objects.filter(app=service.app_id)
+    release = releases.filter(state=ReleaseState.READY).first() or releases.first()
+    return release.project.services.get(service.name) if release else None
+
+
+def slot_detail(app: App, slot: Slot) -> tuple[ServiceDetail, SlotDetail]:
+    """The slot as the app's summary has it, and its service."""
+    details = ((service, found) for service in summary(app).services for found in service.slots)
+    return next(pair for pair in details if pair[1].slot.pk == slot.pk)
+
+
+def remedies_of(app: App) -> dict[str, list[str]]:
+    """What would make slots fit that wait for a node: by the first slot of those that were refused together."""
+    waiting = Slot.objects.filter(service__app=app, retired=False).exclude(pending="")
+    found = waiting.exclude(explanation=None).order_by("-index")
+    rows = found.values_list("explanation", "id", "explanation__remedies")
+    first = {explanation: (slot, remedies) for explanation, slot, remedies in rows}
+    return {slot: remedies for slot, remedies in first.values() if remedies}
 
 
 def releases_of(app: App) -> list[Release]:
@@ -111,6 +145,30 @@ def containers_on(node: Node, team: Team) -> list[Container]:
     """The team's containers on a node. Another team's are not shown."""
     rows = Container.objects.filter(node=node, app__team=team, removed_at=None)
     return list(rows.select_related("app", "slot__service", "node", "release"))
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A container by names: what it is to people."""
+
+    container: str
+    app: str
+    service: str
+    index: int
+
+
+def placed(team: Team, containers: Collection[str]) -> dict[str, Placed]:
+    """By id, those of these containers that are the team's."""
+    rows = Container.objects.filter(pk__in=containers, app__team=team)
+    names = rows.values_list("id", "app__name", "slot__service__name", "slot__index")
+    return {row[0]: Placed(*row) for row in names}
+
+
+def past_of(app: App, *, slot: Slot | None = None, limit: int = 60) -> list[Container]:
+    """Containers of the app, or of one slot, that are gone from their nodes, newest first."""
+    rows = Container.objects.filter(app=app).exclude(removed_at=None)
+    rows = rows.filter(slot=slot) if slot else rows
+    return list(rows.select_related("slot__service", "node", "release")[:limit])
 
 
 def volumes_of(app: App) -> list[Volume]:
@@ -158,10 +216,10 @@ def _load(apps: list[App]) -> _Rows:
         rows.services[service.app_id].append(service)
     for slot in Slot.objects.filter(service__app__in=apps, retired=False).select_related("service"):
         rows.slots[slot.service_id].append(slot)
-    containers = Container.objects.filter(app__in=apps, removed_at=None).select_related(
-        "node", "release", "slot"
-    )
-    for container in containers.order_by("-generation"):
+    # What a job did stands for its slot also when nothing is left of it.
+    done = Q(generation=F("slot__generation"), state=ContainerState.EXITED, exit_code=0, stop_reason="")
+    containers = Container.objects.filter(Q(removed_at=None) | done, app__in=apps)
+    for container in containers.select_related("node", "release", "slot").order_by("-generation"):
         rows.containers[container.slot_id].append(container)
     return rows
 
@@ -180,17 +238,19 @@ def _summary(app: App, rows: _Rows) -> AppSummary:
 
 
 def _service(app: App, service: Service, rows: _Rows, spec: Spec | None) -> ServiceDetail:
+    finite = spec is not None and (Mode(spec.mode).job or spec.restart.condition != "unless-stopped")
     slots = [
         SlotDetail(slot, found[0] if found else None, found[1:])
         for slot in rows.slots[service.id]
-        for found in [rows.containers[slot.id]]
+        for found in [[one for one in rows.containers[slot.id] if finite or one.removed_at is None]]
     ]
     current = [slot.current for slot in slots if slot.current]
     off = app.stopped or app.deleting or service.stopped or not service.present
+    everywhere = spec is not None and Mode(spec.mode).everywhere
     return ServiceDetail(
         service=service,
-        wanted=0 if off else service.replicas,
-        well=sum(is_well(container) for container in current),
+        wanted=0 if off else len(slots) if everywhere else service.replicas,
+        well=sum(is_well(container) or (finite and is_done(container)) for container in current),
         live=sum(container.state not in ENDED for container in current),
         slots=slots,
         spec=spec,
@@ -202,8 +262,8 @@ def _state(app: App, rollout: Rollout | None, services: Iterable[ServiceDetail])
     well = sum(min(service.well, service.wanted) for service in services)
     if app.deleting:
         return AppState.DELETING
-    if rollout and rollout.state == RolloutState.RUNNING:
-        return AppState.DEPLOYING
+    if rollout and rollout.state in _UNDER_WAY:
+        return _UNDER_WAY[RolloutState(rollout.state)]
     if not wanted:
         return AppState.STOPPED
     if well >= wanted:

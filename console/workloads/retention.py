@@ -1,4 +1,5 @@
-"""What is deleted once it is old: history, ended jobs, records of containers, sessions."""
+"""What is deleted once it is old: history, ended jobs, records of containers, sessions; and reasons of placements
+that no slot points at any more."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from console.accounts.models import SignInLink
 from console.cluster.models import Job
 from console.common.models import Event
 from console.workloads.enums import OperationState
-from console.workloads.models import Container, Operation
+from console.workloads.models import Container, Explanation, Operation
 
 BATCH = 1000
 """Rows per statement: a sweep never holds SQLite's writer for long."""
@@ -28,6 +29,7 @@ def sweep_old_rows() -> dict[str, int]:
     doomed = {
         "jobs": Job.objects.filter(done_at__lt=now - timedelta(days=1)),
         "containers": Container.objects.filter(removed_at__lt=old).exclude(newest),
+        "explanations": Explanation.objects.filter(slots=None),
         "events": Event.objects.filter(at__lt=old),
         "operations": Operation.objects.filter(ended_at__lt=old).exclude(state=OperationState.RUNNING),
         "sessions": Session.objects.filter(expire_date__lt=now),

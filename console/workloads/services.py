@@ -16,13 +16,15 @@ from django.utils.translation import gettext as _
 from console.accounts.access import Access
 from console.common import events
 from console.common.errors import BerthError, Conflict
-from console.workloads import operations
+from console.workloads import operations, queries
 from console.workloads.compose import Project
 from console.workloads.enums import OperationKind, OperationState, ReleaseState, RolloutState
 from console.workloads.models import App, Operation, Release, Rollout, Service, Slot
 from console.workloads.parsing import parse
+from scheduler.model import Mode
 
 MOST_REPLICAS = 1000
+UNDER_WAY = (RolloutState.RUNNING, RolloutState.PAUSED)
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 
 
@@ -65,7 +67,7 @@ def create_release(
 ) -> Operation:
     """The app's next release. Variables and files that are not given stay as they were."""
     access.require_write()
-    app = _lock(app)
+    app = lock_app(app)
     last = Release.objects.filter(app=app).first()
     variables = dict(last.variables if last else {}) if variables is None else variables
     files = dict(last.files if last else {}) if files is None else files
@@ -77,11 +79,17 @@ def create_release(
 def roll_back(access: Access, app: App, *, to: Release) -> Operation:
     """A new release with the content, and the very images, of an old one."""
     access.require_write()
-    app = _lock(app)
+    app = lock_app(app)
     if to.state != ReleaseState.READY:
         raise Conflict(
             _("Release %(number)s never became ready.") % {"number": to.number}, code="release_not_ready"
         )
+    return go_back(app, to, actor=access.actor)
+
+
+def go_back(app: App, to: Release, *, actor: str, reason: str = "") -> Operation:
+    """Start the rollout of a new release with an old one's content. In the caller's transaction, the app's row
+    being the caller's; `reason` is kept on the rollout that this one takes the place of."""
     release = Release.objects.create(
         app=app,
         number=_next_number(app),
@@ -94,12 +102,12 @@ def roll_back(access: Access, app: App, *, to: Release) -> Operation:
         digests=to.digests,
         state=ReleaseState.READY,
         rolled_back_from=to.number,
-        created_by=access.actor,
+        created_by=actor,
         created_at=timezone.now(),
     )
     take_services(app, release)
     text = f"Release {release.number} made from release {to.number}"
-    return _roll_out(access, app, release, OperationKind.ROLLBACK, text)
+    return _roll_out(app, release, OperationKind.ROLLBACK, text, actor=actor, reason=reason)
 
 
 @transaction.atomic
@@ -109,28 +117,31 @@ def scale(access: Access, service: Service, *, replicas: int) -> Operation:
     if not 0 <= replicas <= MOST_REPLICAS:
         message = _("Choose between 0 and %(most)s replicas.") % {"most": MOST_REPLICAS}
         raise BerthError(message, fields={"replicas": [message]})
-    app = _lock(service.app)
+    app = lock_app(service.app)
+    if (spec := queries.spec_of(service)) and Mode(spec.mode).everywhere:
+        message = _("%(name)s is a global service: it runs once on every node that fits.") % {"name": service}
+        raise Conflict(message, code="global_service")
     before = service.replicas
     service.replicas = replicas
     service.save(update_fields=["replicas"])
     text = f"{service.name} scaled from {before} to {replicas}"
-    return _operate(access, app, OperationKind.SCALE, target=service.name, text=text)
+    return _operate(app, OperationKind.SCALE, actor=access.actor, target=service.name, text=text)
 
 
 @transaction.atomic
 def restart(access: Access, app: App, service: Service | None = None) -> Operation:
     """Replace the running containers one by one."""
     access.require_write()
-    app = _lock(app)
+    app = lock_app(app)
     chosen = Service.objects.filter(app=app, present=True)
     if service:
         chosen = chosen.filter(pk=service.pk)
     chosen.update(restart_at=timezone.now())
     name = service.name if service else app.name
     return _operate(
-        access,
         app,
         OperationKind.RESTART,
+        actor=access.actor,
         target=service.name if service else "",
         text=f"Restart of {name} asked for",
     )
@@ -140,7 +151,7 @@ def restart(access: Access, app: App, service: Service | None = None) -> Operati
 def set_stopped(access: Access, app: App, service: Service | None = None, *, stopped: bool) -> Operation:
     """Stop or start a service, or the whole app; starting an app leaves single stopped services stopped."""
     access.require_write()
-    app = _lock(app)
+    app = lock_app(app)
     if service:
         service.stopped = stopped
         service.save(update_fields=["stopped"])
@@ -150,35 +161,41 @@ def set_stopped(access: Access, app: App, service: Service | None = None, *, sto
     kind = OperationKind.STOP if stopped else OperationKind.START
     name = service.name if service else app.name
     text = f"{'Stop' if stopped else 'Start'} of {name} asked for"
-    return _operate(access, app, kind, target=service.name if service else "", text=text)
+    target = service.name if service else ""
+    return _operate(app, kind, actor=access.actor, target=target, text=text)
 
 
 @transaction.atomic
 def delete_app(access: Access, app: App, *, delete_volumes: bool) -> Operation:
     """Stop and forget the app. Its name is free at once; what is on a node that is away goes at its return."""
     access.require_write()
-    app = _lock(app)
+    app = lock_app(app)
     app.deleting, app.delete_volumes = True, delete_volumes
     app.save(update_fields=["deleting", "delete_volumes"])
-    for rollout in Rollout.objects.filter(app=app, state=RolloutState.RUNNING):
-        _supersede(rollout)
+    _supersede(app)
     names = ", ".join(app.volumes.values_list("name", flat=True))
     fate = (
         f"; its volumes ({names}) are {'deleted' if delete_volumes else 'kept on their nodes'}"
         if names
         else ""
     )
-    return _operate(access, app, OperationKind.DELETE, text=f"Deletion of {app.name} asked for{fate}")
+    text = f"Deletion of {app.name} asked for{fate}"
+    return _operate(app, OperationKind.DELETE, actor=access.actor, text=text)
 
 
-def _lock(app: App) -> App:
+def lock_app(app: App) -> App:
     """The app as it is now, locked for this transaction; one that is going takes no more changes."""
     # No more than needed: the controller, which writes rows that point at the app, must not wait for this lock
     # while it holds what this transaction goes on to change.
     apps = App.objects.select_for_update(of=("self",), no_key=True).select_related("team")
     app = apps.get(pk=app.pk)
     if app.deleting:
-        raise Conflict(_("The app %(name)s is being deleted.") % {"name": app.name}, code="app_deleting")
+        deletion = Operation.objects.filter(app_id=app.id, kind=OperationKind.DELETE).first()
+        raise Conflict(
+            _("The app %(name)s is being deleted.") % {"name": app.name},
+            code="app_deleting",
+            data={"operation": deletion.id if deletion else None},
+        )
     return app
 
 
@@ -207,31 +224,35 @@ def _release(
         created_at=timezone.now(),
     )
     _add_services(app, release)
-    return _roll_out(access, app, release, OperationKind.DEPLOY, f"Release {release.number} made")
+    text = f"Release {release.number} made"
+    return _roll_out(app, release, OperationKind.DEPLOY, text, actor=access.actor)
 
 
-def _roll_out(access: Access, app: App, release: Release, kind: OperationKind, text: str) -> Operation:
+def _roll_out(
+    app: App, release: Release, kind: OperationKind, text: str, *, actor: str, reason: str = ""
+) -> Operation:
     # Slots first, as the controller does: in another order the two could wait for each other.
     Slot.objects.filter(service__app=app).update(failures=0, not_before=None)
-    for rollout in Rollout.objects.filter(app=app, state=RolloutState.RUNNING).select_related("operation"):
-        _supersede(rollout)
-    operation = _operate(access, app, kind, target=f"#{release.number}", text=text)
+    _supersede(app, reason)
+    operation = _operate(app, kind, actor=actor, target=f"#{release.number}", text=text)
     now = timezone.now()
     Rollout.objects.create(
         app=app,
         release=release,
         operation=operation,
+        rollback=kind == OperationKind.ROLLBACK,
         started_at=now,
         deadline=now + timedelta(seconds=settings.ROLLOUT_DEADLINE),
     )
     return operation
 
 
-def _supersede(rollout: Rollout) -> None:
-    rollout.state, rollout.ended_at = RolloutState.SUPERSEDED, timezone.now()
-    rollout.save(update_fields=["state", "ended_at"])
-    if rollout.operation:
-        operations.end(rollout.operation, OperationState.SUPERSEDED, rollout.ended_at)
+def _supersede(app: App, reason: str = "") -> None:
+    for rollout in Rollout.objects.filter(app=app, state__in=UNDER_WAY).select_related("operation"):
+        rollout.state, rollout.reason, rollout.ended_at = RolloutState.SUPERSEDED, reason, timezone.now()
+        rollout.save(update_fields=["state", "reason", "ended_at"])
+        if rollout.operation:
+            operations.end(rollout.operation, OperationState.SUPERSEDED, rollout.ended_at)
 
 
 def _add_services(app: App, release: Release) -> None:
@@ -259,9 +280,9 @@ def take_services(app: App, release: Release) -> None:
             service.save(update_fields=["replicas", "present"])
 
 
-def _operate(access: Access, app: App, kind: OperationKind, *, text: str, target: str = "") -> Operation:
-    operation = operations.begin(app, kind, actor=access.actor, target=target, text=text)
-    events.record(f"app.{kind}", text, actor=access.actor, team=app.team_id, app=app.id)
+def _operate(app: App, kind: OperationKind, *, actor: str, text: str, target: str = "") -> Operation:
+    operation = operations.begin(app, kind, actor=actor, target=target, text=text)
+    events.record(f"app.{kind}", text, actor=actor, team=app.team_id, app=app.id)
     events.mark_dirty(app.id)
     events.announce(app.team_id, "app", app.id)
     return operation

@@ -163,6 +163,11 @@ class HostInfo:
     cpu: int
     """Thousandths of a core."""
     memory: int
+    data_root: str = ""
+    """The folder in which the engine keeps images, containers and volumes."""
+    runtimes: frozenset[str] = frozenset()
+    """Names of the OCI runtimes it can use."""
+    default_runtime: str = ""
 
 
 class Stream(Protocol[T_co]):

@@ -14,7 +14,7 @@ from typing import Any
 
 import requests
 
-from nodeagent import protocol
+from nodeagent import grants, protocol
 from nodeagent.hardening import assert_safe
 from nodeagent.protocol import File, Identity, ImageFact, LogLine, Spec
 from nodeagent.runtime import demux, faults, parse, payload
@@ -55,12 +55,14 @@ class DockerRuntime:
         self._engine = Connection(host, tls_dir=tls_dir, timeout=timeout)
         self._nofile = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         self._network_lock = threading.Lock()
+        self._host: HostInfo | None = None
 
     def info(self) -> HostInfo:
         self._engine.reset()
         version = self._engine.json("GET", "/version", "The engine cannot be asked")
         info = self._engine.json("GET", "/info", "The engine cannot be asked")
-        return parse.host(version, info, self._engine.api_version)
+        self._host = parse.host(version, info, self._engine.api_version)
+        return self._host
 
     def list_managed(self, cluster: str) -> Listing:
         filters = json.dumps({"label": [protocol.LABEL_CLUSTER]})
@@ -78,8 +80,11 @@ class DockerRuntime:
         return parse.container(data) if data else None
 
     def create(self, identity: Identity, spec: Spec) -> ContainerFacts:
-        body = payload.create_body(identity, spec, self._nofile)
+        # Asked whenever the engine is reached anew, and runtimes change with its restart only.
+        host = self._host or self.info()
+        body = payload.create_body(identity, spec, self._nofile, host.default_runtime)
         assert_safe(spec, body["HostConfig"])
+        grants.check_engine(spec, host.runtimes)
         name = identity.engine_name
         try:
             made = self._engine.json(

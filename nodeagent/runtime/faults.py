@@ -45,6 +45,11 @@ _START: tuple[Rule, ...] = (
         Invalid,
         "Check the command and the entrypoint: the image has no such program.",
     ),
+    (
+        ("could not select device driver", "unknown or invalid runtime name"),
+        Invalid,
+        "The engine cannot give GPUs: install the NVIDIA Container Toolkit on the node and restart the engine.",
+    ),
     (("permission denied",), Invalid, "The program may not be run; check its mode and the user."),
     (("unable to find user", "chdir to cwd"), Invalid, "Check user and working_dir against the image."),
 )

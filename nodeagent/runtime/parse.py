@@ -94,7 +94,14 @@ def host(version: Mapping[str, Any], info: Mapping[str, Any], api: str) -> HostI
         cgroup=cgroup,
         live_restore=bool(info.get("LiveRestoreEnabled")),
     )
-    return HostInfo(engine=engine, cpu=int(info["NCPU"]) * 1000, memory=int(info["MemTotal"]))
+    return HostInfo(
+        engine=engine,
+        cpu=int(info["NCPU"]) * 1000,
+        memory=int(info["MemTotal"]),
+        data_root=str(info.get("DockerRootDir") or ""),
+        runtimes=frozenset(info.get("Runtimes") or ()),
+        default_runtime=str(info.get("DefaultRuntime") or ""),
+    )
 
 
 def usage(data: Mapping[str, Any]) -> Usage:

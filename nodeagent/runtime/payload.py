@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from nodeagent import protocol
+from nodeagent import grants, protocol
 from nodeagent.hardening import CAPABILITIES, SECURITY_OPTIONS
 from nodeagent.protocol import Healthcheck, Identity, Mount, Spec
 
@@ -28,11 +28,12 @@ def labels(identity: Identity) -> dict[str, str]:
     }
 
 
-def create_body(identity: Identity, spec: Spec, nofile: int) -> dict[str, Any]:
+def create_body(identity: Identity, spec: Spec, nofile: int, default_runtime: str = "") -> dict[str, Any]:
     """Body of `POST /containers/create` (Engine API 1.41 and later). `nofile` is the host's hard limit."""
+    variables = {**spec.environment, **grants.environment(spec, default_runtime)}
     body: dict[str, Any] = {
         "Image": spec.image,
-        "Env": [f"{name}={value}" for name, value in spec.environment.items()],
+        "Env": [f"{name}={value}" for name, value in variables.items()],
         "Labels": {**spec.labels, **labels(identity)},
         "Hostname": spec.hostname,
         "User": spec.user,
@@ -61,6 +62,7 @@ def host_config(identity: Identity, spec: Spec, nofile: int) -> dict[str, Any]:
     return {
         "CapAdd": list(CAPABILITIES),
         "CapDrop": ["ALL"],
+        "DeviceRequests": grants.device_requests(spec),
         "Init": spec.init,
         "IpcMode": "private",
         "LogConfig": {

@@ -111,7 +111,24 @@ def test_an_app_shows_what_is_wanted_and_what_was_seen(people: People) -> None:
     assert container.observed_at is not None
     assert shown["observed_at"] == service["observed_at"]
     assert shown["urls"] == container.urls
-    assert service["desired"] == {"replicas": 1, "scale": 1, "stopped": False, "image": "berth/demo"}
+    update = {
+        "parallelism": 1,
+        "delay": 0.0,
+        "order": "stop-first",
+        "monitor": 2.0,
+        "max_failure_ratio": 0.0,
+        "failure_action": "pause",
+    }
+    assert service["desired"] == {
+        "replicas": 1,
+        "scale": 1,
+        "stopped": False,
+        "image": "berth/demo",
+        "mode": "replicated",
+        "priority": 0,
+        "update_config": update,
+        "rollback_config": update,
+    }
     assert service["observed"] == {"replicas": 1, "live": 1}
     (slot,) = service["slots"]
     assert (slot["name"], slot["container"]["id"]) == ("web.1", container.id)

@@ -3,6 +3,7 @@ from __future__ import annotations
 from django.utils import timezone
 
 from console.workloads.enums import ContainerState
+from console.workloads.models import Explanation
 from tests import factories
 from tests.api.caller import People
 
@@ -46,6 +47,9 @@ def test_a_container_keeps_wanted_and_seen_apart(people: People) -> None:
         "pids": 256,
         "ports": [{"host": 30001, "container": 80, "protocol": "tcp"}],
         "volumes": [],
+        "grants": [],
+        "priority": 0,
+        "move_to": None,
     }
     assert (body["observed"]["state"], body["observed"]["health"], body["observed"]["restarts"]) == (
         "running",
@@ -63,24 +67,67 @@ def test_another_teams_container_is_not_found(people: People) -> None:
 
 
 def test_a_pending_slot_explains_itself(people: People) -> None:
-    slot = factories.make_slot(factories.make_app(people.access, "shop"))
-    refusal = {"filter": "resources", "reason": "lacks memory", "asked": 2, "free": 1}
-    slot.pending, slot.verdicts = (
-        "0 of 1 nodes fit",
-        [{"node": "x", "name": "n1", "refusal": refusal, "scores": {}}],
+    app = factories.make_app(people.access, "shop")
+    slot = factories.make_slot(app)
+    refusal = {"filter": "memory", "reason": "lacks memory", "asked": 2, "free": 1}
+    verdict = {"node": "x", "name": "n1", "refusal": refusal, "scores": {}}
+    group = {"filter": "memory", "reason": "lacks memory", "count": 1, "names": ["n1"]}
+    why = Explanation.objects.create(
+        app=app,
+        service="web",
+        at=timezone.now(),
+        nodes=1,
+        fitting=0,
+        summary="0 of 1 node fits",
+        remedies=["1 byte less memory"],
+        refused=[group],
+        verdicts=[verdict],
     )
+    slot.pending, slot.explanation = why.summary, why
     slot.save()
     body = people.viewer.get(f"{SHOP}/services/web/slots/1").body
-    assert (body["name"], body["pending"], body["container"], body["older"]) == (
+    assert (body["name"], body["pending"], body["container"], body["older"], body["node"]) == (
         "web.1",
-        "0 of 1 nodes fit",
+        "0 of 1 node fits",
         None,
         [],
+        None,
     )
-    assert body["verdicts"] == slot.verdicts
+    assert body["scores"] == {}
+    shown = body["explanation"]
+    assert shown.pop("at")
+    assert shown == {
+        "nodes": 1,
+        "fitting": 0,
+        "summary": "0 of 1 node fits",
+        "remedies": ["1 byte less memory"],
+        "refused": [group],
+        "verdicts": [verdict],
+        "together_with": 0,
+    }
     people.assert_outside("GET", f"{SHOP}/services/web/slots/1")
     for path in ("web/slots/2", "db/slots/1"):
         assert people.viewer.get(f"{SHOP}/services/{path}").status == 404
+
+
+def test_an_explanation_says_how_many_slots_it_decided(people: People) -> None:
+    app, node = factories.make_app(people.access, "shop"), factories.make_node("n1")
+    why = Explanation.objects.create(
+        app=app, service="web", at=timezone.now(), nodes=1, fitting=1, summary="n1: the only node"
+    )
+    for index in (1, 2, 3):
+        slot = factories.make_container(app, node, index=index).slot
+        slot.explanation, slot.scores = why, {"load": 1.0 / index}
+        slot.save()
+    body = people.viewer.get(f"{SHOP}/services/web/slots/2").body
+    assert (body["explanation"]["together_with"], body["scores"]) == (2, {"load": 0.5})
+
+
+def test_a_retired_slot_is_gone(people: People) -> None:
+    slot = factories.make_slot(factories.make_app(people.access, "shop"))
+    slot.retired = True
+    slot.save()
+    assert people.viewer.get(f"{SHOP}/services/web/slots/1").status == 404
 
 
 def test_a_slot_shows_its_newest_container_and_older_ones_still_there(people: People) -> None:

@@ -2,17 +2,31 @@ from __future__ import annotations
 
 from console.accounts.secrets import digest
 from console.cluster.models import Node
+from console.common.models import Dirty, Event
+from console.workloads.models import Container
 from tests import factories
 from tests.api.caller import Caller, People
 
 NODES = "/teams/home/nodes"
+BOUND = """\
+services:
+  web: {image: berth/demo}
+  db: {image: berth/demo, volumes: ["data:/data"]}
+  one: {image: berth/demo, x-berth: {exclusive: true}}
+volumes: {data: }
+"""
 
 
 def test_an_administrator_adds_a_node_and_sees_its_config_once(people: People, administrator: Caller) -> None:
     answer = administrator.post(NODES, {"name": "n1", "zone": "a", "labels": {"disk": "ssd"}})
     assert answer.status == 201
     node, config = answer.body["node"], answer.body["config"]
-    assert node["desired"] == {"cordoned": False, "zone": "a", "labels": {"disk": "ssd"}}
+    assert node["desired"] == {
+        "cordoned": False,
+        "draining": False,
+        "zone": "a",
+        "labels": {"disk": "ssd"},
+    }
     assert (node["observed"]["state"], node["observed_at"]) == ("joining", None)
     assert config["node"] == node["id"]
     assert Node.objects.get(name="n1").token_digest == digest(config["token"])
@@ -38,6 +52,26 @@ def test_cordon_and_uncordon(people: People, administrator: Caller) -> None:
     assert administrator.post(f"{NODES}/n1/uncordon").body["desired"]["cordoned"] is False
 
 
+def test_draining_tells_how_far_it_is(people: People, administrator: Caller) -> None:
+    node, app = factories.make_node("n1"), factories.make_app(people.access, "shop", compose=BOUND)
+    for index in (1, 2, 3):
+        factories.make_container(app, node, "web", index)
+    factories.make_container(app, node, "db", volumes=["data"])
+    factories.make_container(app, node, "one")
+    Dirty.objects.all().delete()
+    assert people.viewer.get(f"{NODES}/n1").body["drain"] is None
+    answer = administrator.post(f"{NODES}/n1/drain")
+    assert (answer.status, answer.body["desired"]["draining"]) == (202, True)
+    assert list(Dirty.objects.values_list("app_id", flat=True)) == [app.id]
+    assert administrator.post(f"{NODES}/n1/drain").status == 202
+    Container.objects.filter(slot__service__name="web", slot__index__lt=3).update(state="exited")
+    assert people.viewer.get(f"{NODES}/n1").body["drain"] == {"total": 5, "left": 3, "bound": 2, "ending": 0}
+    kinds = Event.objects.filter(node_id=node.id).order_by("id").values_list("kind", flat=True)
+    assert list(kinds) == ["node.added", "node.draining"]
+    assert administrator.post(f"{NODES}/n1/undrain").body["desired"]["draining"] is False
+    assert people.viewer.get(f"{NODES}/n1").body["drain"] is None
+
+
 def test_a_node_leaves_once_it_holds_nothing(people: People, administrator: Caller) -> None:
     node = factories.make_node("n1")
     container = factories.make_container(factories.make_app(people.access), node)
@@ -52,13 +86,13 @@ def test_a_node_leaves_once_it_holds_nothing(people: People, administrator: Call
 def test_owners_change_no_nodes(people: People) -> None:
     factories.make_node("n1")
     assert people.owner.post(NODES, {"name": "n2"}).error["code"] == "forbidden"
-    for action in ("cordon", "uncordon"):
+    for action in ("cordon", "uncordon", "drain", "undrain"):
         assert people.owner.post(f"{NODES}/n1/{action}").status == 403
         people.assert_outside("POST", f"{NODES}/n1/{action}")
     assert people.owner.delete(f"{NODES}/n1").status == 403
     for method, path in (("GET", NODES), ("POST", NODES), ("GET", f"{NODES}/n1"), ("DELETE", f"{NODES}/n1")):
         people.assert_outside(method, path, {"name": "n2"})
-    assert list(Node.objects.values_list("name", "cordoned")) == [("n1", False)]
+    assert list(Node.objects.values_list("name", "cordoned", "draining")) == [("n1", False, False)]
 
 
 def test_wrong_nodes_name_the_field(people: People, administrator: Caller) -> None:

@@ -97,15 +97,20 @@ def _wired(node: str, job: protocol.Job) -> object:
 @dataclass
 class FakeAgent:
     """Does at once what it is told, and reports. `broken` maps a service to the result its start gives,
-    `failing` a kind of job to how often it goes wrong. While it is `holding`, jobs wait for `let_go`."""
+    `health` a service that has a check to what that says first, `failing` a kind of job to how often it goes
+    wrong. While it is `holding`, jobs wait for `let_go`."""
 
     node: str
     wire: FakeWire
     cpu: int = 4000
     memory: int = 8 << 30
+    disk: int = 0
+    resources: dict[str, int] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
     images: tuple[protocol.ImageFact, ...] = (DEMO,)
     registry: dict[str, str] = field(default_factory=dict)
     broken: dict[str, protocol.Result] = field(default_factory=dict)
+    health: dict[str, protocol.Health] = field(default_factory=dict)
     session: int = 0
     silence: float = 0.0
     engine_ok: bool = True
@@ -143,7 +148,10 @@ class FakeAgent:
                 agent="0.1.0",
                 address="10.0.0.1",
                 public_key=b"k" * 32,
-                capacity=protocol.Capacity(cpu=self.cpu, memory=self.memory),
+                capacity=protocol.Capacity(
+                    cpu=self.cpu, memory=self.memory, disk=self.disk, resources=self.resources
+                ),
+                labels=self.labels,
                 engine=protocol.Engine(version="20.10", api="1.41", os="linux", arch="amd64")
                 if self.engine_ok
                 else None,
@@ -228,7 +236,9 @@ class FakeAgent:
         if key not in self.containers:
             self.starts.append(identity.name)
             self.fence[identity.slot] = max(identity.generation, self.fence.get(identity.slot, 0))
-            health: protocol.Health = "healthy" if job.spec.healthcheck else "none"
+            health: protocol.Health = (
+                self.health.get(identity.service, "healthy") if job.spec.healthcheck else "none"
+            )
             self.containers[key] = protocol.Observed(
                 identity=identity, engine_id="e" * 64, state="running", running_for=0.0, health=health
             )

@@ -16,7 +16,7 @@ from pytest_django.fixtures import Settings
 
 from console.common import events
 from console.common import redis as keys
-from console.controller.send import Due, ring
+from console.controller.send import Due, Message, ring
 from console.controller.wire import Beat, Entry, RedisWire
 from lab.redis_server import RedisServer
 from nodeagent import protocol
@@ -121,16 +121,14 @@ def test_a_ring_that_fails_is_made_up_for_by_the_next(
     db: None, wire: RedisWire, redis_server: RedisServer
 ) -> None:
     node = factories.make_node("n1")
-    job = node.jobs.create(
-        id=JOB.id, kind="stop", payload=msgspec.to_builtins(JOB), created_at=node.created_at
-    )
+    due = [Due(node, (Message(JOB.id, JOB, registry=""),))]
     wire.send(node.id, [JOB])
     redis_server.stop()
-    ring(wire, [Due(node, (job,))])
+    ring(wire, due)
     redis_server.start()
     keys.client().flushall()
     for _ring in range(2):
-        ring(wire, [Due(node, (job,))])
+        ring(wire, due)
     assert keys.client().llen(f"node:{node.id}:jobs")
 
 

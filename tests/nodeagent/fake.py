@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
-from nodeagent import protocol
+from nodeagent import grants, protocol
 from nodeagent.hardening import assert_safe
 from nodeagent.protocol import Engine, File, Identity, ImageFact, LogLine, Spec
 from nodeagent.runtime import payload
@@ -83,6 +83,8 @@ class FakeRuntime:
         self.registry: dict[str, ImageFact] = {}
         self.networks: dict[str, str] = {}
         self.volumes: dict[str, str] = {}
+        self.runtimes = frozenset({"runc"})
+        self.data_root = ""
         self.calls: list[str] = []
         self.before: Callable[[str], None] = lambda call: None
         self.pull_started = threading.Event()
@@ -98,7 +100,8 @@ class FakeRuntime:
 
     def info(self) -> HostInfo:
         self._call("info")
-        return HostInfo(Engine(version="fake", api="1.41", os="linux", arch="amd64"), 4000, 8 << 30)
+        engine = Engine(version="fake", api="1.41", os="linux", arch="amd64")
+        return HostInfo(engine, 4000, 8 << 30, self.data_root, self.runtimes, "runc")
 
     def list_managed(self, cluster: str) -> Listing:
         self._call("list")
@@ -116,6 +119,7 @@ class FakeRuntime:
     def create(self, identity: Identity, spec: Spec) -> ContainerFacts:
         self._call("create")
         assert_safe(spec, payload.host_config(identity, spec, 20000))
+        grants.check_engine(spec, self.runtimes)
         name, labels = identity.engine_name, payload.labels(identity)
         existing = self._find(name)
         if existing:

@@ -29,12 +29,15 @@ def test_the_environment_is_enough(tmp_path: Path) -> None:
             BERTH_NODE_CPU="1500",
             BERTH_NODE_MEMORY="16g",
             BERTH_NODE_PORTS="31000-31010",
+            BERTH_NODE_DISK="2t",
+            BERTH_NODE_RESOURCES="gpu=2, my-fpga=1",
         ),
     )
     assert config.link_url == "wss://console.example.org/agent/v1/link"
     assert config.docker_host == "unix:///var/run/docker.sock"
     assert dict(config.labels) == {"zone": "a", "disk": "ssd"}
     assert (config.cpu, config.memory) == (1500, 16 << 30)
+    assert (config.disk, dict(config.resources)) == (2 << 40, {"gpu": 2, "my-fpga": 1})
     assert (config.port_first, config.port_last) == (31000, 31010)
     assert config.state_dir.stat().st_mode & 0o777 == 0o700
 
@@ -66,6 +69,12 @@ def test_a_file_is_overridden_by_the_environment(tmp_path: Path, suffix: str) ->
         ("BERTH_NODE_PORTS", "10", "ports (BERTH_NODE_PORTS) is '10'"),
         ("BERTH_NODE_PORTS", "20-10", "the lower number first"),
         ("BERTH_NODE_MEMORY", "much", "memory (BERTH_NODE_MEMORY) is 'much'"),
+        ("BERTH_NODE_DISK", "lots", "disk (BERTH_NODE_DISK) is 'lots'"),
+        ("BERTH_NODE_RESOURCES", "gpu", "has '' of gpu; it must be a number from 1 to 10000"),
+        ("BERTH_NODE_RESOURCES", "gpu=0", "has '0' of gpu"),
+        ("BERTH_NODE_RESOURCES", "gpu=-1", "has '-1' of gpu"),
+        ("BERTH_NODE_RESOURCES", "g u=1", "has the kind 'g u'"),
+        ("BERTH_NODE_RESOURCES", "a-b=1,A_B=1", "two kinds that differ in case or dashes only"),
         ("BERTH_NODE_CPU", "-1", "cpu (BERTH_NODE_CPU) is '-1'"),
         ("BERTH_NODE_LABELS", "a b=c", "has the key 'a b'"),
         ("BERTH_AGENT_STATE", "/proc/berth", "state_dir (BERTH_AGENT_STATE) cannot be made"),
@@ -87,3 +96,13 @@ def test_a_bad_file_is_named(tmp_path: Path) -> None:
     path.write_text('nodes = "n1"')
     with pytest.raises(BadConfig, match="unknown key nodes"):
         load(path, {})
+
+
+def test_resources_of_a_file_are_a_table(tmp_path: Path) -> None:
+    path = tmp_path / "agent.json"
+    path.write_text(json.dumps({"resources": {"gpu": 2}, "disk": 1000}))
+    config = load(path, environment(tmp_path))
+    assert (dict(config.resources), config.disk) == ({"gpu": 2}, 1000)
+    path.write_text(json.dumps({"resources": [2]}))
+    with pytest.raises(BadConfig, match="must be a table"):
+        load(path, environment(tmp_path))

@@ -121,6 +121,10 @@ HOSTILE_HOST_CONFIGS: dict[str, dict[str, Any]] = {
     "host control groups": {"CgroupnsMode": "host"},
     "a device": {"Devices": [{"PathOnHost": "/dev/sda"}]},
     "a gpu": {"DeviceRequests": [{}]},
+    "all gpus": {"DeviceRequests": [{"Driver": "nvidia", "Count": -1, "Capabilities": [["gpu"]]}]},
+    "a gpu that was not given": {
+        "DeviceRequests": [{"Driver": "nvidia", "DeviceIDs": ["0"], "Capabilities": [["gpu"]]}]
+    },
     "a device rule": {"DeviceCgroupRules": ["a *:* rwm"]},
     "an added capability": {"CapAdd": [*CAPABILITIES, "SYS_ADMIN"]},
     "all capabilities": {"CapAdd": ["ALL"]},

@@ -274,6 +274,36 @@ def test_sync_keeps_what_is_ours_and_clears_the_rest(house: House) -> None:
         house.stepper.ensure(ensure("s2"))
 
 
+def test_a_newer_generation_leaves_the_older_one_alone(house: House) -> None:
+    """An update that starts first: both run until the older one is stopped by its own job."""
+    house.stepper.ensure(ensure(generation=1))
+    house.runtime.calls.clear()
+    house.stepper.ensure(ensure(generation=2))
+    assert house.states() == {"berth-s1-g1": "running", "berth-s1-g2": "running"}
+    assert not {"stop", "remove"} & set(house.runtime.calls)
+    house.stepper.stop(Stop(id="x", slot="s1", generation=1))
+    house.stepper.ensure(ensure(generation=2))
+    assert house.states() == {"berth-s1-g1": "exited", "berth-s1-g2": "running"}
+
+
+def test_a_newer_generation_that_fails_goes_without_the_older_one(house: House) -> None:
+    house.stepper.ensure(ensure(generation=1))
+    house.stepper.ensure(ensure(generation=2))
+    house.stepper.stop(Stop(id="x", slot="s1", generation=2))
+    house.stepper.remove(Remove(id="y", slot="s1", generation=2))
+    house.stepper.ensure(ensure(generation=3))
+    assert house.states() == {"berth-s1-g1": "running", "berth-s1-g3": "running"}
+
+
+@pytest.mark.parametrize("kept", [(1, 2), (1,), (2,)])
+def test_sync_keeps_each_generation_that_it_names(house: House, kept: tuple[int, ...]) -> None:
+    house.stepper.ensure(ensure(generation=1))
+    house.stepper.ensure(ensure(generation=2))
+    house.session.begin(Welcome(node="n1", cluster=CLUSTER, session=2))
+    house.sync(*(("s1", generation) for generation in kept), session=2)
+    assert house.states() == {f"berth-s1-g{generation}": "running" for generation in kept}
+
+
 def test_a_late_sync_spares_what_was_ensured_after_it(house: House) -> None:
     house.sync()
     house.stepper.ensure(ensure("s1"))

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from scheduler.columns import Columns
-from scheduler.model import Constraint, Node, NodeState, Port, Request
+from scheduler.model import Constraint, Explanation, Node, NodeState, Port, Request, Want
 from scheduler.placement import Cluster
 from scheduler.units import of_bytes, of_cpu
 from tests.scheduler.builders import GIB, node, request
 
 
+def explained(cluster: Cluster, *requests: Request) -> list[Explanation]:
+    decisions = cluster.place([Want(each, f"s{number}") for number, each in enumerate(requests)])
+    return [cluster.explain(decision) for decision in decisions]
+
+
 def summary(nodes: list[Node], asked: Request, cluster: Cluster | None = None) -> str:
-    [decision] = (cluster or Cluster(nodes)).place([asked])
-    return decision.summary
+    [explanation] = explained(cluster or Cluster(nodes), asked)
+    return explanation.summary
 
 
 def test_a_pending_request_says_what_each_node_lacks() -> None:
@@ -26,7 +30,7 @@ def test_a_pending_request_says_what_each_node_lacks() -> None:
     ]
     cluster = Cluster(nodes)
     holder = request("edge", ports=(Port(80, 8080),), constraints=(Constraint("node.id", True, "w5"),))
-    cluster.place([holder])
+    explained(cluster, holder)
     text = summary(nodes, request(memory=2 * GIB, ports=(Port(80, 8080),)), cluster)
     assert text == (
         "0 of 5 nodes fit: 3 lack memory (largest free 1.1 GiB, asked 2 GiB), "
@@ -70,22 +74,21 @@ def test_no_nodes_at_all() -> None:
 )
 def test_each_refusal_says_why(asked: Request, sentence: str) -> None:
     nodes = [node("a", pids=100, port_first=30000, port_last=30000)]
-    [decision] = Cluster(nodes, volumes={"data": "gone"}).place([asked])
-    refusal = decision.verdicts[0].refusal
+    [explanation] = explained(Cluster(nodes, volumes={"data": "gone"}), asked)
+    refusal = explanation.verdicts[0].refusal
     assert refusal is not None
     assert refusal.reason == sentence
 
 
 def test_the_limit_per_node_says_how_many_are_there() -> None:
-    cluster = Cluster([node("a")])
-    first, second = cluster.place([request(max_per_node=1)] * 2)
+    first, second = explained(Cluster([node("a")]), *[request(max_per_node=1)] * 2)
     assert (first.node, second.node) == ("a", None)
     assert second.summary == "0 of 1 node fits: 1 has 1 of web already (at most 1 on a node)"
 
 
 def test_a_placed_one_says_what_spoke_for_its_node() -> None:
     nodes = [node("worker-1", images=frozenset({"demo"})), node("worker-2"), node("worker-3", memory=1)]
-    first, second = Cluster(nodes).place([request(image="demo")] * 2)
+    first, second = explained(Cluster(nodes), *[request(image="demo")] * 2)
     assert first.summary == (
         "worker-1: fewest replicas of web (0); fewest containers of its app (0); has the image; "
         "most room left; 2 of 3 nodes fit"
@@ -106,8 +109,3 @@ def test_amounts_are_rounded_down() -> None:
         "0 B", "900 B", "1.5 KiB", "1.9 GiB", "2 GiB",
     ]  # fmt: skip
     assert [of_cpu(n) for n in (0, 250, 1000, 1500)] == ["0 CPUs", "0.25 CPUs", "1 CPU", "1.5 CPUs"]
-
-
-def test_columns_of_no_nodes_are_empty() -> None:
-    columns = Columns([], {})
-    assert columns.of_app("shop").tolist() == []

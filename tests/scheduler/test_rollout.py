@@ -11,7 +11,9 @@ import pytest
 from scheduler.lifecycle import State
 from scheduler.model import NodeState, RolloutMove, RolloutState, ServiceView, SlotView
 from scheduler.reconcile import reconcile
-from tests.scheduler.builders import container, node, rollout, running, service, slot, stopped, view
+from scheduler.rollout_moves import MOVES, mermaid
+from tests.scheduler.builders import node
+from tests.scheduler.views import container, rollout, running, service, slot, stopped, view
 from tests.scheduler.world import World
 
 SUCCEEDED = RolloutMove(RolloutState.SUCCEEDED)
@@ -226,3 +228,15 @@ def test_a_node_that_comes_back_gets_no_second_container_for_its_slots() -> None
     cloud.set_node("n1", NodeState.READY)
     assert cloud.converge(5).empty
     assert sorted(each.node or "" for each in cloud.live()) == moved
+
+
+# -- the table of moves
+
+
+def test_every_verdict_is_a_move_of_the_table_and_ends_the_rollout() -> None:
+    verdicts = {target for (_state, target), owner in MOVES.items() if owner == "reconcile"}
+    assert verdicts == {RolloutState.SUCCEEDED, RolloutState.FAILED, RolloutState.ROLLED_BACK}
+    assert not verdicts & {state for state, _target in MOVES}
+    lines = mermaid().splitlines()
+    assert lines[:2] == ["stateDiagram-v2", "    [*] --> running"]
+    assert len(lines) == 2 + len(MOVES) + 4

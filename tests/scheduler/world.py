@@ -23,6 +23,7 @@ from scheduler.model import (
     ServiceView,
     SlotView,
     StopContainer,
+    Want,
 )
 from scheduler.placement import Cluster
 from scheduler.reconcile import reconcile
@@ -37,18 +38,29 @@ class World:
     held: dict[str, Allocation] = field(default_factory=dict)
     volumes: dict[str, str] = field(default_factory=dict)
     rollout: RolloutView | None = None
+    good: str = ""
+    """Digest of the last rollout that succeeded."""
+    frozen: bool = False
 
     # -- what the controller loads
 
     def view(self) -> AppView:
-        slots = tuple(
-            replace(
-                each, containers=tuple(c for i, c in enumerate(each.containers) if i == 0 or not c.removed)
-            )
-            for each in self.slots.values()
-        )
         states = {each.id: each.state for each in self.nodes.values()}
-        return AppView("shop", tuple(self.services.values()), slots, self.rollout, states)
+        cordoned = frozenset(each.id for each in self.nodes.values() if each.cordoned)
+        return AppView(
+            "shop",
+            tuple(replace(each, eligible=self.eligible(each)) for each in self.services.values()),
+            tuple(replace(each, containers=_seen(each)) for each in self.slots.values()),
+            self.rollout,
+            states,
+            cordoned,
+            self.frozen,
+        )
+
+    def eligible(self, service: ServiceView) -> tuple[str, ...]:
+        if not service.mode.everywhere:
+            return ()
+        return Cluster(self.nodes.values(), (), self.volumes).eligible(service.request)
 
     def containers(self) -> list[ContainerView]:
         return [each for slot in self.slots.values() for each in slot.containers]
@@ -87,8 +99,16 @@ class World:
         for retired in plan.retire:
             del self.slots[retired]
         if plan.rollout is not None and self.rollout is not None:
-            self.rollout = replace(self.rollout, state=plan.rollout.state)
+            self._end(self.rollout, plan.rollout.state)
         return decisions
+
+    def _end(self, rollout: RolloutView, state: RolloutState) -> None:
+        self.rollout = replace(rollout, state=state)
+        if state is RolloutState.SUCCEEDED and len({each.digest for each in self.services.values()}) == 1:
+            self.good = next(iter(self.services.values())).digest
+        if state is RolloutState.ROLLED_BACK:
+            assert rollout.can_roll_back
+            self.deploy(self.good, rollback=True)
 
     def _stop(self, stop: StopContainer) -> None:
         current = self.find(stop.container)
@@ -106,30 +126,29 @@ class World:
     def _create(self, new: NewSlot) -> None:
         name = f"{new.service}.{new.index}"
         assert name not in self.slots
-        self.slots[name] = SlotView(name, new.service, new.index, 0)
+        self.slots[name] = SlotView(name, new.service, new.index, 0, node=new.node)
 
     def _place(self, placements: Iterable[Placement]) -> list[Decision]:
         placements = list(placements)
-        requests = []
-        for each in placements:
-            slot = self.slots[f"{each.service}.{each.index}"]
-            assert each.request.slot in ("", slot.id)
-            name = f"{slot.id}-g{slot.generation + 1}"
-            requests.append(replace(each.request, slot=slot.id, container=name))
-        decisions = self.cluster().place(requests)
+        decisions = self.cluster().place([self._want(each) for each in placements])
         for placement, decision in zip(placements, decisions, strict=True):
             if decision.node is not None:
                 self._fill(placement, decision, decision.node)
         return decisions
 
+    def _want(self, placement: Placement) -> Want:
+        slot = self.slots[f"{placement.service}.{placement.index}"]
+        name = f"{slot.id}-g{slot.generation + 1}"
+        return Want(placement.request, slot.id, name, placement.node, placement.prefer, placement.avoid)
+
     def _fill(self, placement: Placement, decision: Decision, node: str) -> None:
-        asked = decision.request
+        want = decision.want
         if placement.replaces:
             lost = self.find(placement.replaces)
             self.change(lost.id, state=move(lost.state, State.LOST, Actor.CONTROLLER), ended_at=self.now)
-        slot = self.slots[asked.slot]
+        slot = self.slots[want.slot]
         fresh = ContainerView(
-            asked.container, slot.id, slot.generation + 1, State.ASSIGNED, placement.digest, node
+            want.container, slot.id, slot.generation + 1, State.ASSIGNED, placement.digest, node
         )
         afresh = slot.current is None or slot.current.digest != placement.digest
         self.slots[slot.id] = replace(
@@ -139,24 +158,37 @@ class World:
             failures=0 if afresh else slot.failures,
         )
         self.held[fresh.id] = Allocation(
-            fresh.id,
-            slot.id,
-            asked.app,
-            asked.service,
-            node,
-            asked.cpu,
-            asked.memory,
-            asked.pids,
-            decision.ports,
+            fresh.id, slot.id, node, placement.request, decision.ports, decision.grants
         )
-        self.volumes.update(dict.fromkeys(asked.volumes, node))
+        self.volumes.update(dict.fromkeys(placement.request.volumes, node))
 
     # -- what users do
 
-    def deploy(self, digest: str, patience: float = 120.0) -> None:
+    def deploy(self, digest: str, patience: float = 120.0, *, rollback: bool = False) -> None:
         self.services = {name: replace(each, digest=digest) for name, each in self.services.items()}
         self.slots = {name: replace(each, failures=0, not_before=0.0) for name, each in self.slots.items()}
-        self.rollout = RolloutView(digest, RolloutState.RUNNING, self.now, self.now + patience)
+        self.rollout = RolloutView(
+            digest,
+            RolloutState.RUNNING,
+            self.now,
+            self.now + patience,
+            rollback,
+            can_roll_back=self.good not in ("", digest),
+        )
+
+    def pause(self) -> None:
+        if self.rollout is not None and self.rollout.state is RolloutState.RUNNING:
+            self.rollout = replace(self.rollout, state=RolloutState.PAUSED)
+
+    def resume(self) -> None:
+        if self.rollout is not None and self.rollout.state is RolloutState.PAUSED:
+            self.rollout = replace(
+                self.rollout, state=RolloutState.RUNNING, deadline=max(self.rollout.deadline, self.now + 60.0)
+            )
+
+    def update(self, service: str, **values: object) -> None:
+        config = replace(self.services[service].update, **values)  # type: ignore[arg-type]
+        self.services[service] = replace(self.services[service], update=config)
 
     def scale(self, service: str, replicas: int) -> None:
         self.services[service] = replace(self.services[service], replicas=replicas)
@@ -166,8 +198,8 @@ class World:
 
     # -- what nodes do
 
-    def set_node(self, node: str, state: NodeState) -> None:
-        self.nodes[node] = replace(self.nodes[node], state=state)
+    def set_node(self, node: str, state: NodeState, *, cordoned: bool = False) -> None:
+        self.nodes[node] = replace(self.nodes[node], state=state, cordoned=cordoned)
 
     def find(self, container: str) -> ContainerView:
         return next(each for each in self.containers() if each.id == container)
@@ -197,6 +229,18 @@ class World:
             case state if state.ended and current.removing:
                 self.change(container, removed=True)
 
+    def judge(self, container: str, health: str) -> None:
+        """A health check says so."""
+        was = self.find(container)
+        since = self.now if health != was.health else was.healthy_since or was.unhealthy_since
+        healthy = since if health == "healthy" else None
+        unhealthy = since if health == "unhealthy" else None
+        self.change(container, health=health, healthy_since=healthy, unhealthy_since=unhealthy)
+
+    def finish(self, container: str) -> None:
+        """A task ends well by itself."""
+        self._report(self.find(container), State.EXITED, ended_at=self.now, exit_code=0)
+
     def crash(self, container: str, *, fatal: bool = False) -> None:
         """The container ends badly, unless it has ended already or was told to stop."""
         current = self.find(container)
@@ -218,3 +262,8 @@ class World:
             self.advance_all()
             self.now += seconds
         return self.plan()
+
+
+def _seen(slot: SlotView) -> tuple[ContainerView, ...]:
+    """The newest one, and those that the engine still has."""
+    return tuple(each for i, each in enumerate(slot.containers) if i == 0 or not each.removed)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
-from console.workloads.models import App, Release, Service, Slot
+from console.workloads.models import App, Release, Service
 from tests import factories
 from tests.web.conftest import Visitors
 
@@ -18,6 +18,9 @@ ACTIONS = [
     "services/web/restart/",
     "services/web/stop/",
     "services/web/start/",
+    "rollout/pause/",
+    "rollout/resume/",
+    "rollout/cancel/",
 ]
 
 
@@ -66,18 +69,6 @@ def test_its_containers_and_where_they_are_published(people: Visitors, app: App)
     assert 'href="http://10.0.0.1:30001"' in text
     assert "node-a" in text
     assert "1 of 1 well" in text
-
-
-def test_why_a_slot_waits(people: Visitors, app: App) -> None:
-    slot = factories.make_slot(app, index=2)
-    refusal = {"filter": "memory", "reason": "asks 6 GiB, 5 GiB are free"}
-    Slot.objects.filter(pk=slot.pk).update(
-        pending="0 of 1 nodes fit: 1 lacks memory.",
-        verdicts=[{"node": "n", "name": "node-a", "refusal": refusal, "scores": {}}],
-    )
-    text = page(people.owner)
-    assert "0 of 1 nodes fit: 1 lacks memory." in text
-    assert "asks 6 GiB, 5 GiB are free" in text
 
 
 def test_scaling(people: Visitors, app: App) -> None:
@@ -143,3 +134,20 @@ def test_an_action_without_its_token_is_refused(people: Visitors, app: App) -> N
     assert strict.post("/t/ours/apps/shop/stop/").status_code == 403
     app.refresh_from_db()
     assert app.stopped is False
+
+
+def test_a_rollout_is_held_and_goes_on(people: Visitors, app: App) -> None:
+    people.developer.post("/t/ours/apps/shop/rollout/pause/")
+    text = page(people.developer)
+    assert 'action="/t/ours/apps/shop/rollout/resume/"' in text
+    assert 'action="/t/ours/apps/shop/rollout/pause/"' not in text
+    people.developer.post("/t/ours/apps/shop/rollout/resume/")
+    assert 'action="/t/ours/apps/shop/rollout/pause/"' in page(people.developer)
+    assert "Rollout of release 1" in page(people.viewer)
+    assert "shop/rollout/pause/" not in page(people.viewer)
+
+
+def test_a_first_rollout_cannot_be_cancelled_and_says_why(people: Visitors, app: App) -> None:
+    answer = people.owner.post("/t/ours/apps/shop/rollout/cancel/", follow=True)
+    assert "No earlier release was rolled out well." in answer.content.decode()
+    assert Release.objects.count() == 1

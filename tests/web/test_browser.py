@@ -77,7 +77,7 @@ def never_reloaded(page: Page) -> bool:
 
 def stay(page: Page) -> None:
     """Marks the page as it is loaded now, once its live socket is open."""
-    page.wait_for_function("document.documentElement.dataset.liveSocket === 'open'")
+    expect(page.locator("html[data-live-socket=open]")).to_be_attached()
     page.evaluate("window.stillHere = true")
 
 
@@ -244,6 +244,49 @@ def test_language_and_theme_stay(page: Page) -> None:
     page.get_by_role("button", name="语言").click()
     page.get_by_role("button", name="English").click()
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+
+
+def test_what_if_comes_into_the_page_and_a_slot_says_why_it_is_there(page: Page) -> None:
+    deploy(page, "shop")
+    expect(page.locator("#progress")).to_contain_text("Succeeded", timeout=SOON)
+    page.locator("#services").get_by_role("link", name="web.1", exact=True).click()
+    expect(page.locator("#placement .chosen")).to_contain_text("node-1")
+    expect(page.locator("#placement")).to_contain_text("node-1: the only node")
+
+    page.get_by_role("link", name="web", exact=True).click()
+    page.get_by_label("Try up to").fill("2")
+    page.get_by_role("button", name="How many more fit?").click()
+    expect(page.locator("#room")).to_contain_text("2 more replicas fit: as many as were tried.")
+
+    page.goto("/t/default/nodes/node-1/")
+    stay(page)
+    page.get_by_role("link", name="If it went").click()
+    expect(page.locator("#outcome")).to_contain_text("Would wait 1")
+    expect(page.locator("#outcome")).to_contain_text("There is no node yet")
+    page.get_by_role("link", name="If it were drained").click()
+    expect(page.locator("#outcome")).to_contain_text("1 is draining")
+    assert never_reloaded(page)
+
+    page.get_by_role("button", name="Drain").click()
+    page.get_by_role("link", name="See first what would move").click()
+    expect(page.get_by_role("heading", name="If node-1 were drained")).to_be_visible()
+    page.goto("/t/default/nodes/")
+    page.get_by_role("link", name="Rebalance").click()
+    expect(page.get_by_text("Nothing is worth a move")).to_be_visible()
+
+
+def test_a_drained_node_takes_nothing_until_it_is_undrained(page: Page) -> None:
+    page.goto("/t/default/nodes/node-1/")
+    page.get_by_role("button", name="Drain").click()
+    page.get_by_role("button", name="Drain this node").click()
+    expect(page.locator("#head")).to_contain_text("Drained: no container is left", timeout=SOON)
+    deploy(page, "shop")
+    expect(page.locator("#services")).to_contain_text("1 is draining", timeout=SOON)
+    expect(page.locator("#services")).to_contain_text("What would make it fit")
+    page.goto("/t/default/nodes/node-1/")
+    page.get_by_role("button", name="Undrain").click()
+    page.goto("/t/default/apps/shop/")
+    expect(containers(page, "Running")).to_have_count(1, timeout=SOON)
 
 
 def test_a_new_nodes_command_is_shown_once(page: Page, stack: Stack) -> None:

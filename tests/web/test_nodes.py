@@ -7,7 +7,13 @@ from console.cluster.models import Node
 from tests import factories
 from tests.web.conftest import Visitors
 
-ACTIONS = ["nodes/add/", "nodes/node-a/cordon/", "nodes/node-a/remove/"]
+ACTIONS = [
+    "nodes/add/",
+    "nodes/node-a/cordon/",
+    "nodes/node-a/drain/",
+    "nodes/node-a/remove/",
+    "rebalance/moves/",
+]
 
 
 @pytest.fixture
@@ -17,10 +23,10 @@ def node(people: Visitors) -> Node:
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_only_administrators_change_nodes(people: Visitors, node: Node, action: str) -> None:
-    sent = {"name": "node-b", "cordoned": "1"}
+    sent = {"name": "node-b", "cordoned": "1", "draining": "1"}
     assert people.developer.post(f"/t/ours/{action}", sent).status_code == 403
     assert people.stranger.post(f"/t/ours/{action}", sent).status_code == 404
-    assert list(Node.objects.values_list("name", "cordoned")) == [("node-a", False)]
+    assert list(Node.objects.values_list("name", "cordoned", "draining")) == [("node-a", False, False)]
     assert f'action="/t/ours/{action}"' not in people.developer.get("/t/ours/nodes/").content.decode()
 
 
@@ -51,6 +57,21 @@ def test_cordoning_and_back(people: Visitors, node: Node) -> None:
     people.owner.post("/t/ours/nodes/node-a/cordon/", {"cordoned": "0"})
     node.refresh_from_db()
     assert node.cordoned is False
+
+
+def test_draining_shows_how_far_it_is(people: Visitors, node: Node) -> None:
+    app = factories.make_app(people.access, "shop")
+    factories.make_container(app, node, volumes=["data"])
+    gone = factories.make_container(app, node, index=2)
+    people.owner.post("/t/ours/nodes/node-a/drain/", {"draining": "1"})
+    gone.delete()
+    page = people.viewer.get("/t/ours/nodes/node-a/").content.decode()
+    assert "Draining: 1 of 2 containers left." in page
+    assert "1 is bound to this node and stays." in page
+    assert "Draining" in people.viewer.get("/t/ours/nodes/").content.decode()
+    people.owner.post("/t/ours/nodes/node-a/drain/", {"draining": "0"})
+    node.refresh_from_db()
+    assert node.draining is False
 
 
 def test_another_teams_containers_are_not_named(people: Visitors, node: Node) -> None:

@@ -23,6 +23,8 @@ PAGES = [
     "apps/shop/metrics/",
     "apps/shop/events/",
     "apps/shop/compose/",
+    "apps/shop/services/web/",
+    "apps/shop/services/web/slots/1/",
     "nodes/",
     "nodes/node-a/",
     "events/",

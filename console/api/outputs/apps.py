@@ -8,9 +8,11 @@ from typing import Any
 from rest_framework import serializers
 
 from console.api.outputs.containers import NodeNameOutput, SlotOutput
+from console.workloads.compose.model import Update
 from console.workloads.enums import AppState, ReleaseState, RolloutState
 from console.workloads.models import Release, Rollout, Volume
 from console.workloads.queries import AppSummary, ServiceDetail
+from scheduler.model import Mode
 
 
 class RolloutOutput(serializers.Serializer[Rollout]):
@@ -19,6 +21,8 @@ class RolloutOutput(serializers.Serializer[Rollout]):
     operation = serializers.CharField(source="operation_id", allow_null=True)
     started_at = serializers.DateTimeField()
     deadline = serializers.DateTimeField()
+    rollback = serializers.BooleanField(help_text="It goes back to an earlier release.")
+    paused_at = serializers.DateTimeField(allow_null=True)
     ended_at = serializers.DateTimeField(allow_null=True)
 
 
@@ -62,11 +66,24 @@ class AppOutput(serializers.Serializer[AppSummary]):
         return _seen_at(summary.services)
 
 
+class UpdateOutput(serializers.Serializer[Update]):
+    parallelism = serializers.IntegerField(help_text="0: all at once.")
+    delay = serializers.FloatField(help_text="Seconds.")
+    order = serializers.ChoiceField(choices=("stop-first", "start-first"))
+    monitor = serializers.FloatField(source="watched", help_text="Seconds.")
+    max_failure_ratio = serializers.FloatField()
+    failure_action = serializers.ChoiceField(choices=("pause", "continue", "rollback"))
+
+
 class ServiceWantedOutput(serializers.Serializer[ServiceDetail]):
     replicas = serializers.IntegerField(source="wanted", help_text="0 while it is stopped.")
     scale = serializers.IntegerField(source="service.replicas", help_text="Once it is not stopped.")
     stopped = serializers.BooleanField(source="service.stopped")
     image = serializers.CharField(source="spec.image", default="", help_text="As the release names it.")
+    mode = serializers.ChoiceField(choices=[mode.value for mode in Mode])
+    priority = serializers.IntegerField(source="spec.priority", default=0)
+    update_config = UpdateOutput(source="spec.update", default=None, allow_null=True)
+    rollback_config = UpdateOutput(source="spec.rollback", default=None, allow_null=True)
 
 
 class ServiceSeenOutput(serializers.Serializer[ServiceDetail]):

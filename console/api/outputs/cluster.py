@@ -9,6 +9,7 @@ from rest_framework import serializers
 
 from console.cluster.enums import NodeState
 from console.cluster.models import Node
+from console.workloads.drains import Drain
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ def loaded(node: Node, load: Mapping[str, tuple[int, int, int]]) -> LoadedNode:
 
 class NodeWantedOutput(serializers.Serializer[Node]):
     cordoned = serializers.BooleanField()
+    draining = serializers.BooleanField()
     zone = serializers.CharField()
     labels = serializers.DictField(child=serializers.CharField())
 
@@ -42,6 +44,10 @@ class NodeSeenOutput(serializers.Serializer[Node]):
     cpu = serializers.IntegerField()
     memory = serializers.IntegerField()
     pids = serializers.IntegerField()
+    disk = serializers.IntegerField(help_text="Bytes; 0: unknown.")
+    resources = serializers.DictField(
+        child=serializers.IntegerField(), help_text="Whole units of generic resources."
+    )
     port_first = serializers.IntegerField()
     port_last = serializers.IntegerField()
     foreign_containers = serializers.IntegerField(
@@ -53,6 +59,17 @@ class ReservedOutput(serializers.Serializer[LoadedNode]):
     containers = serializers.IntegerField()
     cpu = serializers.IntegerField()
     memory = serializers.IntegerField()
+
+
+class DrainOutput(serializers.Serializer[Drain]):
+    """Containers of all teams."""
+
+    total = serializers.IntegerField(help_text="When it began.")
+    left = serializers.IntegerField()
+    bound = serializers.IntegerField(
+        help_text="Of those: stay, for their volumes or as there may not be two."
+    )
+    ending = serializers.IntegerField(help_text="Of those: run to their end.")
 
 
 class NodeOutput(serializers.Serializer[LoadedNode]):

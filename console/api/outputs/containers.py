@@ -7,6 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from console.api.outputs.placement import ExplanationOutput
 from console.workloads.enums import ContainerState, Health
 from console.workloads.models import Container
 from console.workloads.queries import SlotDetail
@@ -23,6 +24,14 @@ class PublishedPort(serializers.Serializer[Any]):
     protocol = serializers.CharField()
 
 
+class GrantOutput(serializers.Serializer[Any]):
+    """Units of a generic resource, numbered from 0; of a share (in thousandths) it is one."""
+
+    kind = serializers.CharField()
+    units = serializers.ListField(child=serializers.IntegerField())
+    share = serializers.IntegerField()
+
+
 class ContainerWantedOutput(serializers.Serializer[Container]):
     release = serializers.IntegerField(source="release.number")
     image = serializers.CharField()
@@ -33,6 +42,13 @@ class ContainerWantedOutput(serializers.Serializer[Container]):
     pids = serializers.IntegerField()
     ports = serializers.SerializerMethodField()
     volumes = serializers.ListField(child=serializers.CharField())
+    grants = serializers.SerializerMethodField()
+    priority = serializers.IntegerField()
+    move_to = NodeNameOutput(allow_null=True, help_text="A rebalance wants its slot there.")
+
+    @extend_schema_field(GrantOutput(many=True))
+    def get_grants(self, container: Container) -> list[dict[str, Any]]:
+        return [{"kind": kind, "units": units, "share": share} for kind, units, share in container.grants]
 
     @extend_schema_field(PublishedPort(many=True))
     def get_ports(self, container: Container) -> list[dict[str, Any]]:
@@ -95,5 +111,13 @@ class SlotOutput(serializers.Serializer[SlotDetail]):
 class SlotDetailOutput(SlotOutput):
     """With how the last placement came about: each node refused by a filter, or scored."""
 
-    verdicts = serializers.ListField(source="slot.verdicts", child=serializers.DictField())
+    node = NodeNameOutput(
+        source="slot.node", allow_null=True, help_text="Of a global service: its only node."
+    )
+    scores = serializers.DictField(
+        source="slot.scores",
+        child=serializers.FloatField(),
+        help_text="By part, of the node it was placed on, at its turn.",
+    )
+    explanation = ExplanationOutput(source="slot.explanation", allow_null=True)
     older = ContainerOutput(many=True, help_text="Earlier containers that are still on a node.")

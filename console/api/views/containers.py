@@ -54,11 +54,8 @@ class SlotDetail(AppView):
     def get(self, request: Request, team: str, app: str, service: str, index: int) -> Response:
         """A slot and its containers, and each node's verdict at its last placement."""
         found = self.app
-        slot = find_slot(found, service, index)
-        details = (detail for entry in queries.summary(found).services for detail in entry.slots)
-        return Response(
-            SlotDetailOutput(next(detail for detail in details if detail.slot.pk == slot.pk)).data
-        )
+        _service, detail = queries.slot_detail(found, find_slot(found, service, index))
+        return Response(SlotDetailOutput(detail).data)
 
 
 class Metrics(AppView):

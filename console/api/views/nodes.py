@@ -11,13 +11,14 @@ from rest_framework.response import Response
 
 from console.api.inputs import NodeInput, NoInput, checked
 from console.api.outputs import shown
-from console.api.outputs.cluster import NodeOutput, loaded
+from console.api.outputs.cluster import DrainOutput, NodeOutput, loaded
 from console.api.outputs.containers import PlacedContainerOutput
 from console.api.views.base import TeamView, listing, page
 from console.cluster import services
 from console.cluster.access import find_node, require_administrator
 from console.cluster.models import Node
 from console.cluster.queries import all_nodes
+from console.workloads.drains import drain_of
 from console.workloads.queries import containers_on, node_load
 
 CONFIG = serializers.DictField(
@@ -26,7 +27,12 @@ CONFIG = serializers.DictField(
 )
 NEW_NODE = inline_serializer("NewNode", {"node": NodeOutput(), "config": CONFIG})
 NODE = inline_serializer(
-    "NodeWithContainers", {"node": NodeOutput(), "containers": PlacedContainerOutput(many=True)}
+    "NodeWithContainers",
+    {
+        "node": NodeOutput(),
+        "containers": PlacedContainerOutput(many=True),
+        "drain": DrainOutput(allow_null=True, help_text="How far it is; null: it is not being drained."),
+    },
 )
 
 
@@ -55,7 +61,14 @@ class NodeDetail(TeamView):
         """A node, and your team's containers on it."""
         found = find_node(node)
         containers = shown(PlacedContainerOutput, containers_on(found, self.access.team))
-        return Response({"node": NodeOutput(loaded(found, node_load())).data, "containers": containers})
+        drain = drain_of(found)
+        return Response(
+            {
+                "node": NodeOutput(loaded(found, node_load())).data,
+                "containers": containers,
+                "drain": DrainOutput(drain).data if drain else None,
+            }
+        )
 
     @extend_schema(operation_id="remove_node", responses={204: None})
     def delete(self, request: Request, team: str, node: str) -> Response:
@@ -83,3 +96,24 @@ class Uncordon(_Cordoning):
     def post(self, request: Request, team: str, node: str) -> Response:
         """Let the node be chosen again. For administrators."""
         return self.set(request, node, cordoned=False)
+
+
+class _Draining(TeamView):
+    def set(self, request: Request, node: str, *, draining: bool) -> Response:
+        checked(NoInput, request.data)
+        found = services.set_draining(self.access, find_node(node), draining=draining)
+        return Response(NodeOutput(loaded(found, node_load())).data, status=202)
+
+
+class Drain(_Draining):
+    @extend_schema(operation_id="drain_node", request=None, responses={202: NodeOutput})
+    def post(self, request: Request, team: str, node: str) -> Response:
+        """Empty the node: what can go elsewhere goes, nothing new comes. For administrators."""
+        return self.set(request, node, draining=True)
+
+
+class Undrain(_Draining):
+    @extend_schema(operation_id="undrain_node", request=None, responses={202: NodeOutput})
+    def post(self, request: Request, team: str, node: str) -> Response:
+        """Let the node be chosen again; what has gone elsewhere stays there. For administrators."""
+        return self.set(request, node, draining=False)

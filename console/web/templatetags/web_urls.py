@@ -1,9 +1,8 @@
-"""What pages need of an app beyond its fields: addresses, live words, verdicts as rows."""
+"""What pages need of an app beyond its fields: addresses, live words, settings in words."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +10,7 @@ from django import template
 from django.forms import BoundField
 from django.utils.safestring import SafeString
 
-from console.web import addresses
+from console.web import addresses, explaining, words
 from console.web.templatetags.berth import badge, status
 from console.workloads.enums import OperationState, ReleaseState, RolloutState
 from console.workloads.models import Operation, Release, Rollout
@@ -22,6 +21,14 @@ register.simple_tag(addresses.app_url, name="app_url")
 register.simple_tag(addresses.service_url, name="service_url")
 register.simple_tag(addresses.logs_url, name="logs_url")
 register.simple_tag(addresses.metrics_url, name="metrics_url")
+register.simple_tag(addresses.slot_url, name="slot_url")
+register.filter("score", explaining.number)
+register.filter("update_words", words.update_words)
+register.filter("mode_words", words.mode_words)
+register.filter("mode_label", words.mode_label)
+register.filter("placement_words", words.placement_words)
+register.filter("dependency_words", words.dependency_words)
+register.filter("resource_words", words.resource_words)
 
 
 @register.simple_tag
@@ -36,32 +43,6 @@ def state_of(row: Operation | Release | Rollout, style: str = "badge") -> SafeSt
             return status(ReleaseState(row.state), style)
         case Rollout():
             return status(RolloutState(row.state), style)
-
-
-@dataclass(frozen=True, slots=True)
-class VerdictRow:
-    """One node in an explanation: a sentence why not, or its score and the parts of it."""
-
-    name: str
-    refusal: str
-    total: str
-    scores: Sequence[tuple[str, str]]
-
-
-@register.filter
-def verdict_rows(verdicts: Sequence[Mapping[str, Any]]) -> list[VerdictRow]:
-    """Stored verdicts, those that fit first and the best of them at the top."""
-    rows = sorted(
-        verdicts, key=lambda one: (bool(one.get("refusal")), -sum((one.get("scores") or {}).values()))
-    )
-    return [_row(one) for one in rows]
-
-
-def _row(verdict: Mapping[str, Any]) -> VerdictRow:
-    scores: Mapping[str, float] = verdict.get("scores") or {}
-    refusal = verdict.get("refusal") or {}
-    parts = [(name, f"{value:.2f}") for name, value in scores.items()]
-    return VerdictRow(verdict["name"], refusal.get("reason", ""), f"{sum(scores.values()):.2f}", parts)
 
 
 @register.filter

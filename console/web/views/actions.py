@@ -13,7 +13,7 @@ from console.common.errors import BerthError
 from console.web.addresses import app_url
 from console.web.forms import ScaleForm
 from console.web.shell import WebRequest, team_page
-from console.workloads import services
+from console.workloads import rollouts, services
 from console.workloads.access import find_app, find_release, find_service
 from console.workloads.models import App, Service
 from console.workloads.queries import releases_of
@@ -75,6 +75,33 @@ def roll_back(request: WebRequest, access: Access, name: str) -> HttpResponse:
     release = find_release(app, int(number) if number.isdecimal() else 0)
     services.roll_back(access, app, to=release)
     messages.success(request, _("Rolling back to release %(number)d.") % {"number": release.number})
+    return redirect(app_url(app))
+
+
+@require_POST
+@team_page
+def pause_rollout(request: WebRequest, access: Access, name: str) -> HttpResponse:
+    app = find_app(access, name)
+    rollouts.pause_rollout(access, app)
+    messages.success(request, _("The rollout is paused: nothing more is replaced until it is resumed."))
+    return redirect(app_url(app))
+
+
+@require_POST
+@team_page
+def resume_rollout(request: WebRequest, access: Access, name: str) -> HttpResponse:
+    app = find_app(access, name)
+    rollouts.resume_rollout(access, app)
+    messages.success(request, _("The rollout goes on."))
+    return redirect(app_url(app))
+
+
+@require_POST
+@team_page
+def cancel_rollout(request: WebRequest, access: Access, name: str) -> HttpResponse:
+    app = find_app(access, name)
+    rollouts.cancel_rollout(access, app)
+    messages.success(request, _("Going back to the release before."))
     return redirect(app_url(app))
 
 

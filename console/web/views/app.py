@@ -14,21 +14,21 @@ from django.views.decorators.http import require_GET, require_http_methods
 from console.accounts.access import Access
 from console.common.errors import BerthError
 from console.web.addresses import app_url
+from console.web.apptabs import render_tab
 from console.web.composing import differences
 from console.web.files import as_mapping, posted_rows, rows_of
 from console.web.forms import ReleaseForm
-from console.web.shell import Link, WebRequest, add_errors, render_page, team_page
+from console.web.shell import WebRequest, add_errors, team_page
 from console.workloads.access import find_app, find_release
-from console.workloads.enums import ContainerState
 from console.workloads.models import App
 from console.workloads.queries import (
     containers_of,
     events_of,
     operations_of,
+    past_of,
     releases_of,
+    remedies_of,
     rollouts_of,
-    summary,
-    volumes_of,
 )
 from console.workloads.services import create_release
 
@@ -41,14 +41,15 @@ def overview(request: WebRequest, access: Access, name: str) -> HttpResponse:
     """Services, slots and containers as they are now."""
     app = find_app(access, name)
     operations = operations_of(app, limit=1)
-    past = [one for one in containers_of(app, ended=True, limit=60) if one.removed_at]
+    past = past_of(app)
     context = {
         "operation": operations[0] if operations else None,
         "past": past[:8],
+        "remedies": remedies_of(app),
         "endings": {one.slot_id: one for one in reversed(past)},
         "events": events_of(access.team, app=app, limit=6),
     }
-    return _tab(request, access, app, "app", context)
+    return render_tab(request, access, app, "app", context)
 
 
 @require_GET
@@ -61,7 +62,7 @@ def releases(request: WebRequest, access: Access, name: str) -> HttpResponse:
     if all(number.isdecimal() for number in chosen):
         old, new = (find_release(app, int(number)) for number in chosen)
         context |= {"old": old, "new": new, "diff": differences(old.compose, new.compose)}
-    return _tab(request, access, app, "app-releases", context)
+    return render_tab(request, access, app, "app-releases", context)
 
 
 def _newest_rollouts(app: App) -> dict[int, Any]:
@@ -79,14 +80,14 @@ def logs(request: WebRequest, access: Access, name: str) -> HttpResponse:
         "container": request.GET.get("container", ""),
         "containers": sorted(containers_of(app), key=lambda one: (one.slot.service.name, one.slot.index)),
     }
-    return _tab(request, access, app, "app-logs", context)
+    return render_tab(request, access, app, "app-logs", context)
 
 
 @require_GET
 @team_page
 def metrics(request: WebRequest, access: Access, name: str) -> HttpResponse:
     app = find_app(access, name)
-    return _tab(request, access, app, "app-metrics", {"service": request.GET.get("service", "")})
+    return render_tab(request, access, app, "app-metrics", {"service": request.GET.get("service", "")})
 
 
 @require_GET
@@ -100,7 +101,7 @@ def events(request: WebRequest, access: Access, name: str) -> HttpResponse:
         "older": f"?before={found[PAGE - 1].id}" if len(found) > PAGE else "",
         "newer": request.path if before else "",
     }
-    return _tab(request, access, app, "app-events", context)
+    return render_tab(request, access, app, "app-events", context)
 
 
 @require_http_methods(["GET", "POST"])
@@ -123,41 +124,4 @@ def compose(request: WebRequest, access: Access, name: str) -> HttpResponse:
             messages.success(request, _("The new release is on its way."))
             return redirect(app_url(app))
     context = {"form": form, "files": rows, "last": last, "problems": problems}
-    return _tab(request, access, app, "app-compose", context, status=422 if form.errors else 200)
-
-
-def _tab(
-    request: WebRequest, access: Access, app: App, page: str, context: Mapping[str, Any], *, status: int = 200
-) -> HttpResponse:
-    names = (
-        ("app", _("Overview"), "layout-dashboard"),
-        ("app-releases", _("Releases"), "tag"),
-        ("app-logs", _("Logs"), "terminal-2"),
-        ("app-metrics", _("Metrics"), "chart-line"),
-        ("app-events", _("Events"), "history"),
-        ("app-compose", _("Compose"), "file-code"),
-    )
-    tabs = [Link(label, app_url(app, name), icon, active=name == page) for name, label, icon in names]
-    here = next(tab for tab in tabs if tab.active)
-    crumbs = [Link(app.name)] if page == "app" else [Link(app.name, app_url(app)), Link(here.label)]
-    words = {f"{kind}_word": f"{kind}:{app.id}" for kind in ("app", "operation", "event")}
-    values = {
-        "app": app,
-        "summary": summary(app),
-        "volumes": volumes_of(app),
-        "pending": ContainerState.PENDING,
-        "tabs": tabs,
-        **words,
-        **context,
-    }
-    template = f"web/{page.replace('-', '_')}.html"
-    return render_page(
-        request,
-        access,
-        template,
-        values,
-        section="apps",
-        crumbs=crumbs,
-        base="web/app_base.html",
-        status=status,
-    )
+    return render_tab(request, access, app, "app-compose", context, status=422 if form.errors else 200)

@@ -22,6 +22,7 @@ from console.common.errors import BerthError
 from console.web.forms import NodeForm
 from console.web.nodecards import node_cards
 from console.web.shell import Link, WebRequest, add_errors, render_page, team_page
+from console.workloads.drains import drain_of
 from console.workloads.queries import containers_on, events_of
 
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
@@ -40,6 +41,7 @@ def node(request: WebRequest, access: Access, name: str) -> HttpResponse:
     context = {
         "card": node_cards([found])[0],
         "node": found,
+        "drain": drain_of(found),
         "containers": containers_on(found, access.team),
         "events": events_of(access.team, node=found, limit=15),
     }
@@ -88,6 +90,17 @@ def cordon(request: WebRequest, access: Access, name: str) -> HttpResponse:
     cordoned = request.POST.get("cordoned") == "1"
     services.set_cordoned(access, found, cordoned=cordoned)
     said = _("Nothing new is placed on %(name)s.") if cordoned else _("%(name)s takes containers again.")
+    messages.success(request, said % {"name": found.name})
+    return redirect("web:node", access.team.slug, found.name)
+
+
+@require_POST
+@team_page
+def drain(request: WebRequest, access: Access, name: str) -> HttpResponse:
+    found = find_node(name)
+    draining = request.POST.get("draining") == "1"
+    services.set_draining(access, found, draining=draining)
+    said = _("%(name)s is being drained.") if draining else _("%(name)s takes containers again.")
     messages.success(request, said % {"name": found.name})
     return redirect("web:node", access.team.slug, found.name)
 

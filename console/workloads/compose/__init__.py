@@ -3,8 +3,11 @@
 from .canonical import canonical
 from .digest import spec_digest
 from .model import (
+    Affinity,
     ConfigFile,
     Constraint,
+    Dependency,
+    GenericResource,
     Healthcheck,
     Logging,
     Mount,
@@ -15,15 +18,20 @@ from .model import (
     Resources,
     Restart,
     Service,
+    Spread,
     Ulimit,
+    Update,
 )
 from .problems import ComposeError, Problem
 from .project import load
 
 __all__ = [
+    "Affinity",
     "ComposeError",
     "ConfigFile",
     "Constraint",
+    "Dependency",
+    "GenericResource",
     "Healthcheck",
     "Logging",
     "Mount",
@@ -35,7 +43,9 @@ __all__ = [
     "Resources",
     "Restart",
     "Service",
+    "Spread",
     "Ulimit",
+    "Update",
     "canonical",
     "load",
     "spec_digest",

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from .canonical_deploy import depends_on_form, deploy_form, own_form
+from .cursor import OWN
+from .durations import go_duration
 from .model import Healthcheck, Mount, Project, Service
 
 
@@ -61,7 +64,9 @@ def _service(service: Service) -> dict[str, Any]:
         "ulimits": {u.name: {"soft": u.soft, "hard": u.hard} for u in service.ulimits} or None,
         "logging": _logging(service),
         "restart": None if "restart" in service.defaults else _restart(service),
-        "deploy": _deploy(service),
+        "depends_on": depends_on_form(service) or None,
+        "deploy": deploy_form(service),
+        OWN: own_form(service) or None,
     }
     return {key: value for key, value in given.items() if value is not None}
 
@@ -104,44 +109,3 @@ def _logging(service: Service) -> dict[str, Any]:
 def _restart(service: Service) -> str:
     attempts = service.restart.max_attempts
     return f"{service.restart.condition}:{attempts}" if attempts else service.restart.condition
-
-
-def _deploy(service: Service) -> dict[str, Any]:
-    held, placement = service.resources, service.placement
-    limits = {
-        name: shown
-        for key, name, shown in (
-            ("cpu", "cpus", held.cpu / 1000),
-            ("memory", "memory", str(held.memory)),
-            ("pids", "pids", held.pids),
-        )
-        if key not in service.defaults
-    }
-    reservations: dict[str, Any] = {"cpus": held.cpu_reserved / 1000} if held.cpu_reserved else {}
-    if held.memory_reserved:
-        reservations["memory"] = str(held.memory_reserved)
-    return {
-        "replicas": service.replicas,
-        "resources": {"limits": limits, "reservations": reservations},
-        "placement": {
-            "constraints": [f"{c.key}{'==' if c.equal else '!='}{c.value}" for c in placement.constraints],
-            "preferences": [{"spread": key} for key in placement.spread],
-            "max_replicas_per_node": placement.max_per_node,
-        },
-    }
-
-
-def go_duration(seconds: float) -> str:
-    """Seconds as Go prints a duration: 1m30s, 1h0m1.5s, 500ms."""
-    nanoseconds = round(seconds * 1e9)
-    if nanoseconds == 0:
-        return "0s"
-    for scale, unit in ((1, "ns"), (1_000, "µs"), (1_000_000, "ms")):
-        if nanoseconds < 1_000_000_000 and nanoseconds < scale * 1000:
-            return f"{nanoseconds / scale:.9f}".rstrip("0").rstrip(".") + unit
-    minutes, rest = divmod(nanoseconds, 60 * 1_000_000_000)
-    hours, minutes = divmod(minutes, 60)
-    text = f"{rest / 1e9:.9f}".rstrip("0").rstrip(".") + "s"
-    if hours:
-        return f"{hours}h{minutes}m{text}"
-    return f"{minutes}m{text}" if minutes else text

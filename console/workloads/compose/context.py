@@ -8,14 +8,17 @@ from dataclasses import dataclass, field
 
 from .cursor import Cursor
 from .interpolation import Budget
-from .model import Policy
+from .model import Dependency, Policy
 from .problems import clip
 from .scalars import storable
 
 
 @dataclass(slots=True)
 class Context:
-    """`volumes` and `configs` are the file's own top-level ones; `files` are the uploaded texts by path."""
+    """`volumes` and `configs` are the file's own top-level ones; `files` are the uploaded texts by path.
+
+    `dependencies` and `named` grow while services are read: whom they depend on, and whom else they name.
+    """
 
     policy: Policy
     variables: Mapping[str, str]
@@ -24,6 +27,8 @@ class Context:
     configs: dict[str, str] = field(default_factory=dict)
     content_left: int = 0
     budget: Budget = field(default_factory=lambda: Budget(0))
+    dependencies: list[tuple[Cursor, Dependency]] = field(default_factory=list)
+    named: list[tuple[Cursor, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.files = {posixpath.normpath(name): text for name, text in self.files.items()}

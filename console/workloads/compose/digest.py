@@ -9,8 +9,17 @@ import msgspec
 
 from .model import Service
 
-_ELSEWHERE = frozenset({"name", "line", "image", "pull_policy", "replicas", "placement", "defaults", "x"})
-"""Says where and how many, or how the file was written, but not what runs."""
+_ELSEWHERE = frozenset(
+    (
+        *("name", "line", "image", "pull_policy", "defaults", "x"),
+        *("mode", "replicas", "placement", "priority", "deploy_labels"),
+        *("update", "rollback", "depends_on"),
+    )
+)
+"""Says where, how many, when and in which order, or how the file was written, but not what runs.
+
+What is reserved counts: it is booked when a container is placed, so that another amount is another container.
+So does `exclusive`: the engine must not restart such a container by itself."""
 
 
 def spec_digest(service: Service, *, image: str) -> str:

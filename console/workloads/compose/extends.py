@@ -9,7 +9,7 @@ from .nodes import Key, Node
 from .problems import ComposeError, clip
 
 _REPLACED = {("command",), ("entrypoint",), ("healthcheck", "test"), ("scale",)}
-_KEYED = {"environment", "labels"}
+_KEYED = {("environment",), ("labels",), ("deploy", "labels")}
 _LISTED = {"tmpfs", "env_file"}
 
 
@@ -100,8 +100,10 @@ def _merge(base: Node, over: Node, path: tuple[str, ...]) -> Node:
         return base
     if base.value is None or path in _REPLACED or _other_driver(base, over, path):
         return over
-    if len(path) == 1 and path[0] in _KEYED:
+    if path in _KEYED:
         base, over = _as_mapping(base), _as_mapping(over)
+    if path == ("depends_on",):
+        base, over = _as_conditions(base), _as_conditions(over)
     if len(path) == 1 and path[0] in _LISTED:
         base, over = _as_list(base), _as_list(over)
     if isinstance(base.value, dict) and isinstance(over.value, dict):
@@ -142,6 +144,20 @@ def _as_mapping(node: Node) -> Node:
             return node
         name, equal, value = item.value.partition("=")
         entries[Key.at(name, item.line, item.column)] = Node(value if equal else None, item.line, item.column)
+    return Node(entries, node.line, node.column)
+
+
+def _as_conditions(node: Node) -> Node:
+    """The long form of names of services."""
+    if not isinstance(node.value, list):
+        return node
+    entries: dict[Key, Node] = {}
+    for item in node.value:
+        if not isinstance(item.value, str):
+            return node
+        started = Node("service_started", item.line, item.column)
+        condition = {Key.at("condition", item.line, item.column): started}
+        entries[Key.at(item.value, item.line, item.column)] = Node(condition, item.line, item.column)
     return Node(entries, node.line, node.column)
 
 

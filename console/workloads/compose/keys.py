@@ -14,7 +14,7 @@ SERVICE = frozenset(
         *("hostname", "stop_signal", "stop_grace_period", "init", "tty", "stdin_open", "read_only"),
         *("shm_size", "tmpfs", "ulimits", "healthcheck", "ports", "expose", "volumes", "configs", "logging"),
         *("restart", "pull_policy", "scale", "deploy", "mem_limit", "mem_reservation", "cpus", "pids_limit"),
-        *("extends", "privileged", "security_opt", "network_mode", OWN),
+        *("depends_on", "extends", "privileged", "security_opt", "network_mode", OWN),
     )
 )
 
@@ -27,7 +27,6 @@ SERVICE_REFUSED = {
     "cgroup_parent": _HOST,
     "devices": _HOST,
     "device_cgroup_rules": _HOST,
-    "gpus": _HOST,
     "cap_add": _HOST,
     "sysctls": _HOST,
     "runtime": _HOST,
@@ -46,7 +45,6 @@ SERVICE_UNSUPPORTED = {
     "build": "give an image",
     "container_name": "Berth names containers itself, as app/service.n",
     "cap_drop": _LATER,
-    "depends_on": _LATER,
     "networks": _LATER,
     "secrets": _LATER,
     "profiles": _LATER,
@@ -66,6 +64,7 @@ SERVICE_UNSUPPORTED = {
     "dns_opt": _LATER,
     "dns_search": _LATER,
     "domainname": _LATER,
+    "gpus": "use deploy.resources.reservations.devices, or x-berth.gpu",
     "group_add": _LATER,
     "label_file": "use labels",
     "links": "services of an app reach each other by name",
@@ -88,10 +87,14 @@ TOP_UNSUPPORTED = {
     "models": _LATER,
 }
 
-DEPLOY = frozenset({"mode", "replicas", "resources", "placement", "restart_policy"})
-DEPLOY_UNSUPPORTED = {
-    "update_config": _LATER,
-    "rollback_config": _LATER,
-    "endpoint_mode": _LATER,
-    "labels": "use the service's own labels",
-}
+DEPLOY = frozenset(
+    (
+        *("mode", "replicas", "resources", "placement", "restart_policy", "update_config"),
+        *("rollback_config", "endpoint_mode", "labels"),
+    )
+)
+
+X_BERTH = frozenset(
+    ("priority", "exclusive", "spread", "affinity", "anti_affinity", "disk", "gpu", "resources")
+)
+X_BERTH_UNSUPPORTED = {"domains": _LATER, "autoscale": _LATER}

@@ -13,6 +13,10 @@ import msgspec
 from .problems import Problem
 
 MIB = 1024 * 1024
+MONITOR = 2.0
+"""Seconds for which a new container is watched when the file does not say how long."""
+_OUTWEIGHED = 1e-3
+Mode = Literal["replicated", "global", "replicated-job", "global-job"]
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +106,14 @@ class Restart(Part, frozen=True, kw_only=True):
     max_attempts: int = 0
 
 
+class GenericResource(Part, frozen=True, kw_only=True):
+    """Whole `units` of a kind (`gpu`), or, with `units` 0, a `share` of one unit in thousandths."""
+
+    kind: str
+    units: int = 0
+    share: int = 0
+
+
 class Resources(Part, frozen=True, kw_only=True):
     """Limits, and what is reserved of a node (0: no reservation was given)."""
 
@@ -110,6 +122,10 @@ class Resources(Part, frozen=True, kw_only=True):
     pids: int
     cpu_reserved: int = 0
     memory_reserved: int = 0
+    disk: int = 0
+    """Bytes, reserved only: no engine limits them."""
+    generic: tuple[GenericResource, ...] = ()
+    """In the order of their kinds, each once."""
 
 
 class Constraint(Part, frozen=True, kw_only=True):
@@ -120,12 +136,71 @@ class Constraint(Part, frozen=True, kw_only=True):
     value: str
 
 
+class Spread(Part, frozen=True, kw_only=True):
+    """Equally many wherever `key` (as in a constraint) has another value. `weight` is against other keys."""
+
+    key: str
+    weight: float = 1.0
+
+
+class Affinity(Part, frozen=True, kw_only=True):
+    """Near (`anti`: away from) a service of the app, `*` for any. `weight` counts when not `required`."""
+
+    service: str
+    over: str = "node.id"
+    """Near is: on nodes where this key (as in a constraint) has the same value."""
+    anti: bool = False
+    required: bool = False
+    weight: float = 1.0
+
+
 class Placement(Part, frozen=True, kw_only=True):
-    """`spread` are label keys (`node.labels.zone`), the most important first; `max_per_node` 0: no limit."""
+    """`spread` are the keys of Compose's preferences, the most important first; `max_per_node` 0: no limit."""
 
     constraints: tuple[Constraint, ...] = ()
     spread: tuple[str, ...] = ()
+    weighted: tuple[Spread, ...] = ()
+    """Those of `x-berth.spread`."""
+    affinity: tuple[Affinity, ...] = ()
     max_per_node: int = 0
+
+    @property
+    def spreads(self) -> tuple[Spread, ...]:
+        """All keys to spread over: each of `spread` outweighs the later ones a thousandfold."""
+        ranked = (Spread(key=key, weight=_OUTWEIGHED**rank) for rank, key in enumerate(self.spread))
+        return (*ranked, *self.weighted)
+
+
+class Update(Part, frozen=True, kw_only=True):
+    """Compose's update_config or rollback_config."""
+
+    parallelism: int = 1
+    """Slots under replacement at once; 0 is all."""
+    delay: float = 0.0
+    failure_action: Literal["pause", "continue", "rollback"] = "pause"
+    monitor: float = 0.0
+    """0 takes Berth's own, `MONITOR`."""
+    max_failure_ratio: float = 0.0
+    order: Literal["stop-first", "start-first"] = "stop-first"
+
+    @property
+    def watched(self) -> float:
+        """Seconds for which a new container must stay well."""
+        return self.monitor or MONITOR
+
+
+USUAL_UPDATE = Update()
+"""One object, so that services which leave it open store nothing."""
+
+
+class Dependency(Part, frozen=True, kw_only=True):
+    """What must be so of another service before this one starts. Not `required`: it may be missing or fail."""
+
+    service: str
+    condition: Literal["started", "healthy", "completed"] = "started"
+    restart: bool = False
+    """A replaced container of that service makes those of this one be replaced too."""
+    required: bool = True
 
 
 class Service(Part, frozen=True, kw_only=True):
@@ -160,8 +235,19 @@ class Service(Part, frozen=True, kw_only=True):
     logging: Logging = Logging()
     restart: Restart = Restart()
     resources: Resources
+    mode: Mode = "replicated"
     replicas: int = 1
+    """Of a global service it has no meaning."""
     placement: Placement = Placement()
+    update: Update = USUAL_UPDATE
+    rollback: Update = USUAL_UPDATE
+    depends_on: tuple[Dependency, ...] = ()
+    """In the order of their names."""
+    priority: int = 0
+    exclusive: bool = False
+    """Never two containers of one slot at once, whatever was lost."""
+    deploy_labels: dict[str, str] = {}
+    """Of the service itself; its containers do not get them."""
     defaults: tuple[str, ...] = ()
     """What the file left out and Berth filled in: cpu, memory, pids, logging, restart."""
     x: dict[str, Any] = {}

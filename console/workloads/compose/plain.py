@@ -9,13 +9,14 @@ from .cursor import OWN, Cursor
 from .nodes import Node
 
 
-def read_extensions(at: Cursor) -> dict[str, Any]:
-    """The `x-` fields of a mapping. Berth has none of its own yet: each key below `x-berth` is an error."""
+def read_extensions(at: Cursor, *, own: bool = False) -> dict[str, Any]:
+    """The `x-` fields of a mapping. `own`: Berth's are read elsewhere; else there are none, and each is an error."""
     found: dict[str, Any] = {}
     for entry in at.entries() if at.is_map else []:
-        if entry.key == OWN and entry.node.value is not None:
-            entry.fields(set(), unsupported=_Everything())
-        if entry.key is not None and entry.key.startswith("x-"):
+        if entry.key == OWN:
+            if not own and entry.node.value is not None:
+                entry.fields(set(), unsupported=_Everything())
+        elif entry.key is not None and entry.key.startswith("x-"):
             found[str(entry.key)] = _plain(entry, entry.node)
     return found
 

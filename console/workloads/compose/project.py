@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from .configs import read_top_configs
 from .context import Context
 from .cursor import Cursor, value
+from .depends import check_relations
 from .expand import Expander
 from .extends import resolve_extends
 from .interpolation import Budget, Interpolator
@@ -91,7 +92,9 @@ def _services(root: Cursor, fields: dict[str, Cursor], context: Context) -> dict
         return {}
     node = Node(resolve_extends(at, context.policy.max_nodes), at.node.line, at.node.column)
     resolved = Cursor(node, root.problems, path=at.path)
-    return {str(entry.key): read_service(entry, context) for entry in resolved.entries()}
+    services = {str(entry.key): read_service(entry, context) for entry in resolved.entries()}
+    check_relations(services, context)
+    return services
 
 
 def _volumes(at: Cursor | None) -> tuple[str, ...]:

@@ -8,6 +8,8 @@ from typing import Literal, cast
 from .configs import read_configs
 from .context import Context
 from .cursor import Cursor, value
+from .depends import read_depends_on
+from .deploy import check_together, read_deployment
 from .environment import read_environment, read_labels
 from .keys import SERVICE, SERVICE_REFUSED, SERVICE_UNSUPPORTED
 from .model import MIB, Service
@@ -16,7 +18,6 @@ from .plain import read_extensions
 from .ports import read_expose, read_ports
 from .problems import clip
 from .process import read_command, read_healthcheck, read_logging, read_ulimits
-from .resources import read_deployment
 from .scalars import Scalar
 from .values import boolean, duration, matching, size, text
 
@@ -42,7 +43,8 @@ def read_service(at: Cursor, context: Context) -> Service:
     _check_allowed(fields)
     if "image" not in fields:
         at.fail_key("missing", "the service needs an image")
-    deployment = read_deployment(fields, context.policy)
+    deployment = read_deployment(fields, context)
+    ports = read_ports(fields.get("ports"), context.policy)
     volumes, tmpfs = read_volumes(fields.get("volumes"), context), read_tmpfs(fields.get("tmpfs"))
     configs = read_configs(fields.get("configs"), context)
     read_only = value(fields, "read_only", boolean, False)
@@ -54,6 +56,7 @@ def read_service(at: Cursor, context: Context) -> Service:
         )
     targets = [mount.target for mount in (*volumes, *tmpfs)] + [config.target for config in configs]
     check_targets(fields, [path for path in targets if path])
+    check_together(fields, deployment, ports=any(port.host for port in ports), volumes=bool(volumes))
     return Service(
         name=name,
         line=at.key.line if at.key else at.node.line,
@@ -74,7 +77,7 @@ def read_service(at: Cursor, context: Context) -> Service:
         shm_size=value(fields, "shm_size", size, 64 * MIB),
         pull_policy=_pull_policy(fields.get("pull_policy")),
         healthcheck=read_healthcheck(fields.get("healthcheck")),
-        ports=read_ports(fields.get("ports"), context.policy),
+        ports=ports,
         expose=read_expose(fields.get("expose")),
         volumes=volumes,
         tmpfs=tmpfs,
@@ -83,10 +86,17 @@ def read_service(at: Cursor, context: Context) -> Service:
         logging=read_logging(fields.get("logging"), deployment.defaults),
         restart=deployment.restart,
         resources=deployment.resources,
+        mode=deployment.mode,
         replicas=deployment.replicas,
         placement=deployment.placement,
+        update=deployment.update,
+        rollback=deployment.rollback,
+        depends_on=read_depends_on(fields.get("depends_on"), context),
+        priority=deployment.own.priority,
+        exclusive=deployment.own.exclusive,
+        deploy_labels=deployment.labels,
         defaults=tuple(deployment.defaults),
-        x=read_extensions(at),
+        x=read_extensions(at, own=True),
     )
 
 

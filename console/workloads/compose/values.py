@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import TypeVar
 
 from .problems import clip
 from .scalars import Scalar, as_text
@@ -29,7 +30,9 @@ _SCALE = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4, "p": 1024*
 _TRUE = {"true", "1", "t", "y", "yes", "on"}
 _FALSE = {"false", "0", "f", "n", "no", "off"}
 _NUMBER = re.compile(r"[-+]?\d{1,18}")
+_REAL = re.compile(r"[-+]?\d{1,18}(\.\d{1,18})?(e[-+]?\d{1,3})?")
 _MAX = 2**63 - 1
+W = TypeVar("W", bound=str)
 
 
 def text(value: Scalar) -> str:
@@ -77,6 +80,47 @@ def integer(low: int = 0, high: int = _MAX) -> Callable[[Scalar], int]:
         if not low <= value <= high:
             raise ValueError(f"{value} is out of range ({low} to {high})")
         return value
+
+    return read
+
+
+def number(low: float, high: float) -> Callable[[Scalar], float]:
+    """A reader of numbers from `low` to `high`, also as text."""
+
+    def read(value: Scalar) -> float:
+        written = as_text(value)
+        if isinstance(value, bool) or not _REAL.fullmatch(written):
+            raise ValueError(f"must be a number, not {clip(written)}")
+        if not low <= (found := float(written)) <= high:
+            raise ValueError(f"{written} is out of range ({low:g} to {high:g})")
+        return found
+
+    return read
+
+
+def one_of(*words: W) -> Callable[[Scalar], W]:
+    """A reader of one of these words."""
+
+    def read(value: Scalar) -> W:
+        found = text(value)
+        for word in words:
+            if word == found:
+                return word
+        raise ValueError(
+            f"{clip(found)} is none of {', '.join(words)}" if words[1:] else f"must be {words[0]}"
+        )
+
+    return read
+
+
+def at_least(convert: Callable[[Scalar], int], least: int, shown: str) -> Callable[[Scalar], int]:
+    """`convert`, and at least `least`: a limit of nothing would be no limit."""
+
+    def read(given: Scalar) -> int:
+        found = convert(given)
+        if found < least:
+            raise ValueError(f"must be at least {shown}")
+        return found
 
     return read
 

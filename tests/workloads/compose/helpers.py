@@ -35,6 +35,12 @@ def problem(body: str, **options: Any) -> Problem:
     return only
 
 
+def told(body: str) -> list[tuple[int, str, str, str]]:
+    """All problems of a service `web` with these keys: line of the keys, key below the service, code, message."""
+    found = problems(_file(body))
+    return [(one.line - 3, one.key.removeprefix("services.web."), one.code, one.message) for one in found]
+
+
 def _file(body: str) -> str:
     keys = indent(dedent(body).strip("\n"), "    ")
     return f"services:\n  web:\n    image: busybox\n{keys}\n{TOP}"

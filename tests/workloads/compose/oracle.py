@@ -88,6 +88,7 @@ def _service(given: dict[str, Any]) -> dict[str, Any]:
         "replicas": deploy.get("replicas", service.pop("scale", 1)),
         "resources": _resources(service, deploy.get("resources", {})),
         "placement": _placement(deploy.get("placement", {})),
+        **_mode_and_updates(deploy),
     }
     service.pop("scale", None)
     service["environment"] = {k: v for k, v in service.get("environment", {}).items() if v is not None}
@@ -121,7 +122,34 @@ def _resources(service: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]
     ):
         if old in service:
             tree[new] = service.pop(old)
-    return {"limits": limits, "reservations": held}
+    return {"limits": limits, "reservations": _units(held)}
+
+
+def _units(held: dict[str, Any]) -> dict[str, Any]:
+    """A number of GPUs, written as a device, as units of a generic resource."""
+    units = held.pop("generic_resources", [])
+    for device in held.pop("devices", []):
+        units = [*units, {"discrete_resource_spec": {"kind": "gpu", "value": device["count"]}}]
+    ordered = sorted(units, key=lambda one: str(one["discrete_resource_spec"]["kind"]))
+    return {**held, "generic_resources": ordered} if ordered else held
+
+
+def _mode_and_updates(deploy: dict[str, Any]) -> dict[str, Any]:
+    """What differs from Compose's defaults. An endpoint_mode changes nothing here, so it is not kept."""
+    usual = {
+        "parallelism": 1,
+        "delay": "0s",
+        "failure_action": "pause",
+        "monitor": "0s",
+        "order": "stop-first",
+    }
+    kept = {
+        key: {name: value for name, value in deploy.get(key, {}).items() if usual.get(name) != value}
+        for key in ("update_config", "rollback_config")
+    }
+    kept["labels"] = deploy.get("labels", {})
+    mode = {} if deploy.get("mode", "replicated") == "replicated" else {"mode": deploy["mode"]}
+    return {**mode, **{key: value for key, value in kept.items() if value}}
 
 
 def _placement(given: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from console.workloads.compose import ComposeError, Project, canonical, load, spec_digest
-from console.workloads.compose.keys import SERVICE, SERVICE_REFUSED, SERVICE_UNSUPPORTED
+from console.workloads.compose.keys import DEPLOY, SERVICE, SERVICE_REFUSED, SERVICE_UNSUPPORTED, X_BERTH
 from tests.workloads.compose.oracle import CORPUS, FILES, VARIABLES
 
 TEXTS = [path.read_text() for path in sorted(CORPUS.glob("*.yml"))]
@@ -87,6 +87,33 @@ def test_any_value_for_any_key(keys: dict[str, object]) -> None:
     text = json.dumps({"services": {"web": {"image": "a", **keys}}})
     project = loaded(text)
     assert project is None or not (keys.keys() & (SERVICE_REFUSED.keys() | SERVICE_UNSUPPORTED.keys()))
+
+
+WORDS = (
+    *("over", "weight", "service", "required", "units", "share", "parallelism", "order", "max_failure_ratio"),
+    *("discrete_resource_spec", "kind", "value", "capabilities", "count", "reservations", "devices"),
+    *("generic_resources", "condition", "restart", "web", "db", "*", "gpu", "node.zone", "service_healthy"),
+)
+NESTED = st.recursive(
+    st.sampled_from(WORDS) | SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS), inner, min_size=1, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@QUICK
+@given(
+    st.dictionaries(st.sampled_from(sorted(DEPLOY)), NESTED, max_size=3),
+    st.dictionaries(st.sampled_from(sorted(X_BERTH)), NESTED, max_size=3),
+    NESTED,
+)
+def test_any_value_below_deploy_x_berth_and_depends_on(
+    deploy: dict[str, object], own: dict[str, object], depends_on: object
+) -> None:
+    services = {"web": {"image": "a", "deploy": deploy, "x-berth": own, "depends_on": depends_on}}
+    loaded(json.dumps({"services": {**services, "db": {"image": "a"}}}))
 
 
 @QUICK

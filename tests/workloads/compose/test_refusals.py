@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from console.workloads.compose.keys import (
-    DEPLOY_UNSUPPORTED,
     SERVICE_REFUSED,
     SERVICE_UNSUPPORTED,
     TOP_UNSUPPORTED,
@@ -26,12 +25,6 @@ def test_refused_key(key: str) -> None:
     found = problem(f"{key}: {{}}")
     assert (found.code, found.key, found.line, found.column) == ("refused", f"services.web.{key}", 4, 5)
     assert found.message == f"{key} is not allowed: {SERVICE_REFUSED[key]}"
-
-
-@pytest.mark.parametrize("key", sorted(DEPLOY_UNSUPPORTED))
-def test_unsupported_deploy_key(key: str) -> None:
-    found = problem(f"deploy:\n  {key}: {{}}")
-    assert (found.code, found.key, found.line) == ("unsupported", f"services.web.deploy.{key}", 5)
 
 
 @pytest.mark.parametrize("key", sorted(TOP_UNSUPPORTED))
@@ -130,23 +123,6 @@ BODIES = [
     ("mem_limit: 64m\nmem_reservation: 65m", "invalid", "mem_reservation"),
     ("cpus: 0", "invalid", "cpus"),
     ("pids_limit: -1", "invalid", "pids_limit"),
-    ("deploy: {mode: global}", "unsupported", "deploy.mode"),
-    (
-        "deploy: {resources: {reservations: {devices: []}}}",
-        "refused",
-        "deploy.resources.reservations.devices",
-    ),
-    (
-        "deploy: {resources: {reservations: {generic_resources: []}}}",
-        "unsupported",
-        "deploy.resources.reservations.generic_resources",
-    ),
-    ("deploy: {restart_policy: {delay: 5s}}", "unsupported", "deploy.restart_policy.delay"),
-    (
-        "deploy: {restart_policy: {condition: any, max_attempts: 5}}",
-        "unsupported",
-        "deploy.restart_policy.max_attempts",
-    ),
     ("deploy: {restart_policy: {condition: x}}", "invalid", "deploy.restart_policy.condition"),
     (
         "deploy: {placement: {constraints: [node.role==manager]}}",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.workloads.compose.canonical import go_duration
+from console.workloads.compose.durations import go_duration
 from console.workloads.compose.scalars import Scalar, as_text, resolve
 from console.workloads.compose.values import command_line, duration, millicores, octal_mode, size
 

@@ -1,0 +1,94 @@
+"""How a job ended, and what follows from it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import msgspec
+
+from console.cluster.enums import JobKind
+from console.cluster.models import Job, Node
+from console.controller import jobs, observed
+from console.controller.ledger import Ledger
+from console.workloads.models import Release, Volume
+from nodeagent import protocol
+from scheduler.lifecycle import State
+
+MOST_ATTEMPTS = 5
+"""How often a start is tried, and after how many failures of another job an event says so."""
+MOST_LOOKUPS = 2
+"""A registry's answer is waited for by a person: it is asked for again once."""
+NEVER_GIVEN_UP = {JobKind.STOP, JobKind.REMOVE, JobKind.SYNC}
+"""Without these something runs, or a node waits, for ever."""
+_LONGEST_PAUSE = 60.0
+
+
+def tries_again(job: Job, message: protocol.Result) -> bool:
+    most = MOST_LOOKUPS if job.release_id else MOST_ATTEMPTS
+    return job.kind in NEVER_GIVEN_UP or (not message.fatal and job.attempts + 1 < most)
+
+
+def try_again(ledger: Ledger, node: Node, job: Job, message: protocol.Result) -> None:
+    job.attempts += 1
+    job.message = message.message
+    pause = min(2.0 ** min(job.attempts, 10), _LONGEST_PAUSE)
+    job.ring_at, job.received_at = ledger.step.now + timedelta(seconds=pause), None
+    ledger.tried(job)
+    if job.attempts == MOST_ATTEMPTS:
+        container = ledger.container(job.container_id)
+        what = f"{job.kind} of {container.name}" if container else job.kind
+        ledger.step.tell_node(
+            node,
+            "node.trouble",
+            f"Node {node.name} failed {MOST_ATTEMPTS} times ({what}) and tries on: {message.message}",
+            warning=True,
+            app=container.app if container else None,
+        )
+
+
+def conclude(ledger: Ledger, node: Node, job: Job, message: protocol.Result) -> None:
+    """It is over, well or not."""
+    job.done_at, job.ring_at, job.ok, job.message = ledger.step.now, None, message.ok, message.message
+    if message.image:
+        job.result = msgspec.to_builtins(message.image)
+    ledger.ended(job)
+    if job.kind == JobKind.SYNC:
+        if message.ok:
+            _synced(ledger, node)
+    elif job.release_id:
+        apps = Release.objects.filter(pk=job.release_id).values_list("app_id", flat=True)
+        ledger.step.dirty.update(apps)
+    elif not job.container_id:
+        if job.kind == JobKind.REMOVE and message.ok:
+            _volumes_gone(ledger, node, job)
+    else:
+        _of_container(ledger, job, message)
+
+
+def _synced(ledger: Ledger, node: Node) -> None:
+    ledger.write()
+    node.synced_session = node.session
+    node.save(update_fields=["synced_session"])
+    jobs.resume(ledger.step, node)
+    ledger.step.freed = True
+
+
+def _volumes_gone(ledger: Ledger, node: Node, job: Job) -> None:
+    gone = [volume for volume in node.volumes.all() if volume.engine_name in job.payload["volumes"]]
+    ledger.step.dirty.update(volume.app_id for volume in gone)
+    ledger.step.live.unbind(f"{volume.app_id}/{volume.name}" for volume in gone)
+    Volume.objects.filter(pk__in=[volume.pk for volume in gone]).delete()
+
+
+def _of_container(ledger: Ledger, job: Job, message: protocol.Result) -> None:
+    container = ledger.container(job.container_id)
+    if container is None:
+        return
+    if job.kind == JobKind.ENSURE and not message.ok:
+        observed.failed(ledger, container, message)
+    elif job.kind == JobKind.STOP and State(container.state).ended and container.removed_at is None:
+        ledger.remains(container)
+    elif job.kind == JobKind.STOP:
+        observed.stopped_for_good(ledger, container)
+    elif job.kind == JobKind.REMOVE and message.ok:
+        observed.vanished(ledger, container)

@@ -1,0 +1,94 @@
+"""How rollouts end, and what the app's operations say meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from console.common import events
+from console.controller import appview
+from console.controller.appview import Rows
+from console.controller.context import Step
+from console.workloads import operations
+from console.workloads.enums import OperationKind, OperationState, RolloutState
+from console.workloads.models import App, Rollout
+from console.workloads.services import go_back
+from scheduler import model
+
+_BY_ROLLOUT = (OperationKind.DEPLOY, OperationKind.ROLLBACK, OperationKind.DELETE)
+"""These end with a rollout, or with the app."""
+_COARSE = timedelta(seconds=10)
+"""A deadline is moved in the database only when it is later by so much."""
+
+
+def carry_on(step: Step, app: Rows, plan: model.Plan) -> None:
+    """End the rollout, if the plan says so, and note in the app's operations how far they are."""
+    _note_operations(step, app, plan)
+    if app.rollout is None:
+        return
+    if plan.rollout is not None:
+        _end(step, app, app.rollout, plan.rollout)
+    elif (later := appview.deadline(app)) - app.rollout.deadline >= _COARSE:
+        # Kept, so that a pause can move it on from where it stands.
+        app.rollout.deadline = later
+        app.rollout.save(update_fields=["deadline"])
+
+
+def _end(step: Step, app: Rows, rollout: Rollout, wanted: model.RolloutMove) -> None:
+    back = wanted.state is model.RolloutState.ROLLED_BACK
+    before = appview.release_to_go_back_to(rollout) if back else None
+    state = RolloutState.FAILED if back and before is None else RolloutState(wanted.state.value)
+    rollout.state, rollout.reason, rollout.ended_at = state, wanted.reason, step.now
+    rollout.save(update_fields=["state", "reason", "ended_at"])
+    failed = state in (RolloutState.FAILED, RolloutState.ROLLED_BACK)
+    number, reason = rollout.release.number, wanted.reason
+    if before is not None:
+        operation = go_back(app.app, before, actor=events.CONTROLLER)
+        made = _restart_clock(step, app.app)
+        reason = f"{reason} (rolled back to release {before.number}, as release {made.release.number})"
+        operations.note(operation, f"Release {number} failed: {wanted.reason}", step.now)
+    if rollout.operation:
+        ended = OperationState.FAILED if failed else OperationState.SUCCEEDED
+        operations.end(rollout.operation, ended, step.now, reason)
+    word = "rolled back" if before else str(state)
+    because = f": {reason}" if reason else ""
+    step.tell_app(app.app, f"Rollout of release {number} {word}{because}", warning=failed)
+
+
+def _restart_clock(step: Step, app: App) -> Rollout:
+    """The rollout that was just made, begun at the step's own time."""
+    made = Rollout.objects.select_related("release").get(app=app, state=RolloutState.RUNNING)
+    made.deadline += step.now - made.started_at
+    made.started_at = step.now
+    made.save(update_fields=["started_at", "deadline"])
+    return made
+
+
+def _note_operations(step: Step, app: Rows, plan: model.Plan) -> None:
+    """What is there of what is wanted, and what holds it up. One that has reached its end, ends."""
+    running = operations.open_operations(app.app.id)
+    if not running:
+        return
+    pending = [slot for slot in app.slots.values() if slot.pending and not slot.retired]
+    held = min(pending, key=lambda slot: (slot.service.name, slot.index), default=None)
+    text = f"{held} waits: {_without_verb(held.pending)}" if held else _progress(plan.counts)
+    quiet = not (held or plan.place or plan.stop)
+    reached = quiet and all(
+        one.well >= one.wanted and one.live <= one.wanted and not one.waits for one in plan.counts
+    )
+    for operation in running:
+        if text:
+            operations.note(operation, text, step.now)
+        if reached and operation.kind not in _BY_ROLLOUT:
+            operations.end(operation, OperationState.SUCCEEDED, step.now)
+
+
+def _without_verb(pending: str) -> str:
+    return pending.removeprefix("waits ")
+
+
+def _progress(counts: Sequence[model.Counts]) -> str:
+    return ", ".join(
+        f"{one.service}: {one.well} of {one.wanted} well{f' ({one.waits})' if one.waits else ''}"
+        for one in counts
+    )

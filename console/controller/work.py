@@ -1,0 +1,131 @@
+"""Which apps a step looks at, and each one's turn: load → reconcile → apply."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+from datetime import timedelta
+
+from django.db import OperationalError
+from django.db.models import Exists, OuterRef, Subquery
+
+from console.common.models import Dirty
+from console.controller import apply, appview, resolve, rows
+from console.controller.context import Step
+from console.controller.models import Wake
+from console.workloads.enums import ReleaseState, RolloutState
+from console.workloads.models import App, Container, Release, Rollout, Slot
+from scheduler.reconcile import reconcile
+
+logger = logging.getLogger(__name__)
+
+MOST_APPS = 200
+"""Looked at by one step: bounds its transaction. The others are for the next one."""
+APP_AGAIN = timedelta(seconds=10)
+"""After this an app that could not be worked on is tried again."""
+
+
+def work(step: Step) -> None:
+    """Carry on every app of which something changed, or whose time has come; higher priority first."""
+    changed = step.live.follow(step.now, step.nodes)
+    step.freed |= bool(changed)
+    step.dirty |= _consume_dirty() | _due(step) | _everywhere(changed)
+    if step.freed:
+        step.dirty |= _pending_apps()
+    step.live.load(step.now, step.nodes)
+    apps = _in_order(step)
+    left = sorted(app.id for app in apps[MOST_APPS:])
+    Dirty.objects.bulk_create((Dirty(app_id=app) for app in left), batch_size=rows.BATCH)
+    step.more = bool(left)
+    for app in apps[:MOST_APPS]:
+        try:
+            with step.part():
+                _carry_on(step, app)
+        except OperationalError:
+            raise
+        except Exception:
+            # One app that cannot be worked on must not stop the others.
+            logger.exception("App %s (%s) cannot be carried on; it is tried again", app.name, app.pk)
+            step.releases.prune(app.pk)
+            step.wakes[app.pk] = step.now + APP_AGAIN
+    _save_wakes(step)
+
+
+def _in_order(step: Step) -> list[App]:
+    ready = Release.objects.filter(app=OuterRef("pk"), state=ReleaseState.READY).order_by("-number")
+    waiting = Release.objects.filter(app=OuterRef("pk"), state=ReleaseState.RESOLVING)
+    found: list[App] = []
+    for ids in rows.chunks(step.dirty):
+        apps = App.objects.filter(pk__in=ids).select_related("team")
+        found += apps.annotate(ready=Subquery(ready.values("id")[:1]), waiting=Exists(waiting))
+    step.releases.load(app.ready for app in found if app.ready)  # type: ignore[attr-defined]
+    return sorted(found, key=lambda app: (-_priority(step, app), app.created_at, app.id))
+
+
+def _priority(step: Step, app: App) -> int:
+    known = step.releases.get(app.ready) if app.ready else None  # type: ignore[attr-defined]
+    return known.priority if known else 0
+
+
+def _carry_on(step: Step, app: App) -> None:
+    ready = app.ready  # type: ignore[attr-defined]
+    if app.waiting and not app.deleting:  # type: ignore[attr-defined]
+        resolve.resolve(step, app)
+        newest = Release.objects.filter(app=app, state=ReleaseState.READY).order_by("-number")
+        ready = newest.values_list("id", flat=True).first()
+    release = step.releases.get(ready) if ready else None
+    if ready and release is None and not app.deleting:
+        raise ValueError(f"release {ready} cannot be read")
+    found = appview.read_rows(app, release)
+    view = appview.app_view(found, step.live.cluster, step.nodes, step.releases, frozen=step.frozen)
+    apply.apply(step, found, view, reconcile(view, step.time))
+    step.releases.prune(app.id, {ready, *(each.release_id for each in found.all_containers())})
+    if app.deleting and not Container.objects.filter(app=app, removed_at=None).exists():
+        apply.finish_deletion(step, app)
+
+
+# -- what there is to do
+
+
+def _consume_dirty() -> set[str]:
+    found = list(Dirty.objects.values_list("id", "app_id"))
+    if found:
+        Dirty.objects.filter(pk__in=[row for row, _app in found]).delete()
+    return {app for _row, app in found}
+
+
+def _due(step: Step) -> set[str]:
+    due = set(Wake.objects.filter(at__lte=step.now).values_list("app_id", flat=True))
+    step.wakes.update(dict.fromkeys(due))
+    late = Rollout.objects.filter(
+        state=RolloutState.RUNNING, release__state=ReleaseState.RESOLVING, deadline__lte=step.now
+    )
+    return due | set(late.values_list("app_id", flat=True))
+
+
+def _everywhere(changed: Collection[str]) -> set[str]:
+    """Apps with a global service, when nodes have changed. One without any slot looks again by itself."""
+    if not changed:
+        return set()
+    slots = Slot.objects.filter(retired=False, node__isnull=False).order_by()
+    return set(slots.values_list("service__app_id", flat=True).distinct())
+
+
+def _pending_apps() -> set[str]:
+    """Apps with a slot that found no node, or a release whose images are not known yet."""
+    unplaced = Slot.objects.filter(retired=False).exclude(pending="").order_by()
+    unresolved = Release.objects.filter(state=ReleaseState.RESOLVING).order_by()
+    return {
+        *unplaced.values_list("service__app_id", flat=True).distinct(),
+        *unresolved.values_list("app_id", flat=True).distinct(),
+    }
+
+
+def _save_wakes(step: Step) -> None:
+    wanted = [Wake(app_id=app, at=at) for app, at in sorted(step.wakes.items()) if at is not None]
+    over = [app for app, at in step.wakes.items() if at is None]
+    for ids in rows.chunks(over):
+        Wake.objects.filter(app_id__in=ids).delete()
+    Wake.objects.bulk_create(
+        wanted, batch_size=rows.BATCH, update_conflicts=True, unique_fields=["app_id"], update_fields=["at"]
+    )

@@ -1,0 +1,95 @@
+"""What people do to a rollout under way: hold it, let it go on, or go back. All of it is told by its operation."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from console.accounts.access import Access
+from console.common import events
+from console.common.errors import Conflict
+from console.workloads import operations
+from console.workloads.enums import OperationKind, RolloutState
+from console.workloads.models import App, Operation, Release, Rollout
+from console.workloads.services import UNDER_WAY, go_back, lock_app
+
+
+@transaction.atomic
+def pause_rollout(access: Access, app: App) -> Operation:
+    """Replace nothing more until it is resumed; its deadline stands still. What runs goes on running."""
+    access.require_write()
+    app = lock_app(app)
+    rollout = _under_way(app)
+    if rollout.state == RolloutState.PAUSED:
+        raise _conflict(_("The rollout is paused already."), "rollout_paused", rollout)
+    rollout.state, rollout.paused_at = RolloutState.PAUSED, timezone.now()
+    rollout.save(update_fields=["state", "paused_at"])
+    return _tell(access, app, rollout, "paused", f"Paused by {access.actor}")
+
+
+@transaction.atomic
+def resume_rollout(access: Access, app: App) -> Operation:
+    """Go on with a paused rollout; its deadline moves on by the pause."""
+    access.require_write()
+    app = lock_app(app)
+    rollout = _under_way(app)
+    if rollout.state == RolloutState.RUNNING:
+        raise _conflict(_("The rollout is not paused."), "rollout_running", rollout)
+    now = timezone.now()
+    rollout.deadline += now - (rollout.paused_at or now)
+    rollout.state, rollout.paused_at = RolloutState.RUNNING, None
+    rollout.save(update_fields=["state", "paused_at", "deadline"])
+    return _tell(access, app, rollout, "resumed", f"Resumed by {access.actor}")
+
+
+@transaction.atomic
+def cancel_rollout(access: Access, app: App) -> Operation:
+    """Go back to the last release before it that was rolled out well. The answer is the rollback's operation."""
+    access.require_write()
+    app = lock_app(app)
+    rollout = _under_way(app)
+    if rollout.rollback:
+        message = _("This rollout is a rollback already. Roll out another release instead.")
+        raise _conflict(message, "rollout_is_rollback", rollout)
+    before = release_before(rollout)
+    if before is None:
+        message = _("No earlier release was rolled out well. Stop or delete the app instead.")
+        raise _conflict(message, "no_earlier_release", rollout)
+    return go_back(app, before, actor=access.actor, reason=f"Cancelled by {access.actor}")
+
+
+def release_before(rollout: Rollout) -> Release | None:
+    """What it would go back to: the newest earlier release that was once rolled out well."""
+    earlier = Release.objects.filter(app=rollout.app_id, number__lt=rollout.release.number)
+    return earlier.filter(rollouts__state=RolloutState.SUCCEEDED).order_by("-number").first()
+
+
+def _under_way(app: App) -> Rollout:
+    rollouts = Rollout.objects.select_for_update(of=("self",), no_key=True).select_related("release")
+    rollout = rollouts.filter(app=app, state__in=UNDER_WAY).first()
+    if rollout is None:
+        raise Conflict(_("No rollout is under way."), code="no_rollout", data={"operation": None})
+    return rollout
+
+
+def _conflict(message: str, code: str, rollout: Rollout) -> Conflict:
+    return Conflict(message, code=code, data={"operation": rollout.operation_id})
+
+
+def _tell(access: Access, app: App, rollout: Rollout, verb: str, step: str) -> Operation:
+    """The rollout's operation with one step more; an event, and a dirty mark."""
+    operation = Operation.objects.select_for_update(no_key=True).filter(pk=rollout.operation_id).first()
+    target = f"#{rollout.release.number}"
+    if operation is None:
+        kind = OperationKind.ROLLBACK if rollout.rollback else OperationKind.DEPLOY
+        operation = operations.begin(app, kind, actor=access.actor, target=target, text=step)
+        rollout.operation = operation
+        rollout.save(update_fields=["operation"])
+    else:
+        operations.note(operation, step, timezone.now())
+    text = f"Rollout of release {rollout.release.number} {verb}"
+    events.record(f"rollout.{verb}", text, actor=access.actor, team=app.team_id, app=app.id)
+    events.mark_dirty(app.id)
+    events.announce(app.team_id, "app", app.id)
+    return operation
