@@ -3,7 +3,8 @@ what was taken is scored again. The result is that of placing one after the othe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice, repeat
 from typing import NamedTuple
 
@@ -18,6 +19,10 @@ from scheduler.scores import Policy
 LOCAL = frozenset({"labels", "affinity", "service", "app", "image", "load", "bestfit"})
 """Parts whose score a placement changes on its own node (`labels`: in its domain) alone, `affinity` if no rule is
 of the service itself."""
+
+_decision: Callable[[tuple[object, ...]], Decision] = partial(tuple.__new__, Decision)
+_allocation: Callable[[tuple[object, ...]], Allocation] = partial(tuple.__new__, Allocation)
+"""Without the check of their length: a third of the time, for a million of them."""
 
 
 def runs(wants: Sequence[Want]) -> Iterator[Sequence[Want]]:
@@ -70,10 +75,10 @@ class Batch:
         containers = [want.container or next(names) for want in wants]
         slots = (want.slot for want in wants)
         ports, grants = zip(*self._given, strict=True) if self._given else (repeat(()), repeat(()))
-        decisions = list(map(Decision._make, zip(wants, nodes, ports, grants, strict=False)))
+        decisions = list(map(_decision, zip(wants, nodes, ports, grants, strict=False)))
         held = list(
             map(
-                Allocation._make,
+                _allocation,
                 zip(containers, slots, nodes, repeat(request), ports, grants, repeat(False), strict=False),
             )
         )

@@ -134,7 +134,8 @@ class Columns:
             self.on[row][allocation.container] = allocation
         else:
             del self.where[allocation.container], self.on[row][allocation.container]
-        self.hold(row, allocation, sign)
+        if allocation.ports or allocation.grants:
+            self.hold(row, allocation, sign)
         self._use(request, sign)
 
     def hold(self, row: int, allocation: Allocation, sign: int) -> None:

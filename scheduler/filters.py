@@ -30,6 +30,8 @@ class Filter:
     """It does not depend on what is taken."""
     show: Callable[[int], str] | None = None
     """How its numbers are written; None: it has none to compare."""
+    free: Callable[[Columns], Ints] | None = None
+    """Of an amount: what is left of it, less than 0 where more runs than there is."""
 
 
 # -- the node's state
@@ -118,7 +120,7 @@ def _amount(
         reason = f"lacks {name} (free {show(left)}, asked {show(wanted)})"
         return Refusal(name, reason, asked=wanted, free=left)
 
-    return Filter(name, refuses, refuse, show=show)
+    return Filter(name, refuses, refuse, show=show, free=free)
 
 
 # -- generic resources

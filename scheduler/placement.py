@@ -153,7 +153,8 @@ class Cluster:
             self.columns.volumes = volumes
 
     def _forget(self) -> None:
-        self._made, self._bound = batch.Made([], []), {}
+        if self._made.decisions:
+            self._made, self._bound = batch.Made([], []), {}
 
     def _unbind(self, later: Iterable[Allocation]) -> None:
         """Volumes that these bound: those which nobody held before."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from scheduler.arrays import Mask
 from scheduler.columns import Columns
 from scheduler.filters import FILTERS, SHOW, broken
 from scheduler.model import Node, NodeState, Refusal, Request, Want
+from scheduler.units import need_of_bytes, of_cpu, plain
 
 MOST = 4
 """Sentences; more are no help."""
@@ -25,32 +27,37 @@ class _Near:
 
 def remedies(columns: Columns, want: Want) -> tuple[str, ...]:
     """Each sentence is enough by itself; none means that no single change would do."""
-    if not columns.nodes:
-        return ("Add a node",)
-    near = _near(columns, want)
+    refusing = {
+        each.name: mask for each in FILTERS if (mask := each.refuses(columns, want.request)) is not None
+    }
+    near = _near(columns, want, refusing)
     found: list[str] = []
-    for name in _ORDER:
+    for name, say in _SAY.items():
         group = [each for each in near if each.refusal.filter == name]
         if group:
-            found.extend(_SAY[name](columns, want.request, group))
+            found.extend(say(columns, want.request, group))
+    if not found and not want.node and not _ELSEWHERE.intersection(refusing):
+        found.append(_another(want.request))
     return tuple(dict.fromkeys(found))[:MOST]
 
 
-def _near(columns: Columns, want: Want) -> list[_Near]:
-    refusing = []
+def _near(columns: Columns, want: Want, refusing: Mapping[str, Mask]) -> list[_Near]:
     times = np.zeros(len(columns.nodes), dtype=np.int64)
-    for each in FILTERS:
-        mask = each.refuses(columns, want.request)
-        if mask is not None:
-            times += mask
-            refusing.append((each, mask))
+    for mask in refusing.values():
+        times += mask
     near = []
-    for row in np.flatnonzero(times == 1):
-        node = columns.nodes[int(row)]
-        if not want.node or node.id == want.node:
-            only = next(each for each, mask in refusing if mask[row])
-            near.append(_Near(int(row), only.refuse(columns, want.request, int(row))))
+    for row in np.flatnonzero(times == 1).tolist():
+        if want.node in ("", columns.nodes[row].id):
+            only = next(each for each in FILTERS if each.name in refusing and refusing[each.name][row])
+            near.append(_Near(row, only.refuse(columns, want.request, row)))
     return near
+
+
+def _another(request: Request) -> str:
+    meeting = f" that meets {' and '.join(map(str, request.constraints))}" if request.constraints else ""
+    return (
+        f"Add a node{meeting} with {of_cpu(request.cpu)} and {need_of_bytes(request.memory)} of memory free"
+    )
 
 
 # -- by filter
@@ -78,18 +85,36 @@ def _ready(columns: Columns, _request: Request, near: list[_Near]) -> list[str]:
     return [_STATES[state].format(node.name) for state, node in firsts.items()]
 
 
+_AMOUNTS: Mapping[str, tuple[str, Callable[[int], str]]] = {
+    "memory": ("{} of memory", need_of_bytes),
+    "disk": ("{} of disk", need_of_bytes),
+    "cpu": ("{}", of_cpu),
+    "pids": ("{} pids", plain),
+}
+"""How one is told to ask for less, or to free more."""
+
+
 def _amount(columns: Columns, _request: Request, near: list[_Near]) -> list[str]:
-    best = min(near, key=lambda each: each.refusal.asked - each.refusal.free)
-    what, show = best.refusal.filter, SHOW[best.refusal.filter]
-    missing = best.refusal.asked - best.refusal.free
-    freed = f"Free {show(missing)} of {what} on {columns.nodes[best.row].name}"
-    return [f"Ask for at most {show(best.refusal.free)} of {what}", freed] if best.refusal.free else [freed]
+    name, asked = near[0].refusal.filter, near[0].refusal.asked
+    free = next(each.free for each in FILTERS if each.name == name and each.free)(columns)
+    best = max(near, key=lambda each: free.item(each.row)).row
+    left, (text, need) = free.item(best), _AMOUNTS[name]
+    sentences = [f"Free {text.format(need(asked - left))} on {columns.nodes[best].name}"]
+    if left > 0:
+        sentences.insert(0, f"Ask for at most {text.format(SHOW[name](left))}")
+    return sentences
 
 
 def _constraints(columns: Columns, request: Request, near: list[_Near]) -> list[str]:
     best = min(near, key=lambda each: len(broken(columns, request, each.row)))
-    wanted = " and ".join(str(each) for each in broken(columns, request, best.row))
-    return [f"Make {columns.nodes[best.row].name} meet {wanted}, or drop the constraint"]
+    wanted, name = broken(columns, request, best.row), columns.nodes[best.row].name
+    labels = [each.key.removeprefix(_LABEL) for each in wanted if each.equal and each.key.startswith(_LABEL)]
+    if len(wanted) == len(labels) == 1:
+        return [f"Give {name} the label {labels[0]}={wanted[0].value}, or drop the constraint"]
+    return [f"Make {name} meet {' and '.join(map(str, wanted))}, or drop the constraint"]
+
+
+_LABEL = "node.labels."
 
 
 def _ports(columns: Columns, request: Request, near: list[_Near]) -> list[str]:
@@ -134,4 +159,6 @@ _SAY: dict[str, Callable[[Columns, Request, list[_Near]], list[str]]] = {
     "constraints": _constraints,
     "volumes": _named("Move the volume, or use another one ({node} {reason})"),
 }
-_ORDER = tuple(_SAY)
+"""The smallest changes first."""
+_ELSEWHERE = frozenset({"quota", "volumes", "affinity"})
+"""Filters of which another node would not be free."""

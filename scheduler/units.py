@@ -1,4 +1,5 @@
-"""Amounts as people read them. Always rounded down, so that what is free never looks larger than it is."""
+"""Amounts as people read them. Rounded down, so that what is free never looks larger than it is; `need_of_bytes`
+rounds up, so that what is missing never looks smaller."""
 
 from __future__ import annotations
 
@@ -11,6 +12,15 @@ def of_bytes(amount: int) -> str:
         if amount >= size:
             return f"{amount * 10 // size / 10:g} {unit}"
     return f"{max(amount, 0)} B"
+
+
+def need_of_bytes(amount: int) -> str:
+    """As `of_bytes`, rounded up."""
+    for _unit, size in _BYTES:
+        if amount >= size:
+            tenths = -(-amount * 10 // size)
+            return of_bytes(-(-tenths * size // 10))
+    return of_bytes(amount)
 
 
 def of_cpu(thousandths: int) -> str:

@@ -86,7 +86,7 @@ def _stop(step: Step, app: Rows, wanted: Sequence[model.StopContainer]) -> None:
             + stop.reason.replace("{", "{{").replace("}", "}}"),
             where=container.node_id,
         )
-    rows.save(found, ("state", "stop_reason"))
+    rows.save_alike(found, ("state", "stop_reason"))
     rows.save(failed.values(), ("failures", "not_before"))
     jobs.close(found, None, step.now)
     jobs.for_containers(step, found)

@@ -24,6 +24,22 @@ from scheduler import model
 from scheduler.lifecycle import State
 from scheduler.placement import Cluster
 
+_UNSEEN = (
+    *(
+        "image",
+        "cpu",
+        "memory",
+        "pids",
+        "cpu_limit",
+        "memory_limit",
+        "priority",
+        "ports",
+        "volumes",
+        "grants",
+    ),
+    *("engine_id", "oom", "last_lines", "progress", "created_at", "observed_at"),
+)
+"""Columns of a container that decide nothing: of a large app, reading them is what would cost most."""
 _CONDITIONS = {"unless-stopped": "any", "on-failure": "on-failure", "no": "none"}
 
 
@@ -39,7 +55,8 @@ class Rows:
     slots: dict[str, Slot]
     """Those in use, by id."""
     containers: dict[str, list[Container]]
-    """By slot, newest generation first: the newest one, and all that are not removed."""
+    """By slot, newest generation first: the newest one, and all that are not removed. Not all of their columns
+    are loaded."""
     removing: set[str]
     """Containers whose stop or removal was asked for and is not confirmed."""
     rollout: Rollout | None
@@ -56,7 +73,8 @@ def read_rows(app: App, release: Known | None) -> Rows:
         slot.service = services[slot.service_id]
     newest_or_there = Q(removed_at=None) | Q(generation=F("slot__generation"), slot__retired=False)
     containers: defaultdict[str, list[Container]] = defaultdict(list)
-    for container in Container.objects.filter(newest_or_there, app=app).order_by("-generation"):
+    found = Container.objects.filter(newest_or_there, app=app).order_by("-generation")
+    for container in found.defer(*_UNSEEN):
         container.app = app
         if container.slot_id in slots:
             container.slot = slots[container.slot_id]

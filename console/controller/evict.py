@@ -61,7 +61,7 @@ def _stop(step: Step, app: Rows, victims: dict[str, Chosen]) -> None:
         text = f"{app.slots[slot]} takes the place of {_names(app, gone)} on {node}"
         many = f"{app.slots[slot].service.name}: {{count}} replicas take the place of others on {{nodes}}"
         step.tell_app(app.app, text, many=many, where=gone[0].node_id)
-    rows.save(found, ("state", "stop_reason"))
+    rows.save_alike(found, ("state", "stop_reason"))
     jobs.close(found, None, step.now)
     jobs.for_containers(step, found)
     others = sorted({container.app_id for container in found} - {app.app.id})

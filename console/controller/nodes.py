@@ -69,6 +69,9 @@ def judge(step: Step, beats: Mapping[str, Beat] | None, watch: Watch) -> None:
         for node in step.nodes.values():
             if node.session:
                 told.judge(node, beats.get(node.id))
+            elif node.id in beats:
+                # Its first hello got lost on the way, with a wiped Redis say.
+                step.ask.add(node.id)
         told.write()
 
 

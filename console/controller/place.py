@@ -73,7 +73,7 @@ def _lose(step: Step, app: Rows, placed: Sequence[Chosen]) -> None:
             many=f"{container.slot.service.name}: {{count}} containers are lost with {{nodes}}",
             where=node.id,
         )
-    rows.save(lost, ("state", "ended_at"))
+    rows.save_alike(lost, ("state", "ended_at"))
     jobs.close(lost, None, step.now)
 
 

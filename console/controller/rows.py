@@ -49,7 +49,7 @@ def save_texts(model: type[Model], column: str, texts: Mapping[str, str]) -> Non
         values = ", ".join(["(%s, %s)"] * len(ids))
         # Names of our own tables alone; the values are parameters.
         sql = (
-            f"WITH given(id, value) AS (VALUES {values}) "  # noqa: S608  # nosec B608
+            f"WITH given(id, value) AS (VALUES {values}) "  # noqa: S608  # nosec B608 (names of our own tables)
             f"UPDATE {quote(table)} SET {quote(column)} = given.value FROM given WHERE {quote(table)}.id = given.id"
         )
         with connection.cursor() as cursor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 
 from django.db import OperationalError
@@ -23,6 +23,8 @@ MOST_APPS = 200
 """Looked at by one step: bounds its transaction. The others are for the next one."""
 APP_AGAIN = timedelta(seconds=10)
 """After this an app that could not be worked on is tried again."""
+SIGHT_AGAIN = timedelta(seconds=2)
+"""After this an app that was worked on while the console was blind is looked at again."""
 
 
 def work(step: Step) -> None:
@@ -48,6 +50,8 @@ def work(step: Step) -> None:
             logger.exception("App %s (%s) cannot be carried on; it is tried again", app.name, app.pk)
             step.releases.prune(app.pk)
             step.wakes[app.pk] = step.now + APP_AGAIN
+    if step.frozen:
+        _look_again(step, apps[:MOST_APPS])
     _save_wakes(step)
 
 
@@ -82,6 +86,15 @@ def _carry_on(step: Step, app: App) -> None:
     step.releases.prune(app.id, {ready, *(each.release_id for each in found.all_containers())})
     if app.deleting and not Container.objects.filter(app=app, removed_at=None).exists():
         apply.finish_deletion(step, app)
+
+
+def _look_again(step: Step, apps: Iterable[App]) -> None:
+    """Removals and stops were held back, and no report will call for them once the console sees again.
+    What was deleted by now has no key any more."""
+    soon = step.now + SIGHT_AGAIN
+    for app in apps:
+        if app.pk is not None:
+            step.wakes[app.pk] = min(step.wakes.get(app.pk) or soon, soon)
 
 
 # -- what there is to do

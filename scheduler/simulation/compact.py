@@ -7,7 +7,7 @@ is placed from scratch; where the cluster is too small its nodes are cloned firs
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from scheduler.model import Node
@@ -17,12 +17,13 @@ from scheduler.simulation.traces import Trace
 from scheduler.simulation.workload import multiplied
 
 MOST_COPIES = 4
+STEPS = 400
 
 
 @dataclass(frozen=True, slots=True)
 class Compaction:
     nodes: int
-    """Fewest found; the workload was seen to fit on them."""
+    """Fewest found, but for the step of the search; the workload was seen to fit on them."""
     bound: int
     """No policy fits it on fewer of this order, by the linear relaxation."""
 
@@ -34,8 +35,8 @@ class Compaction:
 def compact(trace: Trace, policy: str, seed: int) -> Compaction | None:
     """None when not even four clusters of this kind take the workload. Needs SciPy for the bound.
 
-    What fits on k nodes may by chance not fit on a few more, so that the search by halving can miss a smaller
-    number; it never reports one that does not fit.
+    What fits on k nodes may by chance not fit on a few more, so that halving would not do: the search goes up
+    from the bound in steps of 1/400, and then through the last step one by one.
     """
     order = multiplied(trace.nodes, seed, MOST_COPIES * len(trace.nodes))
     bound = linear.smallest(trace, order)
@@ -46,22 +47,20 @@ def compact(trace: Trace, policy: str, seed: int) -> Compaction | None:
 
 
 def _search(trace: Trace, order: Sequence[Node], policy: str, seed: int, bound: int) -> int | None:
-    """Steps up from the bound until it fits, then halves what is between."""
-
     def fit(number: int) -> bool:
         return fits(replace(trace, nodes=tuple(order[:number])), policy, seed)
 
-    low, step = bound, max(bound // 50, 1)
-    high = bound
-    while not fit(high):
-        if high == len(order):
-            return None
-        low, high = high + 1, min(high + step, len(order))
-        step *= 2
-    while low < high:
-        middle = (low + high) // 2
-        if fit(middle):
-            high = middle
-        else:
-            low = middle + 1
-    return high
+    tried = bound - 1
+    for number in _steps(bound, len(order)):
+        if fit(number):
+            return next((each for each in range(tried + 1, number) if fit(each)), number)
+        tried = number
+    return None
+
+
+def _steps(first: int, last: int) -> Iterator[int]:
+    number = first
+    while number < last:
+        yield number
+        number += max(number // STEPS, 1)
+    yield last

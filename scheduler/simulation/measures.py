@@ -74,7 +74,8 @@ class Ledger:
             self._room.take(each)
 
     def fragmented(self) -> float:
-        """Share of the free scarce resource that the average shape cannot use: FGD's F over what is free."""
+        """Share of the free scarce resource that the average shape cannot use: FGD's F over what is free. GPUs are
+        averaged by what each shape asks of them, CPU by the number of requests."""
         free = self._free()
         if not free.sum():
             return 0.0

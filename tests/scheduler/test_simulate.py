@@ -74,7 +74,8 @@ def test_shares_are_of_the_gpus_when_any_is_asked_for() -> None:
 def test_fragmented_is_what_the_average_request_cannot_use() -> None:
     half, whole = _gpu("half", share=500), _gpu("whole", units=1)
     ledger = Ledger([node("n1", resources={"gpu": 2})], [_put(half, "n1"), _put(whole, None)])
-    assert ledger.fragmented() == pytest.approx(0.5 * 500 / 1500)
+    asks_for_whole = 1000 / (500 + 1000)
+    assert ledger.fragmented() == pytest.approx(asks_for_whole * 500 / 1500)
 
 
 def test_without_gpus_fragmented_is_of_the_cpu() -> None:
