@@ -4,6 +4,7 @@ SHELL := /bin/bash
 VENV ?= .venv
 PY := $(VENV)/bin/python
 N ?= 3
+SEEDS ?= 100
 CONFIG ?= node.json
 export VENV
 
@@ -11,7 +12,7 @@ export VENV
 QUICK := not engine and not browser and not postgres and not slow
 REST := engine or browser or postgres or slow
 
-.PHONY: help run agent stop test test-fast check fmt lock lab bench bench-scheduler simulate messages clean setup setup-dev
+.PHONY: help run agent stop test test-fast check fmt lock lab bench bench-scheduler simulate sim messages clean setup setup-dev
 
 help: ## this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +46,9 @@ bench: setup-dev ## measure deploys, log lines and memory; JSON lines on standar
 
 bench-scheduler: setup-dev ## measure the scheduler; JSON lines. OPENB=folder of the openb trace adds its cases
 	@exec $(PY) -m scheduler.bench $(if $(OPENB),--openb $(OPENB))
+
+sim: setup-dev ## SEEDS=100 runs of the whole loop on a fake clock under seeded faults; prints a seed that fails
+	@exec $(PY) -m sim --corpus --seeds $(SEEDS)
 
 simulate: setup-dev ## run a trace or a made-up workload against policies: ARGS="--synthetic nodes=300 --plot out.png"
 	@exec $(PY) -m scheduler.simulate $(or $(ARGS),--help)

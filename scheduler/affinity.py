@@ -35,7 +35,7 @@ def repelled(columns: Columns, request: Request) -> Mask | None:
     """Nodes that a required anti-affinity refuses, the request's own or one of those who are there."""
     refused: Mask | None = None
     for _service, key, tally in _repelling(columns, request):
-        near = tally.near(columns.domains(key))
+        near = tally.near(columns.masks.domains(key))
         refused = near if refused is None else refused | near
     return refused
 
@@ -56,7 +56,7 @@ def far(columns: Columns, request: Request) -> Mask | None:
     refused: Mask | None = None
     for each in request.affinity:
         if each.required and not each.anti and not waived(columns, request, each):
-            away = ~named(columns, request, each).near(columns.domains(each.over))
+            away = ~named(columns, request, each).near(columns.masks.domains(each.over))
             refused = away if refused is None else refused | away
     return refused
 
@@ -67,7 +67,7 @@ def preferred(columns: Columns, request: Request) -> Floats | None:
     for each in request.affinity:
         tally = EMPTY if each.required else named(columns, request, each)
         if tally.rows:
-            near = tally.near(columns.domains(each.over)).astype(np.float64)
+            near = tally.near(columns.masks.domains(each.over)).astype(np.float64)
             part = near * (-each.weight if each.anti else each.weight)
             score = part if score is None else score + part
     return score
@@ -79,5 +79,5 @@ def refusers(columns: Columns, request: Request, row: int) -> list[tuple[str, st
     return [
         (service, key)
         for service, key, tally in _repelling(columns, request)
-        if tally.near(columns.domains(key))[row]
+        if tally.near(columns.masks.domains(key))[row]
     ]

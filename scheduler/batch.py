@@ -8,7 +8,7 @@ from functools import partial
 from itertools import islice, repeat
 from typing import NamedTuple
 
-from scheduler import filters, scores
+from scheduler import filters, quotas, scores
 from scheduler.affinity import of_itself
 from scheduler.arrays import Floats, Mask
 from scheduler.columns import Columns
@@ -67,10 +67,9 @@ class Batch:
 
     def place(self, run: Sequence[Want], names: Iterator[str]) -> Made:
         """One decision per want; `names` are for those without a container's id. What is decided is reserved."""
-        wants = run[: self._within_quota(len(run))]
-        taken = self._take(wants)
-        wants = run[: len(taken)]
         columns, request = self._columns, self._request
+        taken = self._take(run[: quotas.most(columns, request, len(run))])
+        wants = run[: len(taken)]
         nodes = [columns.nodes[row].id for row in taken]
         containers = [want.container or next(names) for want in wants]
         slots = (want.slot for want in wants)
@@ -102,19 +101,6 @@ class Batch:
             self._given.append(self._give(want, row))
             found.append(row)
         return found
-
-    def _within_quota(self, number: int) -> int:
-        quota = self._columns.quotas.get(self._request.team) if self._request.team else None
-        if quota is None:
-            return number
-        used = self._columns.teams.get(self._request.team, [0, 0, 0])
-        asked = (1, self._request.cpu, self._request.memory)
-        for limit, there, each in zip((quota.containers, quota.cpu, quota.memory), used, asked, strict=True):
-            if limit is not None and there + each > limit:
-                return 0
-            if limit is not None and each:
-                number = min(number, (limit - there) // each)
-        return number
 
     def _give(self, want: Want, row: int) -> tuple[tuple[Port, ...], tuple[Grant, ...]]:
         columns, request, unit = self._columns, self._request, self._policy.unit

@@ -7,22 +7,19 @@ or team is sparse, so that the cost of a million containers is theirs and not no
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from scheduler.arrays import Floats, Ints, Mask
 from scheduler.counts import EMPTY, Tally
-from scheduler.domains import Domains
 from scheduler.fragments import Fragments
-from scheduler.model import Allocation, Constraint, Node, NodeState, Quota, Request
+from scheduler.masks import Masks
+from scheduler.model import Allocation, Node, NodeState, Quota, Request
 from scheduler.ports import Ports
 from scheduler.resources import Units
 
 UNKNOWN = 1 << 62
 """Free disk of a node that does not tell its own."""
-MOST_KEPT = 1000
-"""Columns of constraints, and of images, that are kept for the next request."""
 
 
 class Columns:
@@ -62,10 +59,7 @@ class Columns:
         self._apps: dict[str, Tally] = {}
         self.repels: dict[str, dict[tuple[str, str], Tally]] = {}
         """Of each app: those whose required anti-affinity names (service, key)."""
-        self._domains: dict[str, Domains] = {}
-        self._constraints: dict[Constraint, Mask] = {}
-        self._images: dict[str, Mask] = {}
-        self._groups: dict[tuple[str, ...], tuple[Ints, list[list[int]]]] = {}
+        self.masks = Masks(self.nodes)
 
     def _column(self, values: Iterable[int]) -> Ints:
         return np.fromiter(values, dtype=np.int64, count=len(self.nodes))
@@ -134,9 +128,18 @@ class Columns:
             self.on[row][allocation.container] = allocation
         else:
             del self.where[allocation.container], self.on[row][allocation.container]
+            self._drop_empty(request)
         if allocation.ports or allocation.grants:
             self.hold(row, allocation, sign)
         self._use(request, sign)
+
+    def _drop_empty(self, request: Request) -> None:
+        """A service, or an app, that has nothing left leaves nothing behind."""
+        if not self._services[request.app, request.service].rows:
+            del self._services[request.app, request.service]
+            if not self._apps[request.app].rows:
+                del self._apps[request.app]
+                self.repels.pop(request.app, None)
 
     def hold(self, row: int, allocation: Allocation, sign: int) -> None:
         """Ports and units that were given to a container."""
@@ -187,21 +190,10 @@ class Columns:
         self.cpu[row], self.memory[row] = node.cpu, node.memory
         self.load[row] = self.load_of(row, self.cpu_free.item(row), self.memory_free.item(row))
         self.stamp[row] += 1
-        if node.images != before.images:
-            self._images = {
-                image: _with(mask, row, image not in node.images) for image, mask in self._images.items()
-            }
-        if (node.name, node.zone, node.labels) != (before.name, before.zone, before.labels):
-            self._relabel(row, node)
+        if self.masks.update(row, before):
+            for tally in self._all_tallies():
+                tally.forget_domains()
         return True
-
-    def _relabel(self, row: int, node: Node) -> None:
-        for domains in self._domains.values():
-            domains.update(row, node)
-        self._constraints.clear()
-        self._groups.clear()
-        for tally in self._all_tallies():
-            tally.forget_domains()
 
     def _all_tallies(self) -> Iterator[Tally]:
         yield from self._services.values()
@@ -227,38 +219,6 @@ class Columns:
             found = Tally() if make else EMPTY
             if make:
                 self._apps[app] = found
-        return found
-
-    def domains(self, key: str) -> Domains:
-        if key not in self._domains:
-            self._domains[key] = Domains(key, self.nodes)
-        return self._domains[key]
-
-    def groups(self, keys: tuple[str, ...]) -> tuple[Ints, list[list[int]]]:
-        """Nodes that share the value of every key are a group: the group of each node, and of each group the
-        domain by each key."""
-        found = self._groups.get(keys)
-        if found is None:
-            codes = np.stack([self.domains(key).codes for key in keys])
-            values, groups = np.unique(codes, axis=1, return_inverse=True)
-            found = self._groups[keys] = (groups.reshape(-1).astype(np.int64), values.T.tolist())
-        return found
-
-    def breaks(self, constraint: Constraint) -> Mask:
-        """Nodes that do not meet it; a label that is missing is the empty text."""
-        found = self._constraints.get(constraint)
-        if found is None:
-            _make_room(self._constraints)
-            equal = self.domains(constraint.key).equal(constraint.value)
-            found = self._constraints[constraint] = ~equal if constraint.equal else equal
-        return found
-
-    def lacks_image(self, image: str) -> Mask:
-        found = self._images.get(image)
-        if found is None:
-            _make_room(self._images)
-            found = np.array([image not in node.images for node in self.nodes], dtype=np.bool_)
-            self._images[image] = found
         return found
 
     def copy(self) -> Columns:
@@ -287,9 +247,7 @@ class Columns:
         other.repels = {
             app: {key: tally.copy() for key, tally in targets.items()} for app, targets in self.repels.items()
         }
-        other._domains = {key: domains.copy() for key, domains in self._domains.items()}
-        other._constraints, other._images = dict(self._constraints), dict(self._images)
-        other._groups = dict(self._groups)
+        other.masks = self.masks.copy(other.nodes)
         return other
 
 
@@ -300,18 +258,6 @@ def free_share(cpu_free: Ints, cpu: Ints, memory_free: Ints, memory: Ints) -> Fl
     """
     share = np.minimum(cpu_free / np.maximum(cpu, 1), memory_free / np.maximum(memory, 1))
     return np.asarray(np.floor(np.clip(share, 0.0, 1.0) * 1024.0) / 1024.0, dtype=np.float64)
-
-
-def _with(mask: Mask, row: int, value: bool) -> Mask:
-    """Another mask: copies of these columns share the first."""
-    changed = mask.copy()
-    changed[row] = value
-    return changed
-
-
-def _make_room(kept: dict[Any, Mask]) -> None:
-    if len(kept) >= MOST_KEPT:
-        kept.clear()
 
 
 def _ready(node: Node) -> bool:

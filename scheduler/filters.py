@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scheduler import affinity
+from scheduler import affinity, quotas
 from scheduler.arrays import Ints, Mask
 from scheduler.columns import Columns
 from scheduler.model import Constraint, NodeState, Refusal, Request, Resource
@@ -53,7 +53,7 @@ def _refuse_state(columns: Columns, _request: Request, row: int) -> Refusal:
 def _breaks(columns: Columns, request: Request) -> Mask | None:
     refused: Mask | None = None
     for each in request.constraints:
-        broken = columns.breaks(each)
+        broken = columns.masks.breaks(each)
         refused = broken if refused is None else refused | broken
     return refused
 
@@ -64,7 +64,7 @@ def _refuse_constraints(columns: Columns, request: Request, row: int) -> Refusal
 
 def broken(columns: Columns, request: Request, row: int) -> list[Constraint]:
     """The constraints that this node does not meet."""
-    return [each for each in request.constraints if columns.breaks(each)[row]]
+    return [each for each in request.constraints if columns.masks.breaks(each)[row]]
 
 
 # -- volumes and images
@@ -91,7 +91,7 @@ def _refuse_volumes(columns: Columns, request: Request, row: int) -> Refusal:
 
 
 def _lacks_image(columns: Columns, request: Request) -> Mask | None:
-    return columns.lacks_image(request.image) if request.image_local_only else None
+    return columns.masks.lacks_image(request.image) if request.image_local_only else None
 
 
 def _refuse_image(_columns: Columns, request: Request, _row: int) -> Refusal:
@@ -236,7 +236,7 @@ def _refuse_far(columns: Columns, request: Request, row: int) -> Refusal:
         if one.required
         and not one.anti
         and not affinity.waived(columns, request, one)
-        and not affinity.named(columns, request, one).near(columns.domains(one.over))[row]
+        and not affinity.named(columns, request, one).near(columns.masks.domains(one.over))[row]
     )
     return Refusal("affinity", f"has none of {_called(each.service)} near (over {each.over})")
 
@@ -254,44 +254,12 @@ def _called(service: str) -> str:
     return "its app" if service == affinity.ANY else service
 
 
-# -- the team
-
-
-def over_quota(columns: Columns, request: Request) -> tuple[str, int, int] | None:
-    """What of its team's quota a request would pass: the word, what is left of it, what it may hold in all."""
-    quota = columns.quotas.get(request.team) if request.team else None
-    if quota is None:
-        return None
-    used = columns.teams.get(request.team, [0, 0, 0])
-    limits = (quota.containers, quota.cpu, quota.memory)
-    asked = (1, request.cpu, request.memory)
-    for word, limit, there, more in zip(("containers", "CPU", "memory"), limits, used, asked, strict=True):
-        if limit is not None and there + more > limit:
-            return word, max(limit - there, 0), limit
-    return None
-
-
-_QUOTA_SHOWS: dict[str, Callable[[int], str]] = {"containers": plain, "CPU": of_cpu, "memory": of_bytes}
-
-
-def _passes_quota(columns: Columns, request: Request) -> Mask | None:
-    over = over_quota(columns, request)
-    return None if over is None else np.ones(len(columns.nodes), dtype=np.bool_)
-
-
-def _refuse_quota(columns: Columns, request: Request, _row: int) -> Refusal:
-    word, left, limit = over_quota(columns, request) or ("containers", 0, 0)
-    show = _QUOTA_SHOWS[word]
-    reason = f"the quota of team {request.team} has {show(left)} of {show(limit)} {word} left"
-    return Refusal("quota", reason, free=left)
-
-
 FILTERS: tuple[Filter, ...] = (
     Filter("ready", lambda columns, _request: columns.unready, _refuse_state, lasting=True),
     Filter("constraints", _breaks, _refuse_constraints, lasting=True),
     Filter("volumes", _away, _refuse_volumes, lasting=True),
     Filter("image", _lacks_image, _refuse_image, lasting=True),
-    Filter("quota", _passes_quota, _refuse_quota),
+    Filter("quota", quotas.refuses, quotas.refuse),
     _amount("memory", lambda request: request.memory, lambda columns: columns.memory_free, of_bytes),
     _amount("cpu", lambda request: request.cpu, lambda columns: columns.cpu_free, of_cpu),
     _amount("pids", lambda request: request.pids, lambda columns: columns.pids_free, plain),

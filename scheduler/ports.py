@@ -34,6 +34,10 @@ class Ports:
         users[row] += sign
         if node.port_first <= port.host <= node.port_last:
             self.room[port.protocol][row] += (before > 0) - (users[row] > 0)
+        if not users[row]:
+            del users[row]
+        if not users:
+            del self._users[port.protocol, port.host]
 
     def users(self, protocol: str, host: int) -> list[int]:
         """Rows of the nodes on which this host port is taken."""

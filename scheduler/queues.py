@@ -31,7 +31,7 @@ def key_of(score: float, row: int) -> int:
 def ordered(fits: Mask, scores: Floats) -> Ints:
     """The keys of the rows that fit, best first."""
     rows = np.flatnonzero(fits)
-    keys = ((-(scores[rows] * TICKS).astype(np.int64)) << BITS) + rows
+    keys = ((scores[rows] * -TICKS).astype(np.int64) << BITS) + rows
     keys.sort()
     return keys
 
@@ -48,13 +48,13 @@ class Penalties:
             """Group of each row."""
             self._codes: list[list[int]] = [[]]
         else:
-            self.groups, self._codes = columns.groups(tuple(each.key for each in spread))
+            self.groups, self._codes = columns.masks.groups(tuple(each.key for each in spread))
         tally = columns.service(request.app, request.service)
         self._each = [round(weight * cost_of(each) * TICKS) << BITS for each in spread]
         self._paid: list[list[int]] = []
         """By key, by domain."""
         for spreading, cost in zip(spread, self._each, strict=True):
-            domains = columns.domains(spreading.key)
+            domains = columns.masks.domains(spreading.key)
             counts = tally.of(domains)
             self._paid.append([counts.get(code, 0) * cost for code in range(len(domains.values))])
 

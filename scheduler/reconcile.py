@@ -19,7 +19,7 @@ from scheduler.model import (
     SlotView,
 )
 from scheduler.rollout import verdict
-from scheduler.slots import Judge
+from scheduler.slots import Judge, staying
 from scheduler.stands import Group, Stand, Standing, standing
 from scheduler.updates import Gates, replace_some
 
@@ -96,8 +96,8 @@ def _superseded(container: ContainerView, heir: ContainerView | None) -> str:
 
 def _stop_failing(draft: Draft, judge: Judge, stand: Stand) -> None:
     """Only the newest one's failure counts against the slot: an older one is to go anyway."""
-    for each in (stand.target, stand.keeper):
-        if each is not None and (reason := judge.failing(each)):
+    for each in stand.slot.containers:
+        if staying(each) and (reason := judge.failing(each)):
             draft.stop_live(each, reason, failure=each is stand.slot.current)
 
 

@@ -42,7 +42,7 @@ def labels(columns: Columns, request: Request) -> Floats | None:
         return None
     score = np.zeros(len(columns.nodes))
     for each in request.spread:
-        domains = columns.domains(each.key)
+        domains = columns.masks.domains(each.key)
         score -= (per_domain(tally.of(domains), domains) * cost_of(each))[domains.codes]
     return score
 
@@ -77,7 +77,7 @@ def affinity(columns: Columns, request: Request) -> Floats | None:
 
 def image(columns: Columns, request: Request) -> Floats | None:
     """1 where the image is present."""
-    return np.where(columns.lacks_image(request.image), 0.0, 1.0) if request.image else None
+    return np.where(columns.masks.lacks_image(request.image), 0.0, 1.0) if request.image else None
 
 
 def load(columns: Columns, _request: Request) -> Floats | None:

@@ -107,8 +107,9 @@ def _group(judge: Judge, slots: list[SlotView], ready: frozenset[str]) -> Group:
 
 def stand(judge: Judge, slot: SlotView) -> Stand:
     """Sort the slot's containers. What is on a node that is down is neither target nor keeper, and surplus
-    unless it is the newest and nothing else is as wanted."""
-    live = [each for each in slot.containers if staying(each)]
+    unless it is the newest and nothing else is as wanted. What is about to be stopped as a failure counts as
+    little as what stops already."""
+    live = [each for each in slot.containers if staying(each) and not judge.failing(each)]
     there = [each for each in live if not node_down(judge.view, each)]
     target = next((each for each in there if not _amiss(judge, slot, each)), None)
     keeper = _best(judge, [each for each in there if _stays(judge, each, target)])

@@ -95,6 +95,7 @@ def million(size: Size) -> Iterator[Line]:
     made["seconds"] = round(seconds, 2)
     yield judged(made, Aim("seconds", "<=", 15), Aim("peak_mib", "<=", 1024))
     del wants
+    cluster.place([])  # the million's decisions are explained no more, and their memory is given back
     yield _loss(cluster, size, number)
 
 

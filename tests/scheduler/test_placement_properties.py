@@ -222,16 +222,16 @@ def state(cluster: Cluster) -> dict[str, object]:
         "teams": {team: used for team, used in columns.teams.items() if any(used)},
         "where": dict(columns.where),
         "on": [dict(there) for there in columns.on],
-        "services": {key: tally.rows for key, tally in columns._services.items() if tally.rows},
-        "apps": {key: tally.rows for key, tally in columns._apps.items() if tally.rows},
+        "services": {key: dict(tally.rows) for key, tally in columns._services.items() if tally.rows},
+        "apps": {key: dict(tally.rows) for key, tally in columns._apps.items() if tally.rows},
         "domains": {
-            (owner, key): {columns.domains(key).values[code]: number for code, number in counts.items()}
+            (owner, key): {columns.masks.domains(key).values[code]: number for code, number in counts.items()}
             for owner, tally in columns._services.items()
             for key in KEYS
-            if (counts := tally.of(columns.domains(key)))
+            if (counts := tally.of(columns.masks.domains(key)))
         },
         "repels": {
-            (app, key): tally.rows
+            (app, key): dict(tally.rows)
             for app, targets in columns.repels.items()
             for key, tally in targets.items()
             if tally.rows
@@ -257,7 +257,7 @@ def test_what_is_kept_is_what_would_be_counted(
     for changed in data.draw(st.lists(st.sampled_from(["n1", "n2", "n6"]).flatmap(node), max_size=2)):
         kept.update(changed)
     fresh = counted_anew(kept)
-    domains = [kept.columns.domains(key) for key in KEYS]
+    domains = [kept.columns.masks.domains(key) for key in KEYS]
     for key, tally in kept.columns._services.items():
         for each in domains:
             by_value: Counter[str] = Counter()

@@ -9,9 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.lifecycle import State
-from scheduler.model import NodeState, Placement, Plan, RolloutState, ServiceView, SlotView
+from scheduler.model import (
+    NodeState,
+    Placement,
+    Plan,
+    RolloutMove,
+    RolloutState,
+    RolloutView,
+    ServiceView,
+    SlotView,
+)
 from scheduler.reconcile import reconcile
 from scheduler.slots import staying
+from tests.scheduler import views
+from tests.scheduler.builders import node
 from tests.scheduler.strategies import MANY
 from tests.scheduler.view_strategies import worlds
 from tests.scheduler.world import World
@@ -47,6 +58,23 @@ def test_after_a_plan_is_applied_the_next_one_is_empty(world: World) -> None:
     again = world.plan()
     assert {f"{each.service}.{each.index}" for each in again.place} <= unplaced
     assert replace(again, place=()).empty
+
+
+def test_what_is_stopped_as_a_failure_holds_its_slot_no_more() -> None:
+    """An older generation that serves in place of one that cannot start, but that its engine keeps restarting."""
+    fatal = views.container("web.1", 2, State.FAILED, running_since=None, fatal=True, removed=True)
+    restarting = views.container("web.1", 1, restarts=5)
+    world = World(
+        {"n1": node("n1")},
+        {"web": views.service("web")},
+        slots={"web.1": views.slot("web.1", fatal, restarting)},
+    )
+    world.rollout = RolloutView("r", RolloutState.RUNNING, 0.0, 9000.0)
+    plan = world.plan()
+    assert [each.container for each in plan.stop] == ["web.1-g1"]
+    assert plan.rollout == RolloutMove(RolloutState.FAILED, "web.1 cannot start")
+    world.apply(plan)
+    assert world.plan().empty
 
 
 def rolls_back(plan: Plan) -> bool:

@@ -1,0 +1,93 @@
+"""What is asked of nodes whatever runs there: domains, constraints, images. Made when first asked for, then kept
+up to date as nodes change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from scheduler.arrays import Ints, Mask
+from scheduler.domains import Domains
+from scheduler.model import Constraint, Node
+
+MOST_KEPT = 1000
+"""Of each sort."""
+
+
+class Masks:
+    """Columns over the nodes of a list that belongs to somebody else, who tells of every change by `update`."""
+
+    def __init__(self, nodes: list[Node]) -> None:
+        self._nodes = nodes
+        self._domains: dict[str, Domains] = {}
+        self._constraints: dict[Constraint, Mask] = {}
+        self._images: dict[str, Mask] = {}
+        self._groups: dict[tuple[str, ...], tuple[Ints, list[list[int]]]] = {}
+
+    def domains(self, key: str) -> Domains:
+        if key not in self._domains:
+            self._domains[key] = Domains(key, self._nodes)
+        return self._domains[key]
+
+    def groups(self, keys: tuple[str, ...]) -> tuple[Ints, list[list[int]]]:
+        """Nodes that share the value of every key are a group: the group of each node, and of each group the
+        domain by each key."""
+        found = self._groups.get(keys)
+        if found is None:
+            codes = np.stack([self.domains(key).codes for key in keys])
+            values, groups = np.unique(codes, axis=1, return_inverse=True)
+            found = self._groups[keys] = (groups.reshape(-1).astype(np.int64), values.T.tolist())
+        return found
+
+    def breaks(self, constraint: Constraint) -> Mask:
+        """Nodes that do not meet it; a label that is missing is the empty text."""
+        found = self._constraints.get(constraint)
+        if found is None:
+            _make_room(self._constraints)
+            equal = self.domains(constraint.key).equal(constraint.value)
+            found = self._constraints[constraint] = ~equal if constraint.equal else equal
+        return found
+
+    def lacks_image(self, image: str) -> Mask:
+        found = self._images.get(image)
+        if found is None:
+            _make_room(self._images)
+            found = np.array([image not in node.images for node in self._nodes], dtype=np.bool_)
+            self._images[image] = found
+        return found
+
+    def update(self, row: int, before: Node) -> bool:
+        """The node of this row is another than before. Whether its domains may be others, too."""
+        node = self._nodes[row]
+        if node.images != before.images:
+            self._images = {
+                image: _with(mask, row, image not in node.images) for image, mask in self._images.items()
+            }
+        if (node.name, node.zone, node.labels) == (before.name, before.zone, before.labels):
+            return False
+        for domains in self._domains.values():
+            domains.update(row, node)
+        self._constraints.clear()
+        self._groups.clear()
+        return True
+
+    def copy(self, nodes: list[Node]) -> Masks:
+        """The same over a list that is equal, and independent of this one."""
+        other = Masks(nodes)
+        other._domains = {key: domains.copy() for key, domains in self._domains.items()}
+        other._constraints, other._images = dict(self._constraints), dict(self._images)
+        other._groups = dict(self._groups)
+        return other
+
+
+def _with(mask: Mask, row: int, value: bool) -> Mask:
+    """Another mask: copies share the first."""
+    changed = mask.copy()
+    changed[row] = value
+    return changed
+
+
+def _make_room(kept: dict[Any, Mask]) -> None:
+    if len(kept) >= MOST_KEPT:
+        kept.clear()

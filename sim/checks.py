@@ -1,0 +1,164 @@
+"""What must hold after every event, whatever went wrong before."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING
+
+from console.workloads.models import Container, Slot
+from nodeagent.facts import Key
+from nodeagent.runtime.base import ContainerFacts
+from scheduler.lifecycle import MOVES, State
+from sim.containers import Box
+from sim.shapes import ALONE, PINNED
+
+if TYPE_CHECKING:
+    from sim.host import Host
+    from sim.world import World
+
+MOST_LIVE = 2
+"""Live rows of one slot that are not on their way out: what serves, and what is to take its place."""
+_FIELDS = (
+    "id", "slot_id", "generation", "state", "node_id", "cpu", "memory", "pids", "ports",
+    "slot__index", "slot__service_id", "slot__service__name", "slot__service__replicas",
+    "slot__service__stopped", "app__stopped", "app__deleting",
+)  # fmt: skip
+
+
+class Violation(Exception):
+    """An invariant does not hold."""
+
+
+def _reachable() -> dict[State, frozenset[State]]:
+    """The states that the table's moves lead to, in any number of them."""
+    found: dict[State, set[State]] = {state: {state} for state in State}
+    for _round in State:
+        for start, target in MOVES:
+            for reached in found.values():
+                if start in reached:
+                    reached.add(target)
+    return {state: frozenset(reached) for state, reached in found.items()}
+
+
+REACHABLE = _reachable()
+
+
+class Checks:
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.changes: list[str] = []
+        """Statements that changed rows, but for the lease's."""
+        self._states: dict[str, State] = {}
+        self._generations: dict[str, int] = {}
+        self._started: dict[str, dict[str, int]] = defaultdict(dict)
+        self._stopped: dict[str, set[Key]] = defaultdict(set)
+
+    # -- engines
+
+    def starts(self, host: Host, key: Key) -> None:
+        """An agent starts a container."""
+        slot, generation = key
+        newest = self._started[host.name].get(slot, 0)
+        if generation < newest:
+            raise Violation(f"{host.name} starts {slot}-g{generation} after g{newest}")
+        if key in self._stopped[host.name]:
+            raise Violation(f"{host.name} starts {slot}-g{generation}, which it was told to stop")
+        self._started[host.name][slot] = generation
+
+    def told_to_stop(self, host: Host, key: Key) -> None:
+        self._stopped[host.name].add(key)
+
+    def runs(self, box: Box) -> None:
+        """A container runs: of a bound or exclusive slot no other one may, anywhere."""
+        identity = self._world.identity(box.facts.labels)
+        if identity is None or identity.service not in PINNED:
+            return
+        live = [
+            f"{other.name}: g{found.generation}"
+            for other in self._world.every_host
+            for item in other.engine.boxes.values()
+            if item.live
+            and (found := self._world.identity(item.facts.labels))
+            and found.slot == identity.slot
+        ]
+        if len(live) > 1:
+            raise Violation(f"{identity.name} runs {len(live)} times at once ({', '.join(live)})")
+
+    def touched(self, host: Host, facts: ContainerFacts) -> None:
+        if facts.labels["berth.cluster"] != self._world.cluster:
+            raise Violation(f"{host.name}: {facts.name} is another cluster's and is touched")
+
+    # -- rows
+
+    def look(self) -> None:
+        """After a transaction of anybody's; only when it changed something."""
+        writes, self._world.points.writes = self._world.points.writes, []
+        changes = [sql for sql in writes if "controller_lease" not in sql]
+        if not changes:
+            return
+        self.changes += changes
+        rows = list(Container.objects.order_by("slot_id", "generation").values_list(*_FIELDS))
+        self._look_at_slots()
+        used: dict[str, Counter[str]] = defaultdict(Counter)
+        ports: Counter[tuple[str, int, str]] = Counter()
+        live: Counter[tuple[str, str]] = Counter()
+        newest: dict[str, int] = {}
+        states: dict[str, State] = {}
+        capped: Counter[tuple[str, str]] = Counter()
+        for id_, slot, generation, word, node, cpu, memory, pids, held, index, owner, *service in rows:
+            state = states[id_] = State(word)
+            newest[slot] = max(newest.get(slot, 0), generation)
+            self._look_at_state(id_, slot, generation, state, index, service)
+            if state.live:
+                live[slot, service[0]] += state is not State.STOPPING or service[0] in ALONE
+                used[node].update(cpu=cpu, memory=memory, pids=pids)
+                ports.update((node, host, kind) for host, _inside, kind in held)
+                capped.update([(node, owner)] if service[0] == "capped" else [])
+        for id_, slot, generation, state, *_rest in rows:
+            if state == State.LOST and self._states.get(id_) != State.LOST and newest[slot] == generation:
+                raise Violation(f"{slot}-g{generation} is lost without a replacement")
+        self._states = states
+        if capped and max(capped.values()) > 1:
+            raise Violation(f"a service with at most 1 container on a node has more: {capped}")
+        self._look_at_sums(used, ports, live)
+
+    def _look_at_slots(self) -> None:
+        generations = dict(Slot.objects.values_list("id", "generation"))
+        for slot, generation in generations.items():
+            if generation < self._generations.get(slot, 0):
+                raise Violation(f"the generation of {slot} fell to {generation}")
+        self._generations = generations
+
+    def _look_at_state(
+        self, id_: str, slot: str, generation: int, state: State, index: int, service: list[object]
+    ) -> None:
+        before = self._states.get(id_)
+        if before is not None:
+            if state not in REACHABLE[before]:
+                raise Violation(f"{slot}-g{generation} moved from {before} to {state}")
+            return
+        name, replicas, *off = service
+        if any(off) or (name != "everywhere" and index > int(str(replicas))):
+            raise Violation(f"{slot}-g{generation} is made though it is not wanted")
+
+    def _look_at_sums(
+        self,
+        used: dict[str, Counter[str]],
+        ports: Counter[tuple[str, int, str]],
+        live: Counter[tuple[str, str]],
+    ) -> None:
+        for (slot, kind), count in live.items():
+            if count > (1 if kind in ALONE else MOST_LIVE):
+                raise Violation(f"{slot} has {count} live containers")
+        for (node, port, kind), count in ports.items():
+            if count > 1:
+                raise Violation(
+                    f"port {port}/{kind} of {self._world.name_of(node)} is given out {count} times"
+                )
+        for node, sums in used.items():
+            host = self._world.hosts.get(node)
+            if host is None:
+                continue
+            for what in ("cpu", "memory", "pids"):
+                if sums[what] > getattr(host.capacity, what):
+                    raise Violation(f"{host.name} has {sums[what]} {what} given out, more than there is")

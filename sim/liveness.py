@@ -1,0 +1,136 @@
+"""What must hold once the faults have stopped: what is wanted runs, nothing else does, and all is quiet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from console.cluster.enums import NodeState
+from console.cluster.models import Job, Node
+from console.workloads.enums import OperationState, ReleaseState, RolloutState
+from console.workloads.models import App, Container, Operation, Release, Rollout, Service, Slot
+from console.workloads.services import UNDER_WAY
+from scheduler.lifecycle import State
+from sim.shapes import ENDS
+
+if TYPE_CHECKING:
+    from sim.world import World
+
+_NO_ROOM = ("had no node", "still had its old container")
+
+
+def unsettled(world: World) -> str:
+    """Why observed is not yet desired; empty when it is."""
+    return next(_reasons(world), "")
+
+
+def _reasons(world: World) -> Iterator[str]:
+    for node in Node.objects.exclude(state=NodeState.READY):
+        yield f"{node.name} is {node.state}: {node.state_reason}"
+    for job in Job.objects.filter(done_at=None):
+        yield f"job {job.id} ({job.kind}) of {world.name_of(job.node_id)} is open: {job.message}"
+    for app in App.objects.filter(deleting=True):
+        yield f"{app.name} is not deleted yet"
+    for release in Release.objects.filter(state=ReleaseState.RESOLVING):
+        yield f"{release} is resolving"
+    for rollout in Rollout.objects.filter(state__in=UNDER_WAY).select_related("app"):
+        if _held_up(rollout.app):
+            continue
+        yield f"{rollout} is running"
+    yield from _operations()
+    expected: dict[str, str] = {}
+    for app in App.objects.filter(deleting=False).order_by("id"):
+        yield from _app(world, app, expected)
+    yield from _engines(world, expected)
+
+
+def _operations() -> Iterator[str]:
+    """One waits as long as a slot of its app finds no node; whether one should is asked elsewhere."""
+    waiting = Slot.objects.filter(retired=False).exclude(pending="").values_list("service__app_id", flat=True)
+    for operation in Operation.objects.filter(state=OperationState.RUNNING).exclude(app_id__in=waiting):
+        if (app := App.objects.filter(pk=operation.app_id).first()) and _held_up(app):
+            continue
+        yield f"operation {operation} is running: {operation.steps[-1]}"
+
+
+def _app(world: World, app: App, expected: dict[str, str]) -> Iterator[str]:
+    release = Release.objects.filter(app=app, state=ReleaseState.READY).order_by("-number").first()
+    wanted = set(release.project.services) if release else set()
+    for service in Service.objects.filter(app=app).order_by("name"):
+        off = app.stopped or service.stopped or service.name not in wanted
+        replicas = 0 if off else service.replicas
+        slots = {slot.index: slot for slot in Slot.objects.filter(service=service, retired=False)}
+        if service.name == "everywhere":
+            nodes = set() if off else set(world.hosts)
+            if {slot.node_id for slot in slots.values()} != nodes:
+                yield f"{app.name}/{service.name} has slots for other nodes than there are"
+        elif slots.keys() != set(range(1, replicas + 1)):
+            yield f"{app.name}/{service.name} has the slots {sorted(slots)}, {replicas} are wanted"
+        for slot in slots.values():
+            assert release is not None
+            yield from _slot(world, app, slot, release.digests[service.name], expected)
+
+
+def _slot(world: World, app: App, slot: Slot, digest: str, expected: dict[str, str]) -> Iterator[str]:
+    name = f"{app.name}/{slot}"
+    current = Container.objects.filter(slot=slot).order_by("-generation").first()
+    if current is None or (slot.pending and State(current.state).ended):
+        if not _room(world, slot):
+            return
+        yield f"{name} has no container: {slot.pending}"
+        return
+    if slot.service.name in ENDS and State(current.state).ended:
+        return
+    if current.state != State.RUNNING:
+        yield f"{name} is {current.state}: {current.error}; not before {slot.not_before}, {slot.failures} failures"
+    if current.digest != digest and not _held_up(app):
+        yield f"{name} runs an old release"
+    expected[current.id] = current.node_id
+
+
+def _held_up(app: App) -> bool:
+    """Its rollout waits for, or ran out of time over, a slot that no node has room for: the old release serves
+    on. An operation that waits for all to be well goes on waiting then."""
+    rollout = Rollout.objects.filter(app=app).order_by("-started_at", "-release__number").first()
+    if Slot.objects.filter(service__app=app, retired=False).exclude(pending="").exists():
+        return True
+    failed = rollout is not None and rollout.state == RolloutState.FAILED
+    return failed and rollout is not None and any(why in rollout.reason for why in _NO_ROOM)
+
+
+def _room(world: World, slot: Slot) -> bool:
+    """Whether some node could take the slot, by an arithmetic of our own."""
+    kind = slot.service.name
+    need = {"big": 400, "urgent": 300}.get(kind, 100)
+    volume = slot.service.app.volumes.first() if kind == "bound" else None
+    for host in world.hosts.values():
+        if kind == "pinned" and host.labels.get("disk") != "ssd":
+            continue
+        if volume is not None and volume.node_id not in (None, host.node):
+            continue
+        here = list(
+            Container.objects.filter(node_id=host.node).exclude(
+                state__in=[State.EXITED, State.FAILED, State.LOST]
+            )
+        )
+        if kind == "capped" and any(one.slot.service_id == slot.service_id for one in here):
+            continue
+        if kind in ("fixed", "ported") and len(here) > 0:
+            continue
+        if sum(one.cpu for one in here) + need <= host.capacity.cpu:
+            return True
+    return False
+
+
+def _engines(world: World, expected: dict[str, str]) -> Iterator[str]:
+    left = dict(expected)
+    for host in world.hosts.values():
+        for identity, state in host.boxes:
+            if left.pop(identity.container, None) != host.node:
+                yield f"{host.name} still has {identity.name} g{identity.generation} ({state})"
+            elif state != "running":
+                yield f"{identity.name} on {host.name} is {state}"
+    for container in left:
+        yield f"container {container} is nowhere"
+    for row in Container.objects.filter(removed_at=None).exclude(pk__in=expected):
+        yield f"{row.name} g{row.generation} ({row.state}) is not removed"

@@ -1,0 +1,88 @@
+"""Many seeds on a few processes, or one again with all its events."""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+from sim.database import Database, prepare
+
+CORPUS = Path(__file__).with_name("corpus.txt")
+LAST = 40
+"""Events shown before a failure."""
+
+_database: Database | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    seed: int
+    failure: str
+    """What does not hold; empty when all does."""
+    events: tuple[str, ...]
+
+
+def corpus() -> list[int]:
+    lines = (line.partition("#")[0].split() for line in CORPUS.read_text().splitlines())
+    return [int(words[0]) for words in lines if words]
+
+
+def run_seed(seed: int, keep: int | None = LAST) -> Outcome:
+    """Changes the whole process (time, ids, the database): never where anything else runs."""
+    global _database  # noqa: PLW0603
+    if _database is None:
+        prepare()
+        _database = Database()
+    from sim.checks import Violation
+    from sim.world import World
+
+    _database.reset()
+    world = World(seed, keep)
+    failure = ""
+    try:
+        world.run()
+    except Violation as violation:
+        failure = str(violation)
+    except Exception:  # noqa: BLE001 - whatever it is, this seed shows it
+        failure = traceback.format_exc()
+    return Outcome(seed, failure, tuple(world.trace))
+
+
+def replay(seed: int) -> int:
+    outcome = run_seed(seed, keep=None)
+    print("\n".join(outcome.events))
+    print(f"seed {seed}: {outcome.failure or 'passed'}")
+    return 1 if outcome.failure else 0
+
+
+def run_seeds(seeds: Iterable[int], processes: int) -> int:
+    """Ends at the first seed that fails, with 1."""
+    wanted = list(seeds)
+    began = shown = time.monotonic()
+    context = get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+        for done, outcome in enumerate(pool.map(run_seed, wanted), start=1):
+            if outcome.failure:
+                _tell(outcome)
+                pool.shutdown(cancel_futures=True)
+                return 1
+            if time.monotonic() - shown > 10:
+                shown = time.monotonic()
+                print(
+                    f"{done} of {len(wanted)} seeds, {done / (shown - began) * 60:.0f} a minute", flush=True
+                )
+    seconds = time.monotonic() - began
+    print(f"{len(wanted)} seeds passed in {seconds:.0f} s ({len(wanted) / seconds * 60:.0f} a minute)")
+    return 0
+
+
+def _tell(outcome: Outcome) -> None:
+    print("\n".join(outcome.events))
+    print(f"seed {outcome.seed}: {outcome.failure}")
+    print(f"again, with every event: {sys.executable} -m sim --seed {outcome.seed} --trace", flush=True)
