@@ -30,7 +30,7 @@ test: setup-dev ## every test: quick ones, then engines and browser, then the co
 	@$(PY) -m ops.test
 
 test-fast: setup-dev ## the quick tests only (no engine, browser, PostgreSQL): about a minute
-	@$(PY) -m pytest -q -n 2 -m "$(QUICK)"
+	@$(PY) -m pytest -q -n 2 -m "$(QUICK) and not thorough"
 
 check: setup-dev ## format, lint, types, import contracts, migrations, templates, translations, security
 	@$(PY) -m ops.check

@@ -70,9 +70,7 @@ def explain(cluster: Cluster, app: App, chosen: Sequence[Chosen], now: datetime)
 def _explain(
     reasons: Reasons, found: model.Explanation, app: App, group: Sequence[Chosen], now: datetime
 ) -> None:
-    if found.node is None and all(
-        one.slot.explanation_id and one.slot.pending == found.summary for one in group
-    ):
+    if found.node is None and _told(found, group):
         return
     row = as_row(app, group[0].placement.service, found, now)
     reasons.made.append(row)
@@ -84,6 +82,16 @@ def _explain(
         one.slot.pending = "" if found.node else found.summary
         # Of the others in a large batch, nobody has kept how their node stood at their turn.
         one.slot.scores = scores.get(found.node or "", {}) if one is group[0] else {}
+
+
+def _told(found: model.Explanation, group: Sequence[Chosen]) -> bool:
+    """The slots say so already. What would help can change while the sentence stays."""
+    told = group[0].slot.explanation
+    return (
+        told is not None
+        and told.remedies == list(found.remedies)
+        and all(one.slot.explanation_id and one.slot.pending == found.summary for one in group)
+    )
 
 
 def as_row(app: App, service: str, found: model.Explanation, now: datetime) -> Explanation:

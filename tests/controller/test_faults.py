@@ -21,6 +21,8 @@ from tests.controller.conftest import MakeAgents
 from tests.controller.fakes import FakeAgent, World
 from tests.controller.test_loop import DEMO, deploy, live, state_of
 
+pytestmark = pytest.mark.thorough
+
 WITH_VOLUME = "services:\n  db:\n    image: berth/demo\n    volumes: [data:/data]\nvolumes: {data: {}}\n"
 
 

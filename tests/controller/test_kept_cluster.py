@@ -22,6 +22,8 @@ from tests.controller.conftest import MakeAgents
 from tests.controller.fakes import FakeAgent, World
 from tests.controller.test_loop import DEMO, deploy, live
 
+pytestmark = pytest.mark.thorough
+
 COMPOSES = (
     DEMO % 5,
     "services:\n  web:\n    image: berth/demo\n    ports: ['80', '8080:80']\n    deploy: {replicas: 2}\n",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+
 from console.accounts.access import Access
 from console.cluster.models import Node
 from console.cluster.services import add_node, set_cordoned, set_draining
@@ -12,6 +14,8 @@ from console.workloads.models import App, Container, Slot
 from tests.controller.conftest import MakeAgents
 from tests.controller.fakes import FakeAgent, World
 from tests.controller.test_loop import deploy, live, state_of
+
+pytestmark = pytest.mark.thorough
 
 EVERYWHERE = "services:\n  proxy:\n    image: berth/demo\n    deploy: {mode: global}\n"
 CHECKED = "healthcheck: {test: [CMD, 'true']}"

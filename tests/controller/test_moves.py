@@ -14,6 +14,8 @@ from tests.controller.fakes import World
 from tests.controller.test_loop import DEMO, deploy, live
 from tests.controller.test_updates import running_in_each_step
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def administrator(access: Access) -> Access:

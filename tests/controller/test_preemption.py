@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from console.accounts.access import Access
 from console.common.models import Event
 from console.workloads import services
@@ -10,6 +12,8 @@ from tests.controller.conftest import MakeAgents
 from tests.controller.fakes import World
 from tests.controller.test_loop import deploy, live, state_of
 from tests.factories import make_member, make_team
+
+pytestmark = pytest.mark.thorough
 
 SIZED = (
     "services:\n  web:\n    image: berth/demo\n    deploy:\n      replicas: {replicas}\n"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from console.accounts.access import Access
 from console.common.models import Event
 from console.workloads import rollouts, services
@@ -12,6 +14,8 @@ from nodeagent import protocol
 from tests.controller.conftest import MakeAgents
 from tests.controller.fakes import World
 from tests.controller.test_loop import deploy, live, state_of
+
+pytestmark = pytest.mark.thorough
 
 WEB = "services:\n  web:\n    image: berth/demo\n    deploy: {replicas: %d, update_config: {%s}}\n"
 CHANGED = "    environment: {A: b}\n"

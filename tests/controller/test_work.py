@@ -19,6 +19,8 @@ from tests.controller.conftest import MakeAgents
 from tests.controller.fakes import World
 from tests.controller.test_loop import DEMO, deploy, live, state_of
 
+pytestmark = pytest.mark.thorough
+
 EVERYWHERE = "services:\n  agent:\n    image: berth/demo\n    deploy: {mode: global}\n"
 
 

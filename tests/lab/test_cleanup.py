@@ -53,7 +53,16 @@ def processes_of(directory: Path, ids: list[str]) -> dict[int, str]:
         for pid in all_pids()
         if pid in recorded or mentions(pid, "cmdline", [f"{directory}/"]) or mentions(pid, "cgroup", ids)
     ]
-    return {pid: Path(f"/proc/{pid}/comm").read_text().strip() for pid in found}
+    names = {pid: name_of(pid) for pid in found}
+    return {pid: name for pid, name in names.items() if name}
+
+
+def name_of(pid: int) -> str:
+    """Empty for one that is gone meanwhile."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 def mentions(pid: int, name: str, texts: list[str]) -> bool:

@@ -28,6 +28,8 @@ from tests.nodeagent.builders import DEMO, identity, shell
 from tests.nodeagent.fake import FakeRuntime
 from tests.nodeagent.rig import Rig
 
+pytestmark = pytest.mark.thorough
+
 NAME = identity().engine_name
 
 

@@ -23,6 +23,8 @@ from tests.nodeagent.fake import FakeRuntime
 from tests.nodeagent.process import AgentProcess, Doorbell, broker_user
 from tests.nodeagent.rig import Rig
 
+pytestmark = pytest.mark.thorough
+
 JOB = Stop(id="job", slot="s1", generation=1)
 
 

@@ -12,6 +12,8 @@ from scheduler.benchmark import changing, placing, quality, world
 from scheduler.benchmark.lines import Aim, judged
 from scheduler.benchmark.world import Size
 
+pytestmark = pytest.mark.thorough
+
 TINY = Size(nodes=20, running=200)
 FIELDS = ["case", "nodes", "running", "batch", "policy", "placements_per_s", "p50_us", "p99_us", "peak_mib"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -15,6 +16,8 @@ from scheduler.slots import staying
 from tests.scheduler.builders import node, request
 from tests.scheduler.views import service
 from tests.scheduler.world import World
+
+pytestmark = pytest.mark.thorough
 
 NODES = ("n1", "n2", "n3")
 CAPACITY = 8

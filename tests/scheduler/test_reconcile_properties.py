@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,6 +27,8 @@ from tests.scheduler.builders import node
 from tests.scheduler.strategies import MANY
 from tests.scheduler.view_strategies import worlds
 from tests.scheduler.world import World
+
+pytestmark = pytest.mark.thorough
 
 ROLLING = ("replaced by a new release", "restart asked for")
 HALTED = (RolloutState.PAUSED, RolloutState.FAILED, RolloutState.ROLLED_BACK)
