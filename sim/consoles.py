@@ -16,10 +16,11 @@ from sim.redis import SimWire, Stall
 if TYPE_CHECKING:
     from sim.world import World
 
-AT_ONCE = (0.05, 0.45)
-"""Seconds from a report to the step that takes it in: a console that is not the fastest, and fewer steps."""
-
-STANDBY = 2.0
+AT_ONCE = (0.1, 0.4, 1.0)
+"""Most seconds from a report to the step that takes it in; one of these in each run: consoles are not all quick."""
+TIMER = (IDLE, 2.0, 3.0)
+"""Seconds from a step to the next when nothing calls for one. Below what makes the console distrust itself."""
+STANDBY = 3.0
 """Seconds between two tries of a standby; the real one asks each second."""
 
 
@@ -66,8 +67,7 @@ class Process:
 
     def wake(self) -> None:
         if not self._busy and self.leading:
-            low, high = AT_ONCE
-            self.schedule(low + self._world.random.random() * (high - low))
+            self.schedule(self._world.random.random() * self._world.consoles.at_once)
 
     def crash(self) -> None:
         self._world.note(f"controller {self.name} crashes")
@@ -109,16 +109,22 @@ class Process:
             world.note(f"controller {self.name}: the step failed: {error}")
             self._controller.rebuild()
             return 1.0
-        return 0.0 if more else IDLE
+        return 0.0 if more else world.consoles.timer
 
 
 class Consoles:
     def __init__(self, world: World) -> None:
+        self.at_once = world.random.choice(AT_ONCE)
+        self.timer = world.random.choice(TIMER)
         self.processes = [Process(world, "one"), Process(world, "two")]
 
     def start(self) -> None:
         for number, process in enumerate(self.processes):
             process.schedule(0.1 + number)
+
+    def calm_down(self) -> None:
+        """Nothing is to be found any more by looking often."""
+        self.timer = max(TIMER)
 
     def wake(self) -> None:
         for process in self.processes:

@@ -75,7 +75,7 @@ def _slot(world: World, app: App, slot: Slot, digest: str, expected: dict[str, s
     name = f"{app.name}/{slot}"
     current = Container.objects.filter(slot=slot).order_by("-generation").first()
     if current is None or (slot.pending and State(current.state).ended):
-        if not _room(world, slot):
+        if not _room(world, slot) or (slot.service.name == "follower" and _held_up(app)):
             return
         yield f"{name} has no container: {slot.pending}"
         return

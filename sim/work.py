@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from sim.agent import Agent
 
 Steps = Iterator[float]
-OFTEN = 20.0
+LONGEST_PULL = 12.0
+OFTEN = 5.0
 """Seconds of a pull between two reports of its progress."""
 
 
@@ -175,7 +176,7 @@ class Work:
         if self._engine.image(reference):
             return
         fact = self._world.registry.get(reference.partition("@")[0])
-        left = self._world.random.random() * (30.0 if self._world.rates.slow else 3.0)
+        left = self._world.random.random() * (LONGEST_PULL if self._world.rates.slow else 2.0)
         while left > 0:
             self._agent.put_progress(Progress(job=job, text="Downloading"))
             yield min(left, OFTEN)

@@ -30,13 +30,17 @@ from sim.redis import Redis
 from sim.shapes import PULLED
 from sim.users import Users
 
-CHAOS = 35.0
+CHAOS = 22.0
+GAP = 1.7
+"""Mean seconds between two things that somebody does, or that go wrong."""
 PATIENCE = 120.0
 """Virtual seconds from the last fault until all is as wanted. The longest waits that can be left: 60 s until a job
 that was received, or rung often, is sent again, and after it a rollout's own steps. A slot's back-off counts extra."""
-DRAIN = 12.0
+DRAIN = 9.0
 """For the last receipts, wake-ups, and full sets that were asked for. After it nothing is under way."""
-QUIET = 4.0
+LATEST = 15.0
+"""Seconds from the last fault until the last doubled job has come and the last pull has ended."""
+QUIET = 7.0
 MIB = 1 << 20
 
 
@@ -61,6 +65,7 @@ class World:
         self._names: dict[str, str] = {}
         self._patch()
         self.users = Users(self)
+        self._healed_at = 0.0
         self._tight = self.random.random() < 0.2
 
     def _patch(self) -> None:
@@ -137,13 +142,14 @@ class World:
         self.note(f"faults: {', '.join(kind.__name__ for kind in nemesis.kinds)}; {self.rates}")
         end = self.clock.now + CHAOS
         at = self.clock.now
-        while (at := at + self.random.expovariate(1 / 3.0)) < end:
+        while (at := at + self.random.expovariate(1 / GAP)) < end:
             act = self.users.act if self.random.random() < 0.5 else nemesis.strike
             self.clock.at(at - self.clock.now, act)
         self.clock.run(end)
 
     def _heal(self) -> None:
         self.note("the faults stop")
+        self._healed_at = self.clock.now
         self.rates = Rates()
         self.points.disarm()
         self.redis.away = self.registry_away = False
@@ -175,7 +181,8 @@ class World:
         if Slot.objects.filter(retired=False).exclude(pending="").exists():
             # What finds no node is tried again and again, and says why anew.
             return
-        self.clock.run(self.clock.now + DRAIN)
+        self.consoles.calm_down()
+        self.clock.run(max(self.clock.now + DRAIN, self._healed_at + LATEST))
         self.checks.changes.clear()
         self.clock.run(self.clock.now + QUIET)
         if odd := [sql for sql in self.checks.changes if "contact_at" not in sql]:
