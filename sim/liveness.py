@@ -73,7 +73,9 @@ def _app(world: World, app: App, expected: dict[str, str]) -> Iterator[str]:
 
 def _slot(world: World, app: App, slot: Slot, digest: str, expected: dict[str, str]) -> Iterator[str]:
     name = f"{app.name}/{slot}"
-    current = Container.objects.filter(slot=slot).order_by("-generation").first()
+    found = list(Container.objects.filter(slot=slot).order_by("-generation"))
+    # An earlier generation serves where the newest was stopped on its way.
+    current = next((one for one in found if not State(one.state).ended), found[0] if found else None)
     if current is None or (slot.pending and State(current.state).ended):
         if not _room(world, slot) or (slot.service.name == "follower" and _held_up(app)):
             return
