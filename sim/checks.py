@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from console.workloads.models import Container, Slot
+from django.db import connection
+
 from nodeagent.facts import Key
 from nodeagent.runtime.base import ContainerFacts
 from scheduler.lifecycle import MOVES, State
@@ -18,15 +20,23 @@ if TYPE_CHECKING:
 
 MOST_LIVE = 2
 """Live rows of one slot that are not on their way out: what serves, and what is to take its place."""
-_FIELDS = (
-    "id", "slot_id", "generation", "state", "node_id", "cpu", "memory", "pids", "ports",
-    "slot__index", "slot__service_id", "slot__service__name", "slot__service__replicas",
-    "slot__service__stopped", "app__stopped", "app__deleting",
-)  # fmt: skip
+_CONTAINERS = """
+    SELECT c.id, c.slot_id, c.generation, c.state, c.node_id, c.cpu, c.memory, c.pids, c.ports, slot."index",
+        slot.service_id, service.name, service.replicas, service.stopped, app.stopped, app.deleting
+    FROM workloads_container c JOIN workloads_slot slot ON slot.id = c.slot_id
+    JOIN workloads_service service ON service.id = slot.service_id JOIN workloads_app app ON app.id = c.app_id
+    ORDER BY c.slot_id, c.generation
+"""
+_SLOTS = "SELECT id, generation FROM workloads_slot"
 
 
 class Violation(Exception):
     """An invariant does not hold."""
+
+
+def _plain(sql: str) -> list[tuple[Any, ...]]:
+    """Rows without Django, which would take most of a look's time."""
+    return list(connection.connection.execute(sql))
 
 
 def _reachable() -> dict[State, frozenset[State]]:
@@ -97,7 +107,7 @@ class Checks:
         if not changes:
             return
         self.changes += changes
-        rows = list(Container.objects.order_by("slot_id", "generation").values_list(*_FIELDS))
+        rows = _plain(_CONTAINERS)
         self._look_at_slots()
         used: dict[str, Counter[str]] = defaultdict(Counter)
         ports: Counter[tuple[str, int, str]] = Counter()
@@ -112,7 +122,7 @@ class Checks:
             if state.live:
                 live[slot, service[0]] += state is not State.STOPPING or service[0] in ALONE
                 used[node].update(cpu=cpu, memory=memory, pids=pids)
-                ports.update((node, host, kind) for host, _inside, kind in held)
+                ports.update((node, host, kind) for host, _inside, kind in json.loads(held))
                 capped.update([(node, owner)] if service[0] == "capped" else [])
         for id_, slot, generation, state, *_rest in rows:
             if state == State.LOST and self._states.get(id_) != State.LOST and newest[slot] == generation:
@@ -123,7 +133,7 @@ class Checks:
         self._look_at_sums(used, ports, live)
 
     def _look_at_slots(self) -> None:
-        generations = dict(Slot.objects.values_list("id", "generation"))
+        generations = dict(_plain(_SLOTS))
         for slot, generation in generations.items():
             if generation < self._generations.get(slot, 0):
                 raise Violation(f"the generation of {slot} fell to {generation}")

@@ -16,7 +16,7 @@ from sim.redis import SimWire, Stall
 if TYPE_CHECKING:
     from sim.world import World
 
-AT_ONCE = (0.1, 0.4, 1.0)
+AT_ONCE = (0.2, 0.6, 1.2)
 """Most seconds from a report to the step that takes it in; one of these in each run: consoles are not all quick."""
 TIMER = (IDLE, 2.0, 3.0)
 """Seconds from a step to the next when nothing calls for one. Below what makes the console distrust itself."""

@@ -117,6 +117,12 @@ class Host:
         if running and self.engine.up:
             self.engine.end(running[index % len(running)], code)
 
+    def cure(self) -> None:
+        """What could be healthy is."""
+        for name, box in self.engine.boxes.items():
+            if box.facts.health == "unhealthy":
+                self.engine.change(name, health="healthy")
+
     def sicken(self, index: int, seconds: float) -> None:
         healthy = [name for name, box in self.engine.boxes.items() if box.facts.health == "healthy"]
         if healthy:

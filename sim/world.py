@@ -30,8 +30,8 @@ from sim.redis import Redis
 from sim.shapes import PULLED
 from sim.users import Users
 
-CHAOS = 22.0
-GAP = 1.7
+CHAOS = 17.0
+GAP = 1.3
 """Mean seconds between two things that somebody does, or that go wrong."""
 PATIENCE = 120.0
 """Virtual seconds from the last fault until all is as wanted. The longest waits that can be left: 60 s until a job
@@ -82,8 +82,9 @@ class World:
         connection.execute_wrappers[:] = [self.points.statement]
 
     def _poke(self) -> None:
-        self.points()
-        if not self.redis.away:
+        """What asked for it is committed by now; a process that dies here has lost the poke and nothing else."""
+        lost = self.rates.report_lost and self.random.random() < self.rates.report_lost
+        if not (self.redis.away or lost):
             self.redis.add()
 
     def _group_send(self, group: str, message: Mapping[str, object]) -> None:
@@ -159,6 +160,7 @@ class World:
             host.engine.strangers_ports.clear()
             self.mend_network(host)
             host.mend_engine()
+            host.cure()
             host.start_agent()
         self.clock.run(self.clock.now + 4.0)
         self.users.attempt(self.users.settle)

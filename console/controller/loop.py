@@ -38,6 +38,7 @@ class Controller:
         self.watch = nodes.Watch()
         self.live = Live(Releases())
         self.position = "0-0"
+        self._saved = ("", "")
         self._ask_all = True
 
     def step(self, now: datetime) -> bool:
@@ -78,6 +79,7 @@ class Controller:
         """Find where to read on. Another epoch (True): the stream is another one, jobs under way and heartbeats
         may be gone with the old one, and every node is asked for its full set."""
         cursor, _made = Cursor.objects.get_or_create(id=1)
+        self._saved = cursor.epoch, cursor.position
         if cursor.epoch == epoch:
             self.position = cursor.position
             return False
@@ -89,9 +91,8 @@ class Controller:
     def _remember(self, epoch: str, entries: list[Entry]) -> None:
         if entries:
             self.position = entries[-1].position
-        Cursor.objects.filter(id=1).exclude(epoch=epoch, position=self.position).update(
-            epoch=epoch, position=self.position
-        )
+        if (epoch, self.position) != self._saved:
+            Cursor.objects.filter(id=1).update(epoch=epoch, position=self.position)
 
     def _ask(self, step: Step) -> None:
         wanted = {node.id for node in step.nodes.values() if node.session} if self._ask_all else step.ask

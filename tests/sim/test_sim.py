@@ -36,6 +36,6 @@ def test_a_seed_replays_exactly() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1600)
 def test_seeds_pass() -> None:
-    """Those that once failed, and 200 more."""
-    done = sim("--corpus", "--seeds", "200")
+    """Those that once failed, and 1,000 more."""
+    done = sim("--corpus", "--seeds", "1000")
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
