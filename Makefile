@@ -29,7 +29,7 @@ stop: setup ## end the containers and the engine that `make run` left running
 test: setup-dev ## every test: quick ones, then engines and browser, then the console again on PostgreSQL
 	@$(PY) -m ops.test
 
-test-fast: setup-dev ## the quick tests only (no engine, browser, PostgreSQL): about a minute
+test-fast: setup-dev ## the quick tests without the thorough ones (no engine, browser, PostgreSQL): about a minute
 	@$(PY) -m pytest -q -n 2 -m "$(QUICK) and not thorough"
 
 check: setup-dev ## format, lint, types, import contracts, migrations, templates, translations, security

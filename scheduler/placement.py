@@ -162,11 +162,6 @@ class Cluster:
             for volume in self._bound.get(allocation.container, ()):
                 self.columns.volumes.pop(volume, None)
 
-    def room(self, request: Request, limit: int) -> int:
-        """How many more replicas fit now, up to `limit`."""
-        wants = [Want(request, str(number)) for number in range(limit)]
-        return sum(each.node is not None for each in self.copy().place(wants))
-
     def eligible(self, request: Request) -> tuple[str, ...]:
         """Nodes that are ready and meet what does not depend on what is taken."""
         refused = np.zeros(len(self.columns.nodes), dtype=np.bool_)

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from scheduler.model import Allocation, Decision, Explanation, NodeState, Request, Want
+from scheduler.model import Allocation, Explanation, NodeState, Request, Want
 from scheduler.placement import Cluster
 from scheduler.scores import SPREAD, Policy
 
@@ -64,15 +64,6 @@ class Room:
     summary: str
 
 
-@dataclass(frozen=True, slots=True)
-class DryRun:
-    """One decision and its explanation per want, in the order of the wants."""
-
-    decisions: tuple[Decision, ...]
-    explanations: tuple[Explanation, ...]
-    summary: str
-
-
 def without(
     cluster: Cluster, node_ids: Iterable[str], policy: Policy = SPREAD, *, pinned: Collection[str] = ()
 ) -> Outcome:
@@ -119,23 +110,6 @@ def room(cluster: Cluster, request: Request, limit: int, policy: Policy = SPREAD
     else:
         summary = f"{more}; the next one would wait: {refusal.summary}"
     return Room(len(placed), nodes, refusal, summary)
-
-
-def dry_place(cluster: Cluster, wants: Sequence[Want], policy: Policy = SPREAD) -> DryRun:
-    """Where these would go, the highest priority first, and why."""
-    copy = cluster.copy()
-    order = sorted(range(len(wants)), key=lambda number: -wants[number].request.priority)
-    decisions = copy.place([wants[number] for number in order], policy)
-    made = {
-        number: (decision, copy.explain(decision)) for number, decision in zip(order, decisions, strict=True)
-    }
-    in_order = [made[number] for number in range(len(wants))]
-    waiting = [explanation.summary for decision, explanation in in_order if decision.node is None]
-    return DryRun(
-        tuple(decision for decision, _ in in_order),
-        tuple(explanation for _, explanation in in_order),
-        f"{_would(len(wants) - len(waiting), 'be placed')}{_waits(waiting)}",
-    )
 
 
 # -- the parts

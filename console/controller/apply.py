@@ -30,8 +30,10 @@ def apply(step: Step, app: Rows, view: model.AppView, plan: model.Plan) -> None:
     unplaced = place(step, app, plan.place)
     _remove(step, app, plan.remove)
     _retire(app, plan.retire)
-    rollouts.carry_on(step, app, plan)
-    times = [appview.moment(plan.wake_at)] if plan.wake_at is not None else []
+    late = rollouts.carry_on(step, app, plan)
+    times = [late] if late is not None else []
+    if plan.wake_at is not None:
+        times.append(appview.moment(plan.wake_at))
     if unplaced or any(_nowhere(service) for service in view.services):
         times.append(step.now + PENDING_AGAIN)
     step.wakes[app.app.id] = min(times, default=None)
@@ -50,20 +52,29 @@ def _create(app: Rows, plan: model.Plan) -> None:
     by_service: defaultdict[str, dict[int, str]] = defaultdict(dict)
     for one in plan.create:
         by_service[one.service][one.index] = one.node
+    if not by_service:
+        return
+    wanted = [app.services[name] for name in by_service]
+    rested = {
+        (slot.service_id, slot.index): slot
+        for slot in Slot.objects.filter(service__in=wanted, retired=True, index__lte=_highest(plan))
+    }
     placed = {(one.service, one.index) for one in plan.place}
     waiting = []
     for name, nodes in by_service.items():
         service = app.services[name]
-        known = Slot.objects.filter(service=service, index__gte=min(nodes), index__lte=max(nodes))
-        there = {slot.index: slot for slot in known if slot.index in nodes}
         for index, node in nodes.items():
-            slot = there.get(index) or Slot(service=service, index=index)
+            slot = rested.get((service.id, index)) or Slot(service=service, index=index)
             slot.service, slot.node_id = service, node or None
             slot.retired, slot.failures, slot.not_before = False, 0, None
             app.slots[slot.id] = slot
             if (name, index) not in placed:
                 waiting.append(slot)
     rows.save(waiting, ("retired", "failures", "not_before", "node"))
+
+
+def _highest(plan: model.Plan) -> int:
+    return max(one.index for one in plan.create)
 
 
 def _stop(step: Step, app: Rows, wanted: Sequence[model.StopContainer]) -> None:

@@ -213,18 +213,17 @@ def _rollout(rows: Rows) -> model.RolloutView | None:
         rows.rollout.id,
         model.RolloutState(rows.rollout.state),
         rows.rollout.started_at.timestamp(),
-        deadline(rows).timestamp(),
+        deadline(rows, rows.rollout).timestamp(),
         rollback=rows.rollout.rollback,
         can_roll_back=_can_roll_back(rows),
     )
 
 
-def deadline(rows: Rows) -> datetime:
-    """When the rollout is late: each slot that comes up gives the rest the whole time again, and the pause
+def deadline(rows: Rows, rollout: Rollout) -> datetime:
+    """When the app's rollout is late: each slot that comes up gives the rest the whole time again, and the pause
     between two batches on top. What failed before has had its time."""
-    assert rows.rollout is not None  # noqa: S101  (asked of a rollout)
-    planned = rows.rollout.deadline
-    if rows.release is None or rows.rollout.state != RolloutState.RUNNING:
+    planned = rollout.deadline
+    if rows.release is None or rollout.state != RolloutState.RUNNING:
         return planned
     digests = rows.release.release.digests
     progress = [
@@ -237,15 +236,16 @@ def deadline(rows: Rows) -> datetime:
         and each.digest == digests.get(each.slot.service.name)
     ]
     latest = max((at for at in progress if at), default=None)
-    if latest is None or latest < rows.rollout.started_at:
+    if latest is None or latest < rollout.started_at:
         return planned
-    return max(planned, latest + timedelta(seconds=settings.ROLLOUT_DEADLINE + _between(rows, rows.release)))
+    between = _between(rows.release, rollout)
+    return max(planned, latest + timedelta(seconds=settings.ROLLOUT_DEADLINE + between))
 
 
-def _between(rows: Rows, release: Known) -> float:
+def _between(release: Known, rollout: Rollout) -> float:
     """The longest time that may pass from one container's start to that of the next, by the file."""
     services = release.project.services.values()
-    configs = [spec.rollback if rows.rollout and rows.rollout.rollback else spec.update for spec in services]
+    configs = [spec.rollback if rollout.rollback else spec.update for spec in services]
     return max((config.delay + config.watched for config in configs), default=0.0)
 
 

@@ -4,19 +4,21 @@ large batch that were decided alike."""
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 import msgspec
 from django.db.models import Exists, OuterRef
 
+from console.controller import rows
 from console.workloads.models import App, Explanation, Slot
 from scheduler import model
 from scheduler.placement import Cluster
 
 EXACT = 2000
-"""Up to so many slots times nodes, each slot has a row of its own."""
+"""Each slot has a row of its own while slots times nodes, and slots times slots, are at most so many: to explain
+one is to look at each node, with the later ones undone."""
 _NAMES = 5
 
 
@@ -48,14 +50,15 @@ class Reasons:
 
 def delete_unused(ids: set[str]) -> None:
     used = Exists(Slot.objects.filter(explanation=OuterRef("pk")))
-    for start in range(0, len(ordered := sorted(ids)), 500):
-        Explanation.objects.filter(~used, pk__in=ordered[start : start + 500]).delete()
+    for some in rows.chunks(ids):
+        Explanation.objects.filter(~used, pk__in=some).delete()
 
 
 def explain(cluster: Cluster, app: App, chosen: Sequence[Chosen], now: datetime) -> Reasons:
     """Sets each slot's `explanation`, `scores` and `pending`; saves nothing. Right after the `place` that made
     the decisions: later the cluster does not know any more."""
-    exact = len(chosen) * len(cluster.nodes) <= EXACT
+    exact = len(chosen) * max(len(chosen), len(cluster.nodes)) <= EXACT
+    told = _told_remedies(chosen)
     groups: defaultdict[tuple[object, ...], list[Chosen]] = defaultdict(list)
     for one in chosen:
         want, node = one.decision.want, one.decision.node
@@ -63,15 +66,15 @@ def explain(cluster: Cluster, app: App, chosen: Sequence[Chosen], now: datetime)
         groups[key].append(one)
     reasons = Reasons()
     for group in groups.values():
-        _explain(reasons, cluster.explain(group[0].decision), app, group, now)
+        found = cluster.explain(group[0].decision)
+        if found.node is not None or not _told(found, group, told):
+            _take(reasons, found, app, group, now)
     return reasons
 
 
-def _explain(
+def _take(
     reasons: Reasons, found: model.Explanation, app: App, group: Sequence[Chosen], now: datetime
 ) -> None:
-    if found.node is None and _told(found, group):
-        return
     row = as_row(app, group[0].placement.service, found, now)
     reasons.made.append(row)
     scores = {verdict.node: dict(verdict.scores) for verdict in found.verdicts if verdict.node == found.node}
@@ -84,13 +87,20 @@ def _explain(
         one.slot.scores = scores.get(found.node or "", {}) if one is group[0] else {}
 
 
-def _told(found: model.Explanation, group: Sequence[Chosen]) -> bool:
+def _told_remedies(chosen: Sequence[Chosen]) -> dict[str, list[str]]:
+    """By explanation: what slots that still find no node were told would help."""
+    waiting = {one.slot.explanation_id for one in chosen if one.slot.pending and one.slot.explanation_id}
+    found: dict[str, list[str]] = {}
+    for some in rows.chunks(waiting):
+        found.update(Explanation.objects.filter(pk__in=some).values_list("id", "remedies"))
+    return found
+
+
+def _told(found: model.Explanation, group: Sequence[Chosen], told: Mapping[str, list[str]]) -> bool:
     """The slots say so already. What would help can change while the sentence stays."""
-    told = group[0].slot.explanation
-    return (
-        told is not None
-        and told.remedies == list(found.remedies)
-        and all(one.slot.explanation_id and one.slot.pending == found.summary for one in group)
+    return all(
+        one.slot.pending == found.summary and told.get(one.slot.explanation_id or "") == list(found.remedies)
+        for one in group
     )
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from console.cluster.enums import NodeState
 from console.cluster.models import Node
 from console.controller import requests
 from console.controller.requests import Releases
-from console.workloads.compose import Service as Spec
-from console.workloads.models import App, Container, Release, Service, Volume
+from console.workloads.models import Container, Volume
 from scheduler import model
 from scheduler.lifecycle import State
 from scheduler.placement import Cluster
@@ -26,6 +26,28 @@ PORT_MEMORY = timedelta(minutes=2)
 """How long a port that a start found taken by others is not given out on its node."""
 _NOBODY = model.Request(app="", service="", cpu=0, memory=0, priority=2**31)
 """Holds nothing but ports, and is never made to leave."""
+
+
+class _Row(NamedTuple):
+    """A live container: the columns of `_HELD`, in their order."""
+
+    id: str
+    slot: str
+    service: str
+    release: str
+    app: str
+    team: str
+    node: str
+    state: str
+    cpu: int
+    memory: int
+    pids: int
+    priority: int
+    ports: list[tuple[int, int, str]]
+    volumes: list[str]
+    grants: list[tuple[str, list[int], int]]
+
+
 _HELD = (
     *("id", "slot_id", "slot__service__name", "release_id", "app_id", "app__team_id", "node_id", "state"),
     *("cpu", "memory", "pids", "priority", "ports", "volumes", "grants"),
@@ -42,33 +64,22 @@ class Held:
     ports: dict[str, tuple[datetime, str]]
 
 
-def read_cluster(now: datetime) -> Cluster:
+def read_cluster(now: datetime, releases: Releases) -> Cluster:
     """All nodes with what live containers hold of them, and where volumes are, as the database has it now.
-    Reads everything; needs neither a step nor the controller's lease."""
+    Reads everything; needs neither a step nor the controller's lease. `releases` has their requests then."""
     nodes = {node.id: node for node in Node.objects.all()}
-    releases = Releases()
     releases.see_zones(nodes.values())
     rows = held(now, nodes, releases)
     return Cluster([scheduler_node(node) for node in nodes.values()], rows.allocations, rows.volumes)
 
 
-def request(app: App, service: Service, spec: Spec, release: Release) -> model.Request:
-    """What one slot of the service asks of a node. Not the controller's own object, but equal to it."""
-    del service
-    zones = Node.objects.exclude(zone="").exists()
-    return requests.build(app, spec, release, zones=zones)
-
-
 def held(now: datetime, nodes: Mapping[str, Node], releases: Releases) -> Held:
     """Of these nodes. `releases` gives each container its service's one request."""
-    rows = list(
-        Container.objects.exclude(state__in=[State.EXITED, State.FAILED, State.LOST])
-        .order_by("id")
-        .values_list(*_HELD, named=True)
-    )
-    releases.load(row.release_id for row in rows)
+    live = Container.objects.exclude(state__in=[State.EXITED, State.FAILED, State.LOST]).order_by("id")
+    rows = [_Row(*row) for row in live.values_list(*_HELD)]
+    releases.load(row.release for row in rows)
     cache: dict[tuple[object, ...], model.Request] = {}
-    allocations = [_allocation(row, releases, cache) for row in rows if row.node_id in nodes]
+    allocations = [_allocation(row, releases, cache) for row in rows if row.node in nodes]
     ports = {}
     for container in _refused_ports(now):
         allocations.append(only_ports(container))
@@ -79,16 +90,14 @@ def held(now: datetime, nodes: Mapping[str, Node], releases: Releases) -> Held:
 
 
 def _allocation(
-    row: Container, releases: Releases, cache: dict[tuple[object, ...], model.Request]
+    row: _Row, releases: Releases, cache: dict[tuple[object, ...], model.Request]
 ) -> model.Allocation:
-    """`row` has the columns `_HELD`."""
-    service = row.slot__service__name  # type: ignore[attr-defined]
-    key = (row.release_id, service, row.cpu, row.memory, row.pids, row.priority)
+    key = (row.release, row.service, row.cpu, row.memory, row.pids, row.priority)
     if key not in cache:
-        asked = releases.request(row.release_id, service) or model.Request(
-            app=row.app_id,
-            service=service,
-            team=row.app__team_id,  # type: ignore[attr-defined]
+        asked = releases.request(row.release, row.service) or model.Request(
+            app=row.app,
+            service=row.service,
+            team=row.team,
             cpu=row.cpu,
             memory=row.memory,
             volumes=tuple(row.volumes),
@@ -98,8 +107,8 @@ def _allocation(
         )
     return model.Allocation(
         container=row.id,
-        slot=row.slot_id,
-        node=row.node_id,
+        slot=row.slot,
+        node=row.node,
         request=cache[key],
         ports=as_ports(row.ports),
         grants=tuple(model.Grant(kind, tuple(units), share) for kind, units, share in row.grants),

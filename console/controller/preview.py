@@ -18,6 +18,7 @@ from console.cluster.models import Node
 from console.common.errors import Conflict
 from console.controller import load
 from console.controller.explanations import as_row
+from console.controller.requests import Releases
 from console.workloads import moves
 from console.workloads.enums import ReleaseState
 from console.workloads.models import Explanation, Release, Service
@@ -155,8 +156,11 @@ def room(service: Service, limit: int) -> RoomForecast:
     if model.Mode(spec.mode).everywhere:
         message = _("%(name)s is a global service: it runs once on every node that fits.")
         raise Conflict(message % {"name": service.name}, code="global_service")
-    now, cluster = timezone.now(), _live()
-    found = whatif.room(cluster, load.request(service.app, service, spec, release), limit)
+    now, releases = timezone.now(), Releases()
+    cluster = load.read_cluster(now, releases)
+    asked = releases.request(release.id, service.name)
+    assert asked is not None  # noqa: S101  (the release has the service)
+    found = whatif.room(cluster, asked, limit)
     names = _names(cluster)
     nodes = (OnNode(node, names[node], count) for node, count in found.nodes)
     refusal = as_row(service.app, service.name, found.refusal, now) if found.refusal else None
@@ -183,7 +187,7 @@ def rebalance_forecast(team: Team, *, budget: int, gain: float) -> RebalanceFore
 
 
 def _live() -> Cluster:
-    return load.read_cluster(timezone.now())
+    return load.read_cluster(timezone.now(), Releases())
 
 
 def _names(cluster: Cluster) -> dict[str, str]:

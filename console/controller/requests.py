@@ -133,6 +133,6 @@ def build(app: App, spec: Spec, release: Release, *, zones: bool) -> model.Reque
 
 def as_held(request: model.Request, *, cpu: int, memory: int, pids: int, priority: int) -> model.Request:
     """The request with the amounts that a container was given, should those be others."""
-    amounts = {"cpu": cpu, "memory": memory, "pids": pids, "priority": priority}
-    same = (request.cpu, request.memory, request.pids, request.priority) == tuple(amounts.values())
-    return request if same else replace(request, **amounts)  # type: ignore[arg-type]
+    if (request.cpu, request.memory, request.pids, request.priority) == (cpu, memory, pids, priority):
+        return request
+    return replace(request, cpu=cpu, memory=memory, pids=pids, priority=priority)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import QuerySet
 
 from console.common import events
 from console.controller import appview
@@ -11,8 +14,8 @@ from console.controller.appview import Rows
 from console.controller.context import Step
 from console.workloads import operations
 from console.workloads.enums import OperationKind, OperationState, RolloutState
-from console.workloads.models import App, Rollout
-from console.workloads.services import go_back
+from console.workloads.models import App, Operation, Rollout
+from console.workloads.services import UNDER_WAY, go_back
 from scheduler import model
 
 _BY_ROLLOUT = (OperationKind.DEPLOY, OperationKind.ROLLBACK, OperationKind.DELETE)
@@ -21,25 +24,32 @@ _COARSE = timedelta(seconds=10)
 """A deadline is moved in the database only when it is later by so much."""
 
 
-def carry_on(step: Step, app: Rows, plan: model.Plan) -> None:
-    """End the rollout, if the plan says so, and note in the app's operations how far they are."""
-    _note_operations(step, app, plan)
-    if app.rollout is None:
-        return
-    if plan.rollout is not None:
-        _end(step, app, app.rollout, plan.rollout)
-    elif (later := appview.deadline(app)) - app.rollout.deadline >= _COARSE:
-        # Kept, so that a pause can move it on from where it stands.
-        app.rollout.deadline = later
-        app.rollout.save(update_fields=["deadline"])
+def carry_on(step: Step, app: Rows, plan: model.Plan) -> datetime | None:
+    """End the rollout, if the plan says so, and note in the app's operations how far they are. When the first of
+    these will be late."""
+    late = _note_operations(step, app, plan)
+    rollout = app.rollout
+    if rollout is not None and plan.rollout is not None:
+        _end(step, app, rollout, plan.rollout)
+    elif rollout is not None:
+        later = appview.deadline(app, rollout)
+        if later - rollout.deadline >= _COARSE:
+            # Kept, so that a pause can move it on from where it stands.
+            _running(rollout).update(deadline=later)
+    return late
+
+
+def _running(rollout: Rollout) -> QuerySet[Rollout]:
+    """The rollout, unless a person has paused or ended it since it was read."""
+    return Rollout.objects.filter(pk=rollout.pk, state=RolloutState.RUNNING)
 
 
 def _end(step: Step, app: Rows, rollout: Rollout, wanted: model.RolloutMove) -> None:
     back = wanted.state is model.RolloutState.ROLLED_BACK
     before = appview.release_to_go_back_to(rollout) if back else None
     state = RolloutState.FAILED if back and before is None else RolloutState(wanted.state.value)
-    rollout.state, rollout.reason, rollout.ended_at = state, wanted.reason, step.now
-    rollout.save(update_fields=["state", "reason", "ended_at"])
+    if not _running(rollout).update(state=state, reason=wanted.reason, ended_at=step.now):
+        return
     failed = state in (RolloutState.FAILED, RolloutState.ROLLED_BACK)
     number, reason = rollout.release.number, wanted.reason
     if before is not None:
@@ -64,11 +74,12 @@ def _restart_clock(step: Step, app: App) -> Rollout:
     return made
 
 
-def _note_operations(step: Step, app: Rows, plan: model.Plan) -> None:
-    """What is there of what is wanted, and what holds it up. One that has reached its end, ends."""
+def _note_operations(step: Step, app: Rows, plan: model.Plan) -> datetime | None:
+    """What is there of what is wanted, and what holds it up. One that has reached its end, ends, and one that has
+    had as much time as a rollout fails."""
     running = operations.open_operations(app.app.id)
     if not running:
-        return
+        return None
     pending = [slot for slot in app.slots.values() if slot.pending and not slot.retired]
     held = min(pending, key=lambda slot: (slot.service.name, slot.index), default=None)
     text = f"{held} waits: {_without_verb(held.pending)}" if held else _progress(plan.counts)
@@ -76,11 +87,27 @@ def _note_operations(step: Step, app: Rows, plan: model.Plan) -> None:
     reached = quiet and all(
         one.well >= one.wanted and one.live <= one.wanted and not one.waits for one in plan.counts
     )
+    times = []
     for operation in running:
         if text:
             operations.note(operation, text, step.now)
-        if reached and operation.kind not in _BY_ROLLOUT:
+        if operation.kind in _BY_ROLLOUT:
+            continue
+        late = _late_at(step, app, operation)
+        if reached:
             operations.end(operation, OperationState.SUCCEEDED, step.now)
+        elif late <= step.now:
+            operations.end(operation, OperationState.FAILED, step.now, f"{text} when its time was up")
+        else:
+            times.append(late)
+    return min(times, default=None)
+
+
+def _late_at(step: Step, app: Rows, operation: Operation) -> datetime:
+    """While a rollout is under way it has all the time again: what it waits for may be the rollout."""
+    under_way = app.rollout is not None and app.rollout.state in UNDER_WAY
+    began = step.now if under_way else operation.created_at
+    return began + timedelta(seconds=settings.ROLLOUT_DEADLINE)
 
 
 def _without_verb(pending: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import OperationalError
@@ -27,6 +28,17 @@ SIGHT_AGAIN = timedelta(seconds=2)
 """After this an app that was worked on while the console was blind is looked at again."""
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """An app to look at."""
+
+    app: App
+    ready: str | None
+    """Id of its newest release that became ready."""
+    waiting: bool
+    """Of a release the images are not known yet."""
+
+
 def work(step: Step) -> None:
     """Carry on every app of which something changed, or whose time has come; higher priority first."""
     changed = step.live.follow(step.now, step.nodes)
@@ -35,14 +47,15 @@ def work(step: Step) -> None:
     if step.freed:
         step.dirty |= _pending_apps()
     step.live.load(step.now, step.nodes)
-    apps = _in_order(step)
-    left = sorted(app.id for app in apps[MOST_APPS:])
+    turns = _in_order(step)
+    left = sorted(turn.app.id for turn in turns[MOST_APPS:])
     Dirty.objects.bulk_create((Dirty(app_id=app) for app in left), batch_size=rows.BATCH)
     step.more = bool(left)
-    for app in apps[:MOST_APPS]:
+    for turn in turns[:MOST_APPS]:
+        app = turn.app
         try:
             with step.part():
-                _carry_on(step, app)
+                _carry_on(step, turn)
         except OperationalError:
             raise
         except Exception:
@@ -51,29 +64,30 @@ def work(step: Step) -> None:
             step.releases.prune(app.pk)
             step.wakes[app.pk] = step.now + APP_AGAIN
     if step.frozen:
-        _look_again(step, apps[:MOST_APPS])
+        _look_again(step, [turn.app for turn in turns[:MOST_APPS]])
     _save_wakes(step)
 
 
-def _in_order(step: Step) -> list[App]:
+def _in_order(step: Step) -> list[Turn]:
     ready = Release.objects.filter(app=OuterRef("pk"), state=ReleaseState.READY).order_by("-number")
     waiting = Release.objects.filter(app=OuterRef("pk"), state=ReleaseState.RESOLVING)
-    found: list[App] = []
+    found: list[Turn] = []
     for ids in rows.chunks(step.dirty):
         apps = App.objects.filter(pk__in=ids).select_related("team")
-        found += apps.annotate(ready=Subquery(ready.values("id")[:1]), waiting=Exists(waiting))
-    step.releases.load(app.ready for app in found if app.ready)  # type: ignore[attr-defined]
-    return sorted(found, key=lambda app: (-_priority(step, app), app.created_at, app.id))
+        apps = apps.annotate(ready=Subquery(ready.values("id")[:1]), waiting=Exists(waiting))
+        found += (Turn(app, app.ready, app.waiting) for app in apps)
+    step.releases.load(turn.ready for turn in found if turn.ready)
+    return sorted(found, key=lambda turn: (-_priority(step, turn), turn.app.created_at, turn.app.id))
 
 
-def _priority(step: Step, app: App) -> int:
-    known = step.releases.get(app.ready) if app.ready else None  # type: ignore[attr-defined]
+def _priority(step: Step, turn: Turn) -> int:
+    known = step.releases.get(turn.ready) if turn.ready else None
     return known.priority if known else 0
 
 
-def _carry_on(step: Step, app: App) -> None:
-    ready = app.ready  # type: ignore[attr-defined]
-    if app.waiting and not app.deleting:  # type: ignore[attr-defined]
+def _carry_on(step: Step, turn: Turn) -> None:
+    app, ready = turn.app, turn.ready
+    if turn.waiting and not app.deleting:
         resolve.resolve(step, app)
         newest = Release.objects.filter(app=app, state=ReleaseState.READY).order_by("-number")
         ready = newest.values_list("id", flat=True).first()
@@ -83,7 +97,8 @@ def _carry_on(step: Step, app: App) -> None:
     found = appview.read_rows(app, release)
     view = appview.app_view(found, step.live.cluster, step.nodes, step.releases, frozen=step.frozen)
     apply.apply(step, found, view, reconcile(view, step.time))
-    step.releases.prune(app.id, {ready, *(each.release_id for each in found.all_containers())})
+    used = {each.release_id for each in found.all_containers()}
+    step.releases.prune(app.id, used | {ready} if ready else used)
     if app.deleting and not Container.objects.filter(app=app, removed_at=None).exists():
         apply.finish_deletion(step, app)
 

@@ -91,6 +91,34 @@ def test_a_large_batch_shares_a_row_for_those_that_found_a_node_and_one_for_the_
     assert len(live(app)) == 6
 
 
+def test_a_large_batch_shares_a_row_on_a_single_node_too(
+    access: Access, world: World, agents: MakeAgents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(explanations, "EXACT", 10)
+    agents(1)
+    app, _operation = deploy(access, DEMO % 4)
+    world.run(3)
+    assert len({slot.explanation_id for slot in slots(app)}) == 1
+
+
+def test_what_would_help_is_renewed_though_the_sentence_stays(
+    access: Access, world: World, agents: MakeAgents
+) -> None:
+    agents(1)
+    full, _operation = deploy(access, LARGE % 1, name="full")
+    world.run(3)
+    Node.objects.update(draining=True)
+    app, _operation = deploy(access, LARGE % 1)
+    world.run(3)
+    [before] = [explanation(slot) for slot in slots(app)]
+    services.delete_app(access, full, delete_volumes=False)
+    world.run(10)
+    [after] = [explanation(slot) for slot in slots(app)]
+    assert before.summary == after.summary == "0 of 1 node fits: 1 is draining"
+    assert "End the drain of node-1" not in before.remedies
+    assert after.remedies == ["End the drain of node-1"]
+
+
 def test_many_placements_are_one_line_of_history_and_few_are_one_each(
     access: Access, world: World, agents: MakeAgents
 ) -> None:

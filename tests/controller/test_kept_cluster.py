@@ -14,6 +14,7 @@ from console.cluster.models import Node
 from console.cluster.services import set_draining
 from console.common.errors import BerthError
 from console.controller import load
+from console.controller.requests import Releases
 from console.workloads import services
 from console.workloads.models import App, Release
 from nodeagent import protocol
@@ -66,7 +67,7 @@ def told(cluster: Cluster) -> dict[str, object]:
 
 
 def assert_kept(world: World) -> None:
-    assert told(world.controller.live.cluster) == told(load.read_cluster(world.now))
+    assert told(world.controller.live.cluster) == told(load.read_cluster(world.now, Releases()))
 
 
 @dataclass

@@ -5,12 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.test import override_settings
 
 from console.accounts.access import Access
 from console.common.models import Event
+from console.controller import work
 from console.workloads import rollouts, services
 from console.workloads.models import App, Container, Operation, Release, Rollout, Slot
 from nodeagent import protocol
+from scheduler.model import AppView, Plan
+from scheduler.reconcile import reconcile
 from tests.controller.conftest import MakeAgents
 from tests.controller.fakes import World
 from tests.controller.test_loop import deploy, live, state_of
@@ -213,3 +217,41 @@ def test_a_superseded_rollout_is_told_by_its_operation(
         "superseded",
         "succeeded",
     ]
+
+
+@override_settings(ROLLOUT_DEADLINE=10)
+def test_a_scale_for_which_there_is_no_room_fails_when_its_time_is_up(
+    access: Access, world: World, agents: MakeAgents
+) -> None:
+    agents(1)
+    app, _operation = deploy(access, "services:\n  web:\n    image: berth/demo\n    mem_limit: 6g\n")
+    world.run(5)
+    began = services.scale(access, app.services.get(), replicas=2).pk
+    # Services take the machine's clock, and the world has one of its own.
+    Operation.objects.filter(pk=began).update(created_at=world.now)
+    world.run(9)
+    assert Operation.objects.get(pk=began).state == "running"
+    world.run(2)
+    operation = Operation.objects.get(pk=began)
+    assert (operation.state, operation.error) == (
+        "failed",
+        "web.2 waits: 0 of 1 node fits: 1 lacks memory (free 2 GiB, asked 6 GiB) when its time was up",
+    )
+
+
+def test_a_pause_that_comes_while_a_step_is_under_way_holds(
+    access: Access, world: World, agents: MakeAgents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agents(1)
+    app, operation = deploy(access, WEB % (1, ""))
+    world.run(1)
+
+    def pausing(view: AppView, now: float) -> Plan:
+        plan = reconcile(view, now)
+        if plan.rollout is not None:
+            Rollout.objects.update(state="paused")
+        return plan
+
+    monkeypatch.setattr(work, "reconcile", pausing)
+    world.run(10)
+    assert (Rollout.objects.get(app=app).state, state_of(operation)) == ("paused", "running")
