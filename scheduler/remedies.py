@@ -131,9 +131,22 @@ def _most(_columns: Columns, request: Request, _near: list[_Near]) -> list[str]:
     return [f"Add a node, or allow more than {request.max_per_node} of {request.service} on a node"]
 
 
-def _resources(columns: Columns, _request: Request, near: list[_Near]) -> list[str]:
-    best = max(near, key=lambda each: each.refusal.free)
-    return [f"Free what {columns.nodes[best.row].name} lacks: it {best.refusal.reason}"]
+def _resources(columns: Columns, request: Request, near: list[_Near]) -> list[str]:
+    """More of what a node has can be freed there; what it has not must come from elsewhere."""
+    there = [each for each in near if _has_some(columns, request, each.row)]
+    if there:
+        best = max(there, key=lambda each: each.refusal.free)
+        return [f"Free what {columns.nodes[best.row].name} lacks: it {best.refusal.reason}"]
+    wanted = " and ".join(f"{each.units or 1} {each.kind}" for each in request.resources)
+    name = columns.nodes[near[0].row].name
+    return [f"Add a node with {wanted}, or declare in the agent's configuration what {name} has of it"]
+
+
+def _has_some(columns: Columns, request: Request, row: int) -> bool:
+    return all(
+        (units := columns.units.get(each.kind)) is not None and units.count.item(row) >= max(each.units, 1)
+        for each in request.resources
+    )
 
 
 def _named(text: str) -> Callable[[Columns, Request, list[_Near]], list[str]]:

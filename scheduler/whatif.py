@@ -156,7 +156,8 @@ def _relocate(
             if id(request) not in reasons:
                 reasons[id(request)] = copy.explain(decision)
             why = reasons[id(request)]
-            pending.append(_stuck(each, why.summary, why.remedies))
+            reason = why.summary if copy.nodes else "No node would be left"
+            pending.append(_stuck(each, reason, why.remedies))
     return moved, pending
 
 

@@ -220,8 +220,11 @@ def test_units_and_shares_are_given_by_number() -> None:
         "0 of 1 node fits: 1 lacks a share of one gpu (largest free 0, asked 0.5)"
     )
     assert why(cluster, whole).summary == "0 of 1 node fits: 1 lacks gpu (free 0 of 3, asked 2)"
-    assert why(cluster, request(resources=(Resource("fpga", units=1),))).summary == (
-        "0 of 1 node fits: 1 has no fpga"
+    assert why(cluster, whole).remedies == ("Free what n1 lacks: it lacks gpu (free 0 of 3, asked 2)",)
+    strange = why(cluster, request(resources=(Resource("fpga", units=1),)))
+    assert strange.summary == "0 of 1 node fits: 1 has no fpga"
+    assert strange.remedies == (
+        "Add a node with 1 fpga, or declare in the agent's configuration what n1 has of it",
     )
 
 

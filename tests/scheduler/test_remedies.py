@@ -84,7 +84,7 @@ DOING: dict[str, Told] = {
     rf"Ask for at most {ANY_AMOUNT}": asking(lambda asked, words: replace(asked, **amount(words))),  # type: ignore[arg-type]
     rf"Free {ANY_AMOUNT} on (?P<node>\S+)": node_with(freed),
     r"Raise the quota of team red, .*": without_quota,
-    r"Give (?P<node>\S+) the label (?P<label>\w+)=(?P<value>\w+), or drop the constraint": node_with(
+    r"Give (?P<node>\S+) the label (?P<label>\w+)=(?P<value>[^,]*), or drop the constraint": node_with(
         lambda each, _asked, words: replace(each, labels={**each.labels, words["label"]: words["value"]})
     ),
     r"Make \S+ meet .*, or drop the constraint": asking(lambda asked, _words: replace(asked, constraints=())),
@@ -99,6 +99,9 @@ DOING: dict[str, Told] = {
         lambda asked, _words: replace(asked, max_per_node=0)
     ),
     r"Free what \S+ lacks: .*": asking(lambda asked, _words: replace(asked, resources=())),
+    r"Add a node with .*, or declare in the agent's configuration what (?P<node>\S+) has of it": node_with(
+        lambda each, asked, _words: replace(each, resources={one.kind: 9 for one in asked.resources})
+    ),
     r"Loosen the affinity .*": asking(lambda asked, _words: replace(asked, affinity=())),
     r"Move the volume, .*": asking(lambda asked, _words: replace(asked, volumes=())),
     r"Add a node( that meets .*)? with .* free": with_another,
@@ -169,7 +172,7 @@ def test_each_sentence_is_enough(cluster: list[Node], wants: list[Want], quotas:
         (
             [node("w1", resources={"gpu": 1})],
             request(resources=(Resource("gpu", units=2),)),
-            ("Free what w1 lacks: it lacks gpu (free 1 of 1, asked 2)",),
+            ("Add a node with 2 gpu, or declare in the agent's configuration what w1 has of it",),
         ),
         ([], request(), ("Add a node with 0.1 CPUs and 128 MiB of memory free",)),
     ],

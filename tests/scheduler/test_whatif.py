@@ -113,6 +113,11 @@ def test_the_most_frequent_reason_stands_for_all() -> None:
     )
 
 
+def test_without_its_only_node_nothing_has_a_place() -> None:
+    cluster = Cluster([node("a")], [Allocation("c1", "web.1", "a", WEB)])
+    assert without(cluster, ["a"]).summary == "No containers would move; 1 would wait: No node would be left"
+
+
 # -- properties
 
 
