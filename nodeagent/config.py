@@ -13,7 +13,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from nodeagent.errors import BadConfig
-from nodeagent.grants import KIND, MAX_UNITS, variable_of
+from nodeagent.grants import KIND
+from nodeagent.protocol import MOST_UNITS, resource_name
 
 LINK_PATH = "/agent/v1/link"
 
@@ -203,10 +204,10 @@ def _resources(value: Any) -> dict[str, int]:
     for kind, number in ((str(kind).strip(), str(number).strip()) for kind, number in value.items()):
         if not KIND.fullmatch(kind):
             raise _say("resources", f"has the kind {kind!r}; it must be a name such as gpu")
-        if not number.isdigit() or not 0 < int(number) <= MAX_UNITS:
-            raise _say("resources", f"has {number!r} of {kind}; it must be a number from 1 to {MAX_UNITS}")
+        if not number.isdigit() or not 0 < int(number) <= MOST_UNITS:
+            raise _say("resources", f"has {number!r} of {kind}; it must be a number from 1 to {MOST_UNITS}")
         found[kind] = int(number)
-    if len({variable_of(kind) for kind in found}) < len(found):
+    if len({resource_name(kind) for kind in found}) < len(found):
         raise _say("resources", "has two kinds that differ in case or dashes only")
     return found
 

@@ -7,15 +7,14 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from nodeagent.errors import Refused
-from nodeagent.protocol import Spec
+from nodeagent.protocol import MOST_UNITS, RESOURCE_KIND, Spec, resource_name
 
 GPU = "gpu"
 RUNTIME = "nvidia"
 PREFIX = "BERTH_RESOURCE_"
 VISIBLE = "NVIDIA_VISIBLE_DEVICES"
 """By this variable the NVIDIA runtime is told which GPUs a container sees (NVIDIA Container Toolkit, User Guide)."""
-MAX_UNITS = 10_000
-KIND = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
+KIND = re.compile(RESOURCE_KIND)
 
 
 def check_grants(spec: Spec) -> None:
@@ -29,10 +28,10 @@ def check_grants(spec: Spec) -> None:
             raise Refused(f"The resource {grant.kind} is given twice.")
         names.add(name)
         units = grant.units
-        if not 0 < len(units) <= MAX_UNITS or len(set(units)) != len(units):
+        if not 0 < len(units) <= MOST_UNITS or len(set(units)) != len(units):
             raise Refused(f"The resource {grant.kind} needs units, each of them once.")
-        if not all(0 <= unit < MAX_UNITS for unit in units):
-            raise Refused(f"Units of {grant.kind} are numbered from 0 to {MAX_UNITS - 1}.")
+        if not all(0 <= unit < MOST_UNITS for unit in units):
+            raise Refused(f"Units of {grant.kind} are numbered from 0 to {MOST_UNITS - 1}.")
         if not 0 <= grant.share < 1000 or (grant.share and len(units) > 1):
             raise Refused(f"A share of {grant.kind} is below 1000 thousandths, of one unit.")
 
@@ -47,7 +46,7 @@ def check_engine(spec: Spec, runtimes: Collection[str]) -> None:
 
 
 def variable_of(kind: str) -> str:
-    return PREFIX + kind.upper().replace("-", "_")
+    return PREFIX + resource_name(kind)
 
 
 def environment(spec: Spec, default_runtime: str = "") -> dict[str, str]:

@@ -100,6 +100,17 @@ class Ulimit(msgspec.Struct, frozen=True, kw_only=True):
     hard: int
 
 
+RESOURCE_KIND = r"[A-Za-z][A-Za-z0-9_-]{0,31}"
+"""How a kind of generic resource may be named, as a pattern for the whole of it."""
+MOST_UNITS = 10_000
+"""Of one kind on a node."""
+
+
+def resource_name(kind: str) -> str:
+    """The part of an environment variable's name that stands for a kind. Two kinds of one name are the same."""
+    return kind.upper().replace("-", "_")
+
+
 class Grant(msgspec.Struct, frozen=True, kw_only=True):
     """Units of a generic resource, numbered from 0, that the scheduler gave a container. A `share`, in
     thousandths, is of exactly one unit; 0 is the whole of each."""

@@ -40,7 +40,7 @@ class Reasons:
 
     def save(self) -> None:
         """Before the slots that point at them are saved."""
-        Explanation.objects.bulk_create(self.made, batch_size=1000)
+        Explanation.objects.bulk_create(self.made, batch_size=rows.BATCH)
 
     def clear(self) -> None:
         """After the slots were saved: what no slot points at any more goes."""

@@ -15,13 +15,11 @@ from console.cluster.queries import cluster
 from console.common.ids import new_id
 from console.controller import specs
 from console.controller.context import Step
+from console.controller.rows import BATCH
 from console.images.services import credential_for
 from console.workloads.models import App, Container, Release
 from nodeagent import protocol
 from scheduler.lifecycle import State
-
-BATCH = 1000
-"""Rows per statement."""
 
 
 def for_containers(step: Step, containers: Sequence[Container]) -> None:

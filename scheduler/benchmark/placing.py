@@ -95,7 +95,8 @@ def million(size: Size) -> Iterator[Line]:
     made["seconds"] = round(seconds, 2)
     yield judged(made, Aim("seconds", "<=", 15), Aim("peak_mib", "<=", 1024))
     del wants
-    cluster.place([])  # the million's decisions are explained no more, and their memory is given back
+    # The million's decisions are explained no more, and their memory is given back: no real step holds them.
+    cluster.place([])
     yield _loss(cluster, size, number)
 
 
@@ -105,9 +106,6 @@ def _loss(cluster: Cluster, size: Size, running: int) -> Line:
     picked = np.random.default_rng(1).choice(size.nodes, size=max(size.nodes // 20, 1), replace=False)
     machines = cluster.nodes
     lost = [machines[int(row)] for row in picked]
-    cluster.place(
-        []
-    )  # It forgets the million decisions of the call before, which no real step would still hold.
     before = process_time()
     by_service: defaultdict[int, list[Want]] = defaultdict(list)
     for node in lost:

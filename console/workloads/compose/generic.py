@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nodeagent.protocol import MOST_UNITS, RESOURCE_KIND, resource_name
+
 from .cursor import Cursor, value
 from .model import GenericResource
 from .scalars import Scalar, as_text
 from .values import integer, matching, number, one_of, text
 
 GPU = "gpu"
-_MOST_UNITS = 10_000
 _CHOOSES = "the scheduler chooses which ones, so that no two containers get the same"
-_KIND = matching(r"[A-Za-z][A-Za-z0-9_-]{0,31}", "a kind of resource such as gpu")
-_units = integer(1, _MOST_UNITS)
+_KIND = matching(RESOURCE_KIND, "a kind of resource such as gpu")
+_units = integer(1, MOST_UNITS)
 
 Found = tuple[Cursor, GenericResource]
 
@@ -22,16 +23,11 @@ def read_generic(reserved: dict[str, Cursor], own: dict[str, Cursor]) -> tuple[G
     """All that a service asks for, by kind. `reserved` is `deploy.resources.reservations`, `own` is `x-berth`."""
     found: dict[str, GenericResource] = {}
     for at, one in _all(reserved, own):
-        name = variable(one.kind)
+        name = resource_name(one.kind)
         if name in found:
             at.fail("invalid", f"{one.kind} is asked for twice")
         found[name] = one
     return tuple(sorted(found.values(), key=lambda one: one.kind))
-
-
-def variable(kind: str) -> str:
-    """The part of an environment variable's name that stands for a kind."""
-    return kind.upper().replace("-", "_")
 
 
 def _all(reserved: dict[str, Cursor], own: dict[str, Cursor]) -> Iterator[Found]:
