@@ -1,0 +1,45 @@
+"""Names that both sides must agree on: the version, the queue, the labels, what a broker user may do."""
+
+from __future__ import annotations
+
+VERSION = 1
+"""Protocol version. A console accepts this one and the one before."""
+
+TASK = "berth.jobs"
+"""Celery task that takes one `Batch` (as builtins) as its only argument."""
+
+QUEUE = "jobs"
+"""Queue name below a node's own key prefix."""
+
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+"""Largest WebSocket message either side accepts."""
+
+BROKER_ACL_COMMANDS = (
+    "-@all",
+    *("+hello", "+auth", "+ping", "+multi", "+exec"),
+    *("+brpop", "+llen", "+lpush", "+rpush", "+sadd", "+smembers"),
+)
+"""All that a node's broker user may do, below its own key prefix: no Lua, no pub/sub, no acknowledgements.
+The console grants exactly this (with `resetkeys`, `resetchannels`); the agent's worker needs exactly this."""
+
+CONTAINER_PREFIX = "berth-"
+
+LABEL_CLUSTER = "berth.cluster"
+LABEL_TEAM = "berth.team"
+LABEL_APP = "berth.app"
+LABEL_SERVICE = "berth.service"
+LABEL_SLOT = "berth.slot"
+LABEL_GENERATION = "berth.generation"
+LABEL_CONTAINER = "berth.container"
+LABEL_DIGEST = "berth.digest"
+LABEL_NAME = "berth.name"
+
+
+def key_prefix(node_id: str) -> str:
+    """Redis key prefix that one node's broker user can reach."""
+    return f"node:{node_id}:"
+
+
+def engine_name(slot_id: str, generation: int) -> str:
+    """Name of a container in the engine: unique by slot and generation."""
+    return f"{CONTAINER_PREFIX}{slot_id}-g{generation}"
