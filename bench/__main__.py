@@ -1,6 +1,6 @@
 """`make bench`: a lab of one node, and every measurement on it. JSON lines on standard output.
 
-`step` needs no lab of its own hosts, and is made only when it is asked for.
+`step` and `failover` make what they need themselves, and only when they are asked for.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
-from bench import logs, memory, page, start, step
+from bench import failover, logs, memory, page, start, step
 from lab import requirements
 from lab.lab import Lab
 from lab.state import Run
@@ -23,25 +24,33 @@ MEASUREMENTS: dict[str, Callable[[Lab], Iterator[dict[str, Any]]]] = {
     "memory": memory.measure,
 }
 ALONE: dict[str, Callable[[Run], Iterator[dict[str, Any]]]] = {"step": step.measure}
+FAILOVER = "failover"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    choices = [*MEASUREMENTS, *ALONE]
+    choices = [*MEASUREMENTS, *ALONE, FAILOVER]
+    parser.add_argument("--runs", type=int, default=20, help="failover: rounds of each fault (20)")
+    parser.add_argument(
+        "--minutes", type=float, default=10, help="failover: of stalls, and without a console (10)"
+    )
     parser.add_argument("only", nargs="*", metavar="only", help=f"some of {', '.join(choices)}")
-    chosen = parser.parse_args().only or list(MEASUREMENTS)
+    options = parser.parse_args()
+    chosen = options.only or list(MEASUREMENTS)
     if unknown := set(chosen).difference(choices):
         parser.error(f"there is no {', '.join(sorted(unknown))}")
+    alone: dict[str, Callable[[Run], Iterator[dict[str, Any]]]] = {**ALONE}
+    alone[FAILOVER] = partial(failover.measure, runs=options.runs, minutes=options.minutes)
     in_lab = [name for name in chosen if name in MEASUREMENTS]
-    missing = [requirements.redis(), requirements.engine() if in_lab else ""]
-    missing += [requirements.database()] if len(in_lab) < len(chosen) else []
+    missing = [requirements.redis(), requirements.engine() if in_lab or FAILOVER in chosen else ""]
+    missing += [requirements.database()] if "step" in chosen else []
     if any(missing):
         print(f"bench: {'; '.join(filter(None, missing))}", file=sys.stderr)
         return 1
     with Run.create() as run:
         for name in chosen:
-            if name in ALONE:
-                _print(ALONE[name](run))
+            if name in alone:
+                _print(alone[name](run))
         if in_lab:
             _measure_in_lab(run, in_lab)
     return 0

@@ -1,4 +1,4 @@
-"""HTTP and WebSockets: browsers under `/live/`, agents under `/agent/`."""
+"""HTTP and WebSockets: browsers under `/live/`, terminals at `/ws/exec`, agents under `/agent/`."""
 
 from __future__ import annotations
 
@@ -17,13 +17,25 @@ from django.urls import path, re_path  # noqa: E402
 
 from console.live.agent import AgentConsumer  # noqa: E402
 from console.live.browser import BrowserConsumer  # noqa: E402
+from console.live.exec import ExecConsumer  # noqa: E402
 
 # The stubs know Django's path() for HTTP views alone; Channels takes ASGI applications in their place.
 _browsers: Any = AllowedHostsOriginValidator(
     AuthMiddlewareStack(URLRouter([path("live/<slug:team>/", cast(Any, BrowserConsumer.as_asgi()))]))
 )
+_terminal: Any = AuthMiddlewareStack(cast(Any, ExecConsumer.as_asgi()))
+_terminal_of_browsers: Any = AllowedHostsOriginValidator(_terminal)
+
+
+async def _terminals(scope: Any, receive: Any, send: Any) -> None:
+    """A client without an origin is no browser; the consumer lets it in by a token's ticket alone."""
+    named = any(name == b"origin" for name, _value in scope["headers"])
+    await (_terminal_of_browsers if named else _terminal)(scope, receive, send)
+
+
 _routes: Any = [
     path("agent/v1/link", cast(Any, AgentConsumer.as_asgi())),
+    path("ws/exec", cast(Any, _terminals)),
     re_path(r"", _browsers),
 ]
 application = ProtocolTypeRouter({"http": http, "websocket": URLRouter(_routes)})

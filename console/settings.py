@@ -34,6 +34,19 @@ BERTH_URL = env.text("BERTH_URL", f"http://127.0.0.1:{BERTH_PORT}").rstrip("/")
 ALLOWED_HOSTS = env.words("BERTH_ALLOWED_HOSTS", f"localhost,127.0.0.1,[::1],{urlsplit(BERTH_URL).hostname}")
 CSRF_TRUSTED_ORIGINS = [BERTH_URL]
 
+BERTH_LINK_URL = env.text("BERTH_LINK_URL", BERTH_URL).rstrip("/")
+"""Where agents find the console. An https address of its own is served by `python -m console.link`."""
+ALLOWED_HOSTS.append(urlsplit(BERTH_LINK_URL).hostname or "localhost")
+BERTH_LINK_PORT = int(env.number("BERTH_LINK_PORT", 8443, least=1, most=65535))
+BERTH_TLS_CERT, BERTH_TLS_KEY = env.text("BERTH_TLS_CERT", ""), env.text("BERTH_TLS_KEY", "")
+"""Files of the link's certificate; without them the console's own authority signs one."""
+BERTH_TLS_CA = env.text("BERTH_TLS_CA", "")
+"""File of the authority that agents are to trust; `system`: that of their systems; empty: the console's own."""
+BERTH_TLS_NAMES = env.words("BERTH_TLS_NAMES")
+"""Names and addresses for which the own authority's certificate holds, besides those of the two addresses."""
+if bool(BERTH_TLS_CERT) != bool(BERTH_TLS_KEY) or (BERTH_TLS_CERT and not BERTH_TLS_CA):
+    raise ImproperlyConfigured("BERTH_TLS_CERT, BERTH_TLS_KEY and BERTH_TLS_CA go together.")
+
 INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -100,6 +113,19 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+BERTH_LOGS_DIR = Path(env.text("BERTH_LOGS_DIR", str(BERTH_HOME / "container-logs"))).resolve()
+"""Logs of containers that have ended. All web processes and workers need the same one."""
+TEAM_LOGS_MIB = env.number("BERTH_TEAM_LOGS_MIB", 2048, least=1, most=10**7)
+"""What is kept of them for one team at most."""
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "logs": {
+        "BACKEND": "console.workloads.storage.LogStorage",
+        "OPTIONS": {"location": str(BERTH_LOGS_DIR)},
+    },
+}
+
 REDIS_URL = env.text("REDIS_URL", f"unix://{BERTH_HOME / 'redis.sock'}")
 BERTH_BROKER_URL = env.text("BERTH_BROKER_URL", REDIS_URL)
 """Address that agents are given for their broker; the user and the password are each node's own."""
@@ -128,7 +154,11 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "health_check_interval": 10,
     "visibility_timeout": 600,
 }
-CELERY_BEAT_SCHEDULE = {"retention": {"task": "console.workloads.tasks.sweep", "schedule": 600.0}}
+CELERY_BEAT_SCHEDULE = {
+    "leaving": {"task": "console.cluster.tasks.let_go", "schedule": 5.0},
+    "retention": {"task": "console.workloads.tasks.sweep", "schedule": 600.0},
+    "logs": {"task": "console.workloads.tasks.sweep_logs", "schedule": 300.0},
+}
 
 AUTH_USER_MODEL = "accounts.User"
 AUTH_PASSWORD_VALIDATORS = [
@@ -185,6 +215,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "AppState": "console.workloads.enums.AppState",
         "ContainerState": "console.workloads.enums.ContainerState",
+        "JoinTokenState": "console.cluster.enums.JoinTokenState",
         "NodeState": "console.cluster.enums.NodeState",
         "OperationState": "console.workloads.enums.OperationState",
         "ReleaseState": "console.workloads.enums.ReleaseState",

@@ -38,9 +38,12 @@ class Engine:
         live_restore: bool = True,
         address_pool: str = "",
         sockets: Sequence[str] = (),
+        data: Path | None = None,
     ) -> None:
-        """`address_pool` (say `172.29.0.0/16`) feeds networks; `sockets` are further ones to listen on."""
+        """`address_pool` (say `172.29.0.0/16`) feeds networks; `sockets` are further ones to listen on; `data` is
+        where images and containers are kept, if not below `directory`."""
         self.directory = directory.absolute()
+        self.data = data.absolute() if data else self.directory / "data"
         self.netns = netns
         self.address = address
         self._live_restore, self._address_pool, self._sockets = live_restore, address_pool, sockets
@@ -70,7 +73,7 @@ class Engine:
     def _argv(self) -> list[str]:
         home = self.directory
         argv = ["dockerd", "--host", self.docker_host]
-        argv += ["--data-root", f"{home}/data", "--exec-root", f"{home}/exec"]
+        argv += ["--data-root", str(self.data), "--exec-root", f"{home}/exec"]
         argv += ["--pidfile", f"{home}/docker.pid", "--config-file", f"{home}/daemon.json"]
         if self._live_restore:
             argv.append("--live-restore")
@@ -127,6 +130,16 @@ class Engine:
         if not wait_until(lambda: not cleanup.containerd_of(self.directory), 5.0):
             for pid in cleanup.containerd_of(self.directory):
                 os.kill(pid, signal.SIGKILL)
+
+    def lose_power(self) -> None:
+        """Ends dockerd, the shims and the containers' own processes at once, with what the kernel kept for them. The
+        data stays, as on a disk; `start()` is the host's next boot."""
+        self.process.kill()
+        ids = [entry.name for entry in self.data.glob("containers/*")]
+        cleanup.end_containers(self.directory, ids)
+        for folder in (self.data, self.directory / "exec"):
+            cleanup.unmount_below(folder)
+        shutil.rmtree(self.directory / "exec", ignore_errors=True)
 
     def load(self, archive: Path) -> None:
         """Loads a `docker save` archive."""

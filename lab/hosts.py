@@ -33,6 +33,28 @@ class Host:
     def heal(self) -> None:
         run("ip", "-n", self.switch, "link", "set", self.port, "up")
 
+    def make(self) -> None:
+        """The namespace, and its cable to the switch."""
+        run("ip", "netns", "add", self.netns)
+        run(
+            *("ip", "-n", self.switch, "link", "add", self.port, "type", "veth"),
+            *("peer", "name", "eth0", "netns", self.netns),
+        )
+        run("ip", "-n", self.switch, "link", "set", self.port, "master", "bridge", "up")
+        run("ip", "-n", self.netns, "addr", "add", f"{self.address}/24", "dev", "eth0")
+        run("ip", "-n", self.netns, "link", "set", "eth0", "up")
+        run("ip", "-n", self.netns, "link", "set", "lo", "up")
+        run("ip", "netns", "exec", self.netns, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+
+    def reboot(self) -> None:
+        """As after a power cut: none of its bridges, rules and connections is left. Its programs are dead."""
+        run("ip", "netns", "delete", self.netns)
+        # The cable goes with its end in the namespace, once nothing holds that any more.
+        subprocess.run(
+            ["ip", "-n", self.switch, "link", "delete", self.port], capture_output=True, check=False
+        )
+        self.make()
+
 
 @dataclass
 class Network:
@@ -75,16 +97,7 @@ class Network:
         host = Host(
             f"{self.name}-{number}", f"{SUBNETS}.{self.subnet}.{number}", self.switch, f"port{number}"
         )
-        run("ip", "netns", "add", host.netns)
-        run(
-            *("ip", "-n", self.switch, "link", "add", host.port, "type", "veth"),
-            *("peer", "name", "eth0", "netns", host.netns),
-        )
-        run("ip", "-n", self.switch, "link", "set", host.port, "master", "bridge", "up")
-        run("ip", "-n", host.netns, "addr", "add", f"{host.address}/24", "dev", "eth0")
-        run("ip", "-n", host.netns, "link", "set", "eth0", "up")
-        run("ip", "-n", host.netns, "link", "set", "lo", "up")
-        run("ip", "netns", "exec", host.netns, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+        host.make()
         self.hosts.append(host)
         return host
 

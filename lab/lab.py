@@ -8,12 +8,15 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from lab import demo_image, programs
 from lab.api import Api, ApiError
+from lab.disks import SmallDisk
 from lab.engine import Engine
 from lab.hosts import Host
 from lab.manage import manage
+from lab.postgres import PostgresServer
 from lab.processes import Process, wait_until
 from lab.redis_server import RedisServer
 from lab.state import Run
@@ -32,6 +35,13 @@ class LabHost:
     engine: Engine
     agent: Process
     config: Path
+    disk: SmallDisk | None = None
+    """What its engine and its agent keep is on it."""
+
+    @property
+    def state(self) -> Path:
+        """The agent's folder."""
+        return (self.disk.directory if self.disk else self.config.parent) / "state"
 
 
 @dataclass(frozen=True)
@@ -46,7 +56,8 @@ class Console:
 class Lab:
     """`start()` returns when every node is ready. Processes that die stay dead until they are started.
 
-    Names for `pid`, `start_one`, `kill` and `stop_one`: web, controller, worker, redis, agent-1…, engine-1….
+    Names for `pid`, `start_one`, `kill`, `stop_one`, `pause` and `resume`: web, controller, worker, redis, postgres
+    (where it has one), agent-1…, engine-1….
     """
 
     def __init__(
@@ -57,9 +68,13 @@ class Lab:
         cpu: int = 2000,
         memory: int = 4 * GIB,
         settings: Mapping[str, str] | None = None,
+        database: Literal["sqlite", "postgres"] = "sqlite",
+        disk: int = 0,
     ) -> None:
-        """Each node offers `cpu` thousandths of a core and `memory` bytes, whatever the machine has."""
-        self._run, self._cpu, self._memory = run, cpu, memory
+        """Each node offers `cpu` thousandths of a core and `memory` bytes, whatever the machine has. `disk`: bytes of
+        each host's own small disk; 0: the machine's."""
+        self._run, self._cpu, self._memory, self._disk = run, cpu, memory, disk
+        self.postgres = PostgresServer(run) if database == "postgres" else None
         address = run.network.gateway
         self.redis = RedisServer(run, name="lab-redis", address=address)
         self.console = self._make_console(address, settings or {})
@@ -86,6 +101,7 @@ class Lab:
             "REDIS_URL": self.redis.url,
             "BERTH_BROKER_URL": self.redis.broker_url,
             "PYTHONUNBUFFERED": "1",
+            **({"DATABASE_URL": self.postgres.url} if self.postgres else {}),
             **settings,
         }
         return Console(url, home, env)
@@ -101,7 +117,10 @@ class Lab:
             cwd=programs.ROOT,
             netns=host.netns,
         )
-        return LabHost(name, host, Engine(directory, netns=host.netns, address=host.address), agent, config)
+        disk = SmallDisk(directory / "disk", self._disk) if self._disk else None
+        data = disk.directory / "data" if disk else None
+        engine = Engine(directory, netns=host.netns, address=host.address, data=data)
+        return LabHost(name, host, engine, agent, config, disk)
 
     @property
     def owner_token(self) -> str:
@@ -117,6 +136,8 @@ class Lab:
         with ThreadPoolExecutor(2) as pool:
             engines = pool.submit(self._start_engines)
             self.redis.start()
+            if self.postgres:
+                self.postgres.start()
             self._prepare_console()
             engines.result()
         for name in (*CONSOLE, *(f"agent-{number + 1}" for number in range(len(self.hosts)))):
@@ -127,6 +148,8 @@ class Lab:
         archive = self._run.directory / "demo.tar"
         demo_image.build(archive)
         for node in self.hosts:
+            if node.disk:
+                node.disk.mount()
             node.engine.start()
             node.engine.load(archive)
 
@@ -139,26 +162,44 @@ class Lab:
     def _add_node(self, node: LabHost) -> list[str]:
         command = ["add_node", node.name, "--config-out", str(node.config), "--address", node.host.address]
         command += ["--cpu", str(self._cpu), "--memory", str(self._memory)]
-        state = node.config.parent / "state"
-        return [*command, "--docker-host", node.engine.docker_host, "--state-dir", str(state)]
+        return [*command, "--docker-host", node.engine.docker_host, "--state-dir", str(node.state)]
 
     def new_sign_in_link(self) -> str:
         """A one-time link for the first owner."""
         return manage(self.console.env, ["sign_in_link"]).strip()
 
-    def _part(self, name: str) -> Process | Engine | RedisServer:
+    @property
+    def parts(self) -> list[str]:
+        """Names of all parts, in an order in which they may be started."""
+        numbers = range(1, len(self.hosts) + 1)
+        hosts = [f"{kind}-{number}" for number in numbers for kind in ("engine", "agent")]
+        return ["redis", *(["postgres"] if self.postgres else []), *CONSOLE, *hosts]
+
+    def _part(self, name: str) -> Process | Engine | RedisServer | PostgresServer:
         if name == "redis":
             return self.redis
+        if name == "postgres" and self.postgres:
+            return self.postgres
         if name in self._processes:
             return self._processes[name]
         kind, _, number = name.partition("-")
         node = self.hosts[int(number) - 1]
         return node.engine if kind == "engine" else node.agent
 
+    def _process(self, name: str) -> Process:
+        part = self._part(name)
+        return part if isinstance(part, Process) else part.process
+
     def pid(self, name: str) -> int | None:
         """None while it is not running."""
-        part = self._part(name)
-        return part.process.pid if isinstance(part, RedisServer) else part.pid
+        return self._process(name).pid
+
+    def pause(self, name: str) -> None:
+        """SIGSTOP."""
+        self._process(name).pause()
+
+    def resume(self, name: str) -> None:
+        self._process(name).resume()
 
     def start_one(self, name: str) -> None:
         self._part(name).start()
@@ -175,8 +216,10 @@ class Lab:
         """Starts what is not running and waits until every node is ready."""
         for node in self.hosts:
             node.host.heal()
-        names = [f"{kind}-{number + 1}" for number in range(len(self.hosts)) for kind in ("engine", "agent")]
-        for name in ("redis", *CONSOLE, *names):
+            if node.disk:
+                node.disk.free()
+        for name in self.parts:
+            self.resume(name)
             self.start_one(name)
         self.await_ready(60.0)
 
@@ -214,6 +257,8 @@ class Lab:
         for node in self.hosts:
             node.agent.stop()
         self.redis.stop()
+        if self.postgres:
+            self.postgres.stop()
 
 
 def _clean_environment() -> dict[str, str]:

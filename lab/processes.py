@@ -179,6 +179,17 @@ class Process:
         """SIGKILL to the program alone, as a crash would be. Its children are left to themselves."""
         self._end(signal.SIGKILL, 10.0)
 
+    def pause(self) -> None:
+        """SIGSTOP to the program and what it started in its session: it is there, and does nothing."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        for pid in session_members(identity) if (identity := self.identity) else []:
+            send(pid, number)
+
     def stop(self, timeout: float = 10.0) -> None:
         """Ends the program as it likes to be ended, after `timeout` by force, and whatever it left behind."""
         identity = self.identity

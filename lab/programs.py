@@ -15,6 +15,10 @@ def web(bind: str, port: int) -> list[str]:
     return [*argv, "--timeout-graceful-shutdown", "3"]
 
 
+def link(bind: str, port: int) -> list[str]:
+    return [sys.executable, "-m", "console.link", "--host", bind, "--port", str(port)]
+
+
 def controller() -> list[str]:
     return [sys.executable, str(ROOT / "manage.py"), "controller"]
 

@@ -6,6 +6,7 @@ import hashlib
 import secrets
 import shutil
 import socket
+from dataclasses import dataclass
 from pathlib import Path
 
 import redis
@@ -28,11 +29,32 @@ def free_port(address: str = "127.0.0.1") -> int:
         return int(probe.getsockname()[1])
 
 
+@dataclass(frozen=True)
+class Tls:
+    """A port for TLS, and the files of its certificate and key."""
+
+    port: int
+    certificate: Path
+    key: Path
+
+    @property
+    def lines(self) -> list[str]:
+        found = [f"tls-port {self.port}", f'tls-cert-file "{self.certificate}"', f'tls-key-file "{self.key}"']
+        # Its clients have passwords, not certificates.
+        return [*found, "tls-auth-clients no", 'tls-protocols "TLSv1.2 TLSv1.3"']
+
+
 def write_config(
-    directory: Path, *, port: int, password: str, bind: tuple[str, ...] = ("127.0.0.1",)
+    directory: Path,
+    *,
+    port: int,
+    password: str,
+    bind: tuple[str, ...] = ("127.0.0.1",),
+    tls: Tls | None = None,
 ) -> Path:
     """Writes redis.conf and, the first time, the users. Returns the path of redis.conf.
 
+    Port 0 is none; the unix socket is always there, for this machine. Both ports listen on every address of `bind`.
     The default user is off: every connection names a user. The users' file is Redis' own from then on
     (`ACL SAVE`).
     """
@@ -57,6 +79,7 @@ def write_config(
         "appendfsync everysec",
         'save ""',
         "maxmemory-policy noeviction",
+        *(tls.lines if tls else []),
     ]
     config = directory / "redis.conf"
     config.write_text("\n".join(lines) + "\n")

@@ -1,3 +1,5 @@
 """Berth's agent: one per host, between the console and that host's Docker Engine."""
 
-__version__ = "0.1.0"
+from nodeagent.protocol.names import RELEASE
+
+__version__ = RELEASE

@@ -10,6 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
+from nodeagent import join
 from nodeagent.agent import Agent
 from nodeagent.config import load
 from nodeagent.errors import AgentError, BadConfig
@@ -19,10 +20,14 @@ log = logging.getLogger("nodeagent")
 
 EXIT_CONFIG = 78
 EXIT_BROKEN = 70
+EXIT_ENDED = 77
+"""The console has no more use for this agent: starting it again cannot help."""
 WATCH_EVERY = 1.0
 
 
 def main() -> int:
+    if sys.argv[1:2] == ["join"]:
+        return join.main(sys.argv[2:])
     options = _options()
     logging.basicConfig(level=options.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for noisy in ("urllib3", "websockets", "kombu", "celery"):
@@ -44,8 +49,11 @@ def main() -> int:
 
 
 def watch(agent: Agent, stop: threading.Event) -> int:
-    """Until told to stop (0), or until a part that must run has ended."""
+    """Until told to stop (0), until the console ends this agent, or until a part that must run has ended."""
     while not stop.wait(WATCH_EVERY):
+        if agent.link.ended:
+            log.critical("%s", agent.link.ended)
+            return EXIT_ENDED
         dead = agent.dead_thread()
         if dead:
             log.critical(

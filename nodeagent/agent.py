@@ -7,9 +7,12 @@ import threading
 
 from nodeagent.assignment import Assignment
 from nodeagent.config import Config
+from nodeagent.credentials import Credentials
 from nodeagent.desk import Desk
 from nodeagent.dispatch import Dispatcher
+from nodeagent.exec import ExecStreams
 from nodeagent.fence import Fence
+from nodeagent.lastlog import LastLogs
 from nodeagent.link import Link
 from nodeagent.observer import Observer
 from nodeagent.outgoing import Outgoing
@@ -25,6 +28,8 @@ from nodeagent.tasks import make_app, make_worker
 log = logging.getLogger(__name__)
 
 FENCE_FILE = "fence.json"
+EXEC_END = 2.5
+"""Seconds for programs of open terminals to end: afterwards nobody is left who could end them."""
 
 
 class Agent:
@@ -35,17 +40,28 @@ class Agent:
         self.outgoing = Outgoing()
         self.session = Session(config.state_dir)
         key = NodeKey(config.state_dir)
+        self.credentials = Credentials(config.state_dir, config.token, config.broker)
         fence = Fence(config.state_dir / FENCE_FILE)
         stepper = Stepper(runtime, fence, self.session)
-        assignment = Assignment(runtime, stepper, fence, self.session)
-        self.dispatcher = Dispatcher(self.session, stepper, assignment, Images(runtime, key), self.outgoing)
+        last_logs = LastLogs(runtime, self.session, self.outgoing.wake, self.outgoing.put)
+        assignment = Assignment(runtime, stepper, fence, self.session, last_logs.keep)
         self.observer = Observer(
             runtime,
             lambda: self.session.cluster,
             self.outgoing.wake,
             self._engine_changed,
         )
+        self.dispatcher = Dispatcher(
+            self.session,
+            stepper,
+            assignment,
+            Images(runtime, key),
+            self.outgoing,
+            last_logs.keep,
+            self.observer.look_at,
+        )
         self.streams = Streams(runtime, self.observer, self.outgoing.wake)
+        self.execs = ExecStreams(runtime, self.observer, self.outgoing.wake)
         self.sampler = Sampler(runtime, self.observer, self.outgoing.put_samples)
         self.desk = Desk(
             config,
@@ -56,8 +72,11 @@ class Agent:
             self.outgoing,
             self.streams,
             self.sampler,
+            last_logs,
+            self.execs,
+            self.credentials,
         )
-        self.link = Link(config.link_url, config.token, config.node, self.desk)
+        self.link = Link(config.link_url, config.ca, self.credentials, config.node, self.desk)
         self.consumer = threading.Thread(target=self._consume, name="consumer", daemon=True)
 
     def start(self) -> None:
@@ -70,9 +89,11 @@ class Agent:
         """Ask every thread to end; none is waited for longer than a moment."""
         self.link.stop()
         self.streams.close_all()
+        self.execs.close_all()
         self.sampler.stop()
         self.observer.stop()
         self.link.thread.join(1.5)
+        self.execs.wait(EXEC_END)
 
     def dead_thread(self) -> str:
         """Name of a thread that ended though the agent runs; empty while all live."""
@@ -83,6 +104,7 @@ class Agent:
         self.desk.engine_changed(well)
 
     def _consume(self) -> None:
-        app = make_app(self._config.node, self._config.broker, self.dispatcher.accept)
+        login, ca = self.credentials, self._config.ca
+        app = make_app(self._config.node, login.broker, self.dispatcher.accept, login, ca)
         make_worker(app, self._config.node).start()
         log.error("the broker's consumer ended")

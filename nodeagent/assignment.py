@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from nodeagent.errors import AgentError
 from nodeagent.facts import Known, identity_of
 from nodeagent.fence import Fence
+from nodeagent.lastlog import KeepLog
 from nodeagent.protocol import Sync
 from nodeagent.runtime.base import Runtime
 from nodeagent.session import Session
 from nodeagent.step import Stepper
 
 PARALLEL = 4
+LOGS_WITHIN = 10.0
+"""Seconds for all their logs together: the node is ready only when they are cleared away."""
 
 
 class Assignment:
     """Two halves, so that the gate opens before slow stops are over."""
 
-    def __init__(self, runtime: Runtime, stepper: Stepper, fence: Fence, session: Session) -> None:
+    def __init__(
+        self, runtime: Runtime, stepper: Stepper, fence: Fence, session: Session, keep_log: KeepLog
+    ) -> None:
         self._runtime = runtime
         self._stepper = stepper
         self._fence = fence
         self._session = session
+        self._keep_log = keep_log
 
     def accept(self, job: Sync) -> tuple[Known, ...]:
         """Fence off and return what must go, then open the gate. Raises `Stale` for another session's."""
@@ -38,16 +46,30 @@ class Assignment:
         return strangers
 
     def clear(self, strangers: tuple[Known, ...]) -> None:
-        """Stop and remove them. Raises the first error after all were tried."""
+        """Stop all, then remove them. Raises the first error after all were tried."""
+        until = time.monotonic() + LOGS_WITHIN
+
+        def stop(known: Known) -> None:
+            self._stepper.halt(*known.key, known.facts.stop_grace)
+
+        def remove(known: Known) -> None:
+            self._keep_log(*known.key, max(0.0, until - time.monotonic()))
+            self._stepper.clear(*known.key, known.facts.stop_grace)
+
         with ThreadPoolExecutor(PARALLEL, thread_name_prefix="clear") as pool:
-            errors = [error for error in pool.map(self._clear_one, strangers) if error]
+            stops = list(pool.map(_tried(stop), strangers))
+            stopped = [known for known, error in zip(strangers, stops, strict=True) if error is None]
+            errors = [error for error in (*stops, *pool.map(_tried(remove), stopped)) if error]
         if errors:
             raise errors[0]
 
-    def _clear_one(self, known: Known) -> AgentError | None:
-        slot, generation = known.key
+
+def _tried(work: Callable[[Known], None]) -> Callable[[Known], AgentError | None]:
+    def call(known: Known) -> AgentError | None:
         try:
-            self._stepper.clear(slot, generation, known.facts.stop_grace)
+            work(known)
         except AgentError as error:
             return error
         return None
+
+    return call

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import ssl
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from nodeagent.grants import KIND
 from nodeagent.protocol import MOST_UNITS, resource_name
 
 LINK_PATH = "/agent/v1/link"
+PEM = "-----BEGIN CERTIFICATE-----"
 
 ENVIRONMENT = {
     "node": "BERTH_NODE",
@@ -25,6 +27,7 @@ ENVIRONMENT = {
     "token_file": "BERTH_AGENT_TOKEN_FILE",  # nosec B105 - the name of a variable
     "broker": "BERTH_BROKER_URL",
     "broker_file": "BERTH_BROKER_URL_FILE",
+    "ca": "BERTH_CA",
     "docker_host": "BERTH_DOCKER_HOST",
     "docker_tls_dir": "BERTH_DOCKER_TLS_DIR",
     "state_dir": "BERTH_AGENT_STATE",
@@ -48,7 +51,7 @@ _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 class Config:
     """Everything an agent is told from outside. `cpu`, `memory` and `disk` 0 mean: what the engine has.
 
-    `resources` are whole units of generic resources by kind.
+    `resources` are whole units of generic resources by kind. With a `ca` both links are TLS or unix sockets.
     """
 
     node: str
@@ -66,6 +69,8 @@ class Config:
     port_last: int
     disk: int = 0
     resources: Mapping[str, int] = field(default_factory=dict)
+    ca: str = ""
+    """PEM of the authority to trust on both links; empty: the system's."""
 
 
 def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> Config:
@@ -76,6 +81,11 @@ def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) 
             raw[key] = environment[variable]
     _take_secret(raw, "token")
     _take_secret(raw, "broker")
+    return checked(raw)
+
+
+def checked(raw: Mapping[str, Any]) -> Config:
+    """The configuration that these values give, by the keys of `ENVIRONMENT`. Raises as `load` does."""
     first, last = _ports(raw.get("ports", "30000-32767"))
     return Config(
         node=_matching(raw, "node", _NODE),
@@ -93,6 +103,7 @@ def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) 
         resources=_resources(raw.get("resources") or {}),
         port_first=first,
         port_last=last,
+        ca=_authority(raw),
     )
 
 
@@ -125,10 +136,7 @@ def _take_secret(raw: dict[str, Any], key: str) -> None:
     name = f"{key}_file"
     if raw.get(key) or not raw.get(name):
         return
-    try:
-        raw[key] = Path(str(raw[name])).read_text().strip()
-    except OSError as error:
-        raise _say(name, f"cannot be read: {raw[name]}: {error.strerror}") from error
+    raw[key] = _file_text(name, str(raw[name])).strip()
 
 
 def _matching(raw: Mapping[str, Any], key: str, pattern: re.Pattern[str]) -> str:
@@ -155,6 +163,30 @@ def _broker(value: str) -> str:
     if parts.scheme != "redis+socket" and parts.path.strip("/") not in {"", "0"}:
         raise _say("broker", "must name database 0: a node's broker user may select no other")
     return value
+
+
+def _authority(raw: Mapping[str, Any]) -> str:
+    """The PEM text itself, or that of the file which it names."""
+    given = str(raw.get("ca") or "").strip()
+    if not given:
+        return ""
+    text = given if given.startswith(PEM) else _file_text("ca", given)
+    try:
+        ssl.create_default_context(cadata=text)
+    except ssl.SSLError as error:
+        raise _say("ca", f"holds no certificate: {error}") from error
+    plain = {"console": ("http", "ws"), "broker": ("redis",)}
+    for key, schemes in plain.items():
+        if urlsplit(str(raw.get(key) or "")).scheme in schemes:
+            raise _say(key, "is not a TLS address, though a ca is given: use https and rediss")
+    return text
+
+
+def _file_text(key: str, path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError as error:
+        raise _say(key, f"cannot be read: {path}: {error.strerror}") from error
 
 
 def _state_dir(value: str) -> Path:

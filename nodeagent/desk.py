@@ -8,21 +8,31 @@ import time
 from nodeagent import __version__
 from nodeagent.capacity import capacity
 from nodeagent.config import Config
+from nodeagent.credentials import Credentials
+from nodeagent.exec import ExecStreams
 from nodeagent.fence import Fence
+from nodeagent.lastlog import LastLogs
 from nodeagent.observer import Observer
 from nodeagent.outgoing import Outgoing
 from nodeagent.protocol import (
     Ack,
     Close,
+    CredentialStored,
     Credit,
     Down,
+    ExecInput,
+    ExecResize,
     Heartbeat,
     Hello,
     Images,
+    LogNotKept,
+    LogStored,
+    OpenExec,
     OpenLogs,
     Receipt,
     Resend,
     Result,
+    Rotate,
     Up,
     Welcome,
 )
@@ -48,6 +58,9 @@ class Desk:
         outgoing: Outgoing,
         streams: Streams,
         sampler: Sampler,
+        last_logs: LastLogs,
+        execs: ExecStreams,
+        credentials: Credentials,
     ) -> None:
         self._config = config
         self._public_key = public_key
@@ -57,6 +70,9 @@ class Desk:
         self._outgoing = outgoing
         self._streams = streams
         self._sampler = sampler
+        self._last_logs = last_logs
+        self._execs = execs
+        self._credentials = credentials
         self._hello_due = True
         self._beat_at = 0.0
         self._beat_every = 2.0
@@ -66,6 +82,7 @@ class Desk:
         """Open a session: the set is looked at anew if it is another cluster's than the one known."""
         # The old session's reader may have opened one while its socket was being closed.
         self._streams.close_all()
+        self._execs.close_all()
         if self._session.begin(welcome):
             self._observer.refresh()
         self._observer.looked.wait(FIRST_LOOK_WAIT)
@@ -79,6 +96,8 @@ class Desk:
     def end(self) -> None:
         self._session.end()
         self._streams.close_all()
+        self._execs.close_all()
+        self._last_logs.link_lost()
 
     def receive(self, message: Down) -> None:
         match message:
@@ -89,10 +108,25 @@ class Desk:
                 self._outgoing.wake()
             case OpenLogs():
                 self._streams.open(message)
+            case OpenExec():
+                self._execs.open(message)
+            case ExecInput():
+                self._execs.input(message)
+            case ExecResize():
+                self._execs.resize(message)
             case Credit():
                 self._streams.credit(message)
+                self._execs.credit(message)
             case Close():
                 self._streams.close(message)
+                self._execs.close(message)
+            case LogStored():
+                self._last_logs.stored(message)
+            case CredentialStored():
+                self._credentials.answered(message)
+            case Rotate():
+                self._credentials.rotate()
+                self._outgoing.wake()
             case Welcome():
                 log.warning("a second welcome in one session is ignored")
 
@@ -115,14 +149,17 @@ class Desk:
             self._observer.take_delta()
             or self._outgoing.first()
             or self._heartbeat()
+            or self._credentials.due_offer()
             or self._images()
             or self._outgoing.take_progress()
+            or self._execs.next_frame()
             or self._streams.next_frame()
+            or self._last_logs.next_segment()
             or self._outgoing.take_samples()
         )
 
     def sent(self, message: Up) -> None:
-        if isinstance(message, Receipt | Result):
+        if isinstance(message, Receipt | Result | LogNotKept):
             self._outgoing.sent(message)
 
     def wait(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import threading
 from collections import deque
@@ -10,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from nodeagent.assignment import Assignment
 from nodeagent.errors import AgentError, Busy
+from nodeagent.lastlog import AT_ONCE, KeepLog
 from nodeagent.outgoing import Outgoing
 from nodeagent.protocol import (
     Batch,
@@ -23,8 +25,10 @@ from nodeagent.protocol import (
     Result,
     Stop,
     Sync,
+    engine_name,
 )
 from nodeagent.pulls import Images
+from nodeagent.runtime.base import DiskFull
 from nodeagent.session import Session
 from nodeagent.step import NeedsPull, Stepper
 
@@ -43,21 +47,33 @@ class Dispatcher:
     """`accept` returns at once; each job ends in exactly one `Result`, unless the agent ends first.
 
     A job that arrives again while it is under way is only receipted. Pulls have threads of their own, so that
-    slow registries never hold up starts and stops.
+    slow registries never hold up starts and stops; and so has what is kept of a container before its removal.
     """
 
     def __init__(
-        self, session: Session, stepper: Stepper, assignment: Assignment, images: Images, outgoing: Outgoing
+        self,
+        session: Session,
+        stepper: Stepper,
+        assignment: Assignment,
+        images: Images,
+        outgoing: Outgoing,
+        keep_log: KeepLog,
+        look_at: Callable[[str], None],
     ) -> None:
+        """`look_at` takes in what the engine says of a container, so that it is told before what follows."""
         self._session = session
         self._stepper = stepper
         self._assignment = assignment
         self._images = images
         self._outgoing = outgoing
+        self._keep_log = keep_log
+        self._look_at = look_at
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="job")
         self._pullers = ThreadPoolExecutor(PULLERS, thread_name_prefix="pull")
+        self._keepers = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="keep")
         self._lock = threading.Lock()
         self._under_way: set[str] = set()
+        self._log_done: set[str] = set()
         self._queues: dict[str, deque[tuple[_SlotJob, int]]] = {}
 
     def accept(self, batch: Batch) -> None:
@@ -82,11 +98,11 @@ class Dispatcher:
         elif isinstance(job, Pull):
             self._pullers.submit(self._finish, job, lambda: self._pull(job))
         else:
-            self._queue(job)
+            self._queue(job, self._session.ticket())
 
-    def _queue(self, job: _SlotJob) -> None:
+    def _queue(self, job: _SlotJob, ticket: int) -> None:
         slot = job.identity.slot if isinstance(job, Ensure) else job.slot
-        entry = job, self._session.ticket()
+        entry = job, ticket
         with self._lock:
             queue = self._queues.get(slot)
             if queue is not None:
@@ -114,7 +130,10 @@ class Dispatcher:
                         return
                 case Stop():
                     self._stepper.stop(job)
+                    self._look_at(engine_name(job.slot, job.generation))
                 case Remove():
+                    if not self._without_log(job, ticket):
+                        return
                     self._stepper.remove(job)
         except Exception as error:  # noqa: BLE001 - the edge: every job gets an answer
             self._end(_failure(job, error))
@@ -129,6 +148,25 @@ class Dispatcher:
             self._pullers.submit(self._finish, job, lambda: self._pull_then_ensure(job, ticket))
             return False
         return True
+
+    def _without_log(self, job: Remove, ticket: int) -> bool:
+        """Whether its log is out of the way. Else the job comes back to its slot's queue once it is."""
+        with self._lock:
+            if job.id in self._log_done:
+                self._log_done.discard(job.id)
+                return True
+        self._keepers.submit(self._keep_then_remove, job, ticket)
+        return False
+
+    def _keep_then_remove(self, job: Remove, ticket: int) -> None:
+        try:
+            self._keep_log(job.slot, job.generation)
+        except Exception as error:  # noqa: BLE001 - the edge: every job gets an answer
+            self._end(_failure(job, error))
+            return
+        with self._lock:
+            self._log_done.add(job.id)
+        self._queue(job, ticket)
 
     def _finish(self, job: Job, work: Callable[[], Result]) -> None:
         try:
@@ -180,6 +218,11 @@ class Dispatcher:
 
 
 def _failure(job: Job, error: Exception) -> Result:
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        error = DiskFull(
+            f"The agent cannot keep its records: no space left on the node's disk ({error.filename or 'its state'}). "
+            "Free disk space on the node."
+        )
     if isinstance(error, AgentError):
         log.warning("job %s failed: %s: %s", job.id, error.code, error.message)
         return Result(job=job.id, ok=False, code=error.code, message=error.message, fatal=error.fatal)

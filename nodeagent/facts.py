@@ -40,11 +40,12 @@ def identity_of(labels: Mapping[str, str]) -> Identity | None:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """One container of this cluster as last seen. `child_oom`: the engine told of an OOM since its start."""
+    """One container of this cluster as last seen. `oom_events`: how often the engine told of an OOM in
+    it since its start; it may have been a child alone, and the container runs on."""
 
     identity: Identity
     facts: ContainerFacts
-    child_oom: bool = False
+    oom_events: int = 0
     last_lines: tuple[str, ...] = ()
 
     @property
@@ -53,8 +54,8 @@ class Known:
 
     @property
     def oom(self) -> bool:
-        # Of an ended container a child's old OOM only counts when it did not end well.
-        return self.facts.oom or (self.child_oom and self.facts.exit_code != 0)
+        # An OOM of a child is the end of the container only if it ended, and not well.
+        return self.facts.oom or (self.oom_events > 0 and self.facts.exit_code not in {None, 0})
 
     def essence(self) -> bytes:
         """Everything a digest covers: the facts, not their age."""
@@ -67,6 +68,7 @@ class Known:
                 facts.health,
                 facts.exit_code,
                 self.oom,
+                self.oom_events,
                 facts.error,
                 facts.restarts,
                 facts.ports,
@@ -84,6 +86,7 @@ class Known:
             health=facts.health,
             exit_code=facts.exit_code,
             oom=self.oom,
+            oom_events=self.oom_events,
             error=facts.error,
             restarts=facts.restarts,
             running_for=_age(facts.started_at, now) if live else None,

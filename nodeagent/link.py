@@ -8,10 +8,11 @@ from random import SystemRandom
 
 import msgspec
 from msgspec.structs import replace
-from websockets.exceptions import InvalidStatus, WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
-from nodeagent import protocol
+from nodeagent import protocol, tls
+from nodeagent.credentials import Credentials
 from nodeagent.desk import Desk
 from nodeagent.errors import AgentError
 from nodeagent.protocol import Delta, Hello, Up, Welcome
@@ -32,12 +33,23 @@ class Denied(Exception):
     """The console does not let this node in; trying at once again cannot help."""
 
 
+class NotLetIn(Denied):
+    """It does not know these credentials."""
+
+
+class Ended(Exception):
+    """The console will never let this node in again: it was removed, or its credentials have ended."""
+
+
 class Link:
     """Two threads per session: this one dials and sends, another reads."""
 
-    def __init__(self, url: str, token: str, node: str, desk: Desk) -> None:
+    def __init__(self, url: str, ca: str, credentials: Credentials, node: str, desk: Desk) -> None:
         self._url = url
-        self._token = token
+        self._tls = tls.for_link(url, ca)
+        self._credentials = credentials
+        self.ended = ""
+        """Why there will be no link any more: the agent has no more to do here."""
         self._node = node
         self._desk = desk
         self._stop = threading.Event()
@@ -56,6 +68,9 @@ class Link:
             pause = REDIAL
             try:
                 self._session()
+            except Ended as error:
+                self.ended = str(error)
+                return
             except Denied as error:
                 log.error("%s", error)
                 pause = REDIAL_REFUSED
@@ -66,23 +81,42 @@ class Link:
             self._stop.wait(_random.uniform(*pause))
 
     def _session(self) -> None:
-        with self._dial() as socket:
-            welcome = self._welcome(socket)
-            self._desk.begin(welcome)
-            closed = threading.Event()
-            reader = threading.Thread(target=self._read, args=(socket, closed), name="link-read", daemon=True)
-            reader.start()
-            try:
-                while not (closed.is_set() or self._stop.is_set()):
-                    self._send_next(socket)
-            finally:
-                self._desk.end()
+        token = self._credentials.token
+        try:
+            with self._dial(token) as socket:
+                self._talk(socket, token)
+        except (NotLetIn, Ended):
+            if not self._credentials.refused(token):
+                raise
+            log.warning("the console does not take these credentials; the other ones are tried")
 
-    def _dial(self) -> ClientConnection:
+    def _talk(self, socket: ClientConnection, token: str) -> None:
+        try:
+            welcome = self._welcome(socket)
+            self._credentials.welcomed(token)
+            self._exchange(socket, welcome)
+        except ConnectionClosed:
+            _raise_if_told(socket)
+            raise
+        _raise_if_told(socket)
+
+    def _exchange(self, socket: ClientConnection, welcome: Welcome) -> None:
+        self._desk.begin(welcome)
+        closed = threading.Event()
+        reader = threading.Thread(target=self._read, args=(socket, closed), name="link-read", daemon=True)
+        reader.start()
+        try:
+            while not (closed.is_set() or self._stop.is_set() or self._credentials.redial):
+                self._send_next(socket)
+        finally:
+            self._desk.end()
+
+    def _dial(self, token: str) -> ClientConnection:
         try:
             return connect(
                 self._url,
-                additional_headers={"Authorization": f"Bearer {self._token}"},
+                ssl=self._tls,
+                additional_headers={"Authorization": f"Bearer {token}"},
                 open_timeout=OPEN_TIMEOUT,
                 close_timeout=1,
                 ping_interval=10,
@@ -93,7 +127,7 @@ class Link:
         except InvalidStatus as error:
             status = error.response.status_code
             if status in {401, 403}:
-                raise Denied(
+                raise NotLetIn(
                     f"The console at {self._url} refuses this token ({status}). Make a new one for node "
                     f"{self._node} on the nodes page and start the agent with it. Next try in half a minute."
                 ) from error
@@ -130,6 +164,16 @@ class Link:
         finally:
             closed.set()
             self._desk.wake()
+
+
+def _raise_if_told(socket: ClientConnection) -> None:
+    """Raises `Ended` or `Denied` when the console closed the link for good, or until something is changed."""
+    reason = socket.close_reason or ""
+    match socket.close_code:
+        case protocol.CLOSE_REMOVED | protocol.CLOSE_REVOKED:
+            raise Ended(f"{reason} The agent ends; to use this host again, join it with a new join token.")
+        case protocol.CLOSE_PLAIN | protocol.CLOSE_VERSION:
+            raise Denied(f"The console turns this agent away: {reason} Next try in half a minute.")
 
 
 def _encoded(message: Up) -> bytes | None:

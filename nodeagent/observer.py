@@ -44,6 +44,7 @@ class Observer:
         self._known: dict[str, Known] = {}
         self._told: dict[Key, bytes] = {}
         self._touched: dict[str, int] = {}
+        self._ooms: dict[str, int] = {}
         self._clock = 0
         self._images: tuple[ImageFact, ...] = ()
         self._images_told: tuple[ImageFact, ...] = ()
@@ -128,6 +129,19 @@ class Observer:
         except AgentError as error:
             self._failed(error)
 
+    def look_at(self, name: str) -> None:
+        """Take in this container's facts now: what is told later stands on them. Never raises, as `refresh`."""
+        try:
+            facts = self._runtime.inspect(name)
+            if facts is not None:
+                with self.changed:
+                    self._clock += 1
+                    now = self._touched[facts.engine_id] = self._clock
+                self._store(facts, self._cluster(), since=now)
+                self._notify()
+        except AgentError as error:
+            log.info("%s cannot be looked at now: %s", name, error.message)
+
     # The threads.
 
     def _follow(self) -> None:
@@ -181,6 +195,7 @@ class Observer:
             late = {engine_id for engine_id, at in self._touched.items() if at > began}
             for engine_id in set(self._known) - set(found) - late:
                 del self._known[engine_id]
+                self._ooms.pop(engine_id, None)
             self._touched = {engine_id: at for engine_id, at in self._touched.items() if at > began}
             self._images = images
         for engine_id, facts in found.items():
@@ -206,27 +221,27 @@ class Observer:
         with self.changed:
             self._clock += 1
             now = self._touched[event.id] = self._clock
+            if event.action == "oom":
+                self._ooms[event.id] = self._ooms.get(event.id, 0) + 1
+            elif event.action in {"start", "destroy"}:
+                self._ooms.pop(event.id, None)
             if event.action == "destroy":
                 self._known.pop(event.id, None)
         if event.action != "destroy":
             facts = self._runtime.inspect(event.id)
             if facts is not None:
-                self._store(
-                    facts, cluster, since=now, oom=event.action == "oom", fresh=event.action == "start"
-                )
+                self._store(facts, cluster, since=now)
         self._notify()
 
-    def _store(
-        self, facts: ContainerFacts, cluster: str, *, since: int, oom: bool = False, fresh: bool = False
-    ) -> None:
+    def _store(self, facts: ContainerFacts, cluster: str, *, since: int) -> None:
         """Take these facts unless newer ones came (an event touched the container after `since`)."""
         identity = identity_of(facts.labels)
         if identity is None or identity.cluster != cluster:
             return
         with self.changed:
             before = self._known.get(facts.engine_id)
-        child_oom = oom or bool(before and before.child_oom and not fresh)
-        known = Known(identity, facts, child_oom=child_oom)
+            ooms = self._ooms.get(facts.engine_id, 0)
+        known = Known(identity, facts, oom_events=ooms)
         known = replace(known, last_lines=self._last_lines(known, before))
         with self.changed:
             if self._touched.get(facts.engine_id, 0) <= since:

@@ -6,10 +6,11 @@ import logging
 import threading
 from collections import deque
 
-from nodeagent.protocol import Progress, Receipt, Result, Samples
+from nodeagent.protocol import LogNotKept, Progress, Receipt, Result, Samples
 
 log = logging.getLogger(__name__)
 
+Kept = Receipt | Result | LogNotKept
 LIMIT = 10_000
 
 
@@ -20,11 +21,11 @@ class Outgoing:
         self._limit = limit
         self._condition = threading.Condition()
         self._awake = False
-        self._kept: deque[Receipt | Result] = deque()
+        self._kept: deque[Kept] = deque()
         self._progress: dict[str, Progress] = {}
         self._samples: Samples | None = None
 
-    def put(self, message: Receipt | Result) -> None:
+    def put(self, message: Kept) -> None:
         """Kept until sent, across sessions too."""
         with self._condition:
             if len(self._kept) >= self._limit:
@@ -47,12 +48,12 @@ class Outgoing:
             self._samples = samples
         self.wake()
 
-    def first(self) -> Receipt | Result | None:
+    def first(self) -> Kept | None:
         """The oldest kept message; it stays until `sent`."""
         with self._condition:
             return self._kept[0] if self._kept else None
 
-    def sent(self, message: Receipt | Result) -> None:
+    def sent(self, message: Kept) -> None:
         with self._condition:
             if self._kept and self._kept[0] is message:
                 self._kept.popleft()

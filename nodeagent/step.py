@@ -137,6 +137,10 @@ class Stepper:
         if job.network:
             self._runtime.remove_network_if_unused(job.network, self._session.cluster)
 
+    def halt(self, slot: str, generation: int, grace: float) -> None:
+        """Stopped: a container that is not this node's any more, and is about to be cleared away."""
+        self._bring(Wanted.STOPPED, slot, generation, grace)
+
     def clear(self, slot: str, generation: int, grace: float) -> None:
         """Stopped and removed: a container that is not this node's any more."""
         self._bring(Wanted.GONE, slot, generation, grace)

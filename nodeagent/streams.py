@@ -18,6 +18,7 @@ from nodeagent.errors import AgentError, Refused
 from nodeagent.observer import Observer
 from nodeagent.protocol import Close, Credit, LogFrame, LogLine, OpenLogs, engine_name
 from nodeagent.runtime.base import Runtime, Stream
+from nodeagent.segments import comparable
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,8 @@ class LogStream:
         self._credit = max(0, request.credit)
         self._end: str | None = None
         self._sent_at = 0.0
+        self._number = 0
+        self._greeting = True
         self.source: Stream[LogLine] | None = None
         self.closed = threading.Event()
 
@@ -56,6 +59,14 @@ class LogStream:
                     self._room.wait(1.0)
             self._lines.append(line)
             self._bytes += size
+            count = len(self._lines)
+        if count in {1, FRAME_LINES}:
+            # Between these two nothing changes for the link.
+            self._ready()
+
+    def greet(self) -> None:
+        """Say that the stream is open, with or without credit."""
+        self._greeting = True
         self._ready()
 
     def finish(self, error: str = "") -> None:
@@ -76,6 +87,8 @@ class LogStream:
 
     def due(self, now: float) -> float | None:
         """Seconds until a frame may go; None while there is nothing to send or no credit."""
+        if self._greeting:
+            return 0.0
         if self._credit <= 0 or not (self._lines or self._end is not None):
             return None
         full = len(self._lines) >= FRAME_LINES or self._end is not None
@@ -84,6 +97,10 @@ class LogStream:
     def take(self, now: float) -> LogFrame:
         """The next frame. Only when `due` is 0."""
         with self._room:
+            self._number += 1
+            if self._greeting:
+                self._greeting = False
+                return LogFrame(stream=self.request.stream, number=self._number)
             lines: list[LogLine] = []
             size = 0
             while self._lines and len(lines) < FRAME_LINES and size < FRAME_BYTES:
@@ -98,7 +115,12 @@ class LogStream:
             self._room.notify_all()
         error = (self._end or "") if last else ""
         return LogFrame(
-            stream=self.request.stream, lines=tuple(lines), dropped=dropped, end=last, error=error
+            stream=self.request.stream,
+            number=self._number,
+            lines=tuple(lines),
+            dropped=dropped,
+            end=last,
+            error=error,
         )
 
 
@@ -127,7 +149,9 @@ class Streams:
     def credit(self, message: Credit) -> None:
         with self._lock:
             stream = self._open.get(message.stream)
-        if stream:
+        if stream and message.frames == 0:
+            stream.greet()
+        elif stream:
             stream.add_credit(message.frames)
 
     def close(self, message: Close) -> None:
@@ -182,19 +206,21 @@ class Streams:
         if facts is not None and not self._observer.is_ours(facts):
             raise Refused(f"The container {name} was not made by this cluster, so its log is not shown.")
         since = time.time() - request.since if request.since > 0 else 0.0
-        tail, resume_after, last = request.tail, "", ""
+        tail, resume_after, last = request.tail, comparable(request.after), ""
+        if resume_after:
+            since = _seconds(resume_after)
         while not stream.closed.is_set():
             stream.source = source = self._runtime.logs(name, follow=request.follow, tail=tail, since=since)
             if stream.closed.is_set():
                 source.close()
             for line in source:
-                moment = _comparable(line.at)
-                if moment > resume_after:
+                moment = comparable(line.at)
+                if moment > resume_after or not moment:
                     stream.push(line)
                     last = max(last, moment)
-            if not request.follow or not self._goes_on(stream, name, pause=last == resume_after):
+            if not request.follow or not self._goes_on(stream, name, pause=last in {"", resume_after}):
                 return
-            resume_after, tail = last, -1
+            resume_after, tail = last or resume_after, -1
             since = _seconds(last) if last else since
 
     def _goes_on(self, stream: LogStream, name: str, *, pause: bool) -> bool:
@@ -211,11 +237,5 @@ class Streams:
         return False
 
 
-def _comparable(at: str) -> str:
-    """The engine trims zeros of its timestamps; in this form they sort as text."""
-    whole, _, fraction = at.rstrip("Z").partition(".")
-    return f"{whole}.{fraction:0<9}"
-
-
-def _seconds(comparable: str) -> float:
-    return datetime.fromisoformat(f"{comparable[:26]}+00:00").timestamp()
+def _seconds(moment: str) -> float:
+    return datetime.fromisoformat(f"{moment[:26]}+00:00").timestamp()

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
 from celery import Celery
+from celery.app.amqp import AMQP
 from celery.worker import WorkController
 from celery.worker.consumer import Consumer
 from celery.worker.state import maybe_shutdown
-from kombu import Queue
+from kombu import Connection, Queue
+from redis.credentials import CredentialProvider
 
-from nodeagent import protocol
+from nodeagent import protocol, tls
 from nodeagent.protocol import Batch
 
 log = logging.getLogger(__name__)
@@ -29,10 +32,15 @@ CONCURRENCY = 1
 Accept = Callable[[Batch], None]
 
 
-def make_app(node: str, broker: str, accept: Accept) -> Celery:
-    """A Celery app with one task, which hands checked batches for `node` to `accept`."""
+def make_app(
+    node: str, broker: str, accept: Accept, login: CredentialProvider | None = None, ca: str = ""
+) -> Celery:
+    """A Celery app with one task, which hands checked batches for `node` to `accept`.
+
+    `login` is asked at each connection, where the address has none. `ca`: PEM to trust at a `rediss` address.
+    """
     # Without fixups: in an environment made for the console, Celery would load Django.
-    app = Celery("berth-agent", broker=broker, set_as_current=False, fixups=[])
+    app = Celery("berth-agent", broker=broker, set_as_current=False, fixups=[], amqp=_amqp(login))
     app.conf.update(
         task_serializer="json",
         accept_content=["json"],
@@ -48,6 +56,7 @@ def make_app(node: str, broker: str, accept: Accept) -> Celery:
         worker_hijack_root_logger=False,
         worker_detect_quorum_queues=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
+        broker_use_ssl=tls.for_broker(broker, ca),
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_transport_options={
@@ -69,6 +78,13 @@ def make_app(node: str, broker: str, accept: Accept) -> Celery:
     return app
 
 
+def _amqp(login: CredentialProvider | None) -> type[AMQP]:
+    """Celery passes no credential provider on to kombu."""
+
+    connect = partial(Connection, credential_provider=login)
+    return type("NodeAMQP", (AMQP,), {"Connection": staticmethod(connect)})
+
+
 def read_batch(node: str, data: Any) -> Batch | None:
     """The batch, or None (and a line in the log) when it is malformed or not for this node."""
     try:
@@ -81,7 +97,7 @@ def read_batch(node: str, data: Any) -> Batch | None:
     if batch.node != node:
         log.warning("a batch for node %.80r was thrown away: this is %s", batch.node, node)
         return None
-    if not protocol.VERSION - 1 <= batch.version <= protocol.VERSION:
+    if not protocol.speaks(batch.version):
         log.error("a batch of protocol version %s was thrown away; update this agent", batch.version)
         return None
     if len(batch.jobs) > MAX_JOBS:

@@ -10,10 +10,12 @@ from ipaddress import IPv4Address, ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from lab.redis_server import ADMIN, free_port
+from console.common import pki
+from lab.redis_server import ADMIN, Tls, free_port, write_config
 
 ROOT = Path(__file__).resolve().parent.parent
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+MOST_SOCKET_PATH = 107
 
 
 class RunError(RuntimeError):
@@ -31,25 +33,33 @@ def kept_secret(path: Path, value: str) -> str:
 @dataclass(frozen=True)
 class Home:
     """The folder and the choices of the environment. `bind` and `port` are the web server's, `public` is the
-    host that BERTH_URL names, if it does."""
+    host that BERTH_URL names, if it does. `join` is where further hosts find this one, over TLS; empty: nowhere."""
 
     path: Path
     bind: str
     port: int
     public: str = ""
+    join: str = ""
+    link_port: int = 8443
+    broker_port: int = 8444
 
     @classmethod
     def open(cls, environ: dict[str, str]) -> Home:
-        """Makes the folder (mode 0700). Raises `RunError` on a bad BERTH_PORT."""
+        """Makes the folder (mode 0700). Raises `RunError` on a bad number of a port."""
         path = Path(environ.get("BERTH_HOME") or ROOT / ".berth").absolute()
-        port = environ.get("BERTH_PORT") or "8000"
-        if not port.isdigit() or not 0 < int(port) < 65536:
-            raise RunError(f"BERTH_PORT is {port!r}: it must be a number from 1 to 65535")
         for folder in (path, path / "log", path / "redis", path / "agent"):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.chmod(0o700)
         public = urlsplit(environ.get("BERTH_URL", "")).hostname or ""
-        return cls(path, environ.get("BERTH_BIND") or "127.0.0.1", int(port), public)
+        return cls(
+            path,
+            environ.get("BERTH_BIND") or "127.0.0.1",
+            _port(environ, "BERTH_PORT", 8000),
+            public,
+            environ.get("BERTH_PUBLIC_ADDRESS", ""),
+            _port(environ, "BERTH_LINK_PORT", 8443),
+            _port(environ, "BERTH_BROKER_PORT", 8444),
+        )
 
     @property
     def url(self) -> str:
@@ -84,35 +94,69 @@ class Home:
     def redis_password(self) -> str:
         return kept_secret(self.path / "redis-password", secrets.token_urlsafe(32))
 
-    def check_port(self) -> None:
-        """Raises `RunError` when the web server's port is taken."""
-        family = socket.AF_INET6 if ":" in self.bind else socket.AF_INET
-        with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((self.bind, self.port))
-            except OSError as error:
-                free = free_port()
-                raise RunError(
-                    f"port {self.port} on {self.bind} cannot be used ({error.strerror}). "
-                    f"Choose another one: BERTH_PORT={free} make run"
-                ) from error
+    @property
+    def join_bind(self) -> str:
+        """Where the link and the broker listen for further hosts: on their address if this machine has it (it may be
+        that of a router in front), else on all."""
+        return self.join if _is_own(self.join) else "0.0.0.0"
+
+    def check_ports(self) -> None:
+        """Raises `RunError` when a port that is needed is taken."""
+        _check_port(self.bind, self.port, "BERTH_PORT")
+        if self.join:
+            _check_port(self.join_bind, self.link_port, "BERTH_LINK_PORT")
+            _check_port(self.join_bind, self.broker_port, "BERTH_BROKER_PORT")
+
+    def broker_tls(self, environ: dict[str, str]) -> Tls:
+        """The broker's port for further hosts. Raises `RunError` when its certificate cannot be had."""
+        if given := environ.get("BERTH_TLS_CERT"):
+            return Tls(self.broker_port, Path(given), Path(environ.get("BERTH_TLS_KEY", "")))
+        names = {self.join, *LOOPBACK, *filter(None, environ.get("BERTH_TLS_NAMES", "").split(","))}
+        try:
+            files = pki.ensure_server(self.path, names)
+        except pki.CertificateError as error:
+            raise RunError(str(error)) from error
+        return Tls(self.broker_port, files.certificate, files.key)
+
+    def redis_config(self, environ: dict[str, str]) -> Path:
+        """Writes Redis' configuration. Without further hosts it is on loopback, else on TLS and a unix socket alone:
+        what is plain never leaves this machine."""
+        if not self.join:
+            return write_config(self.path / "redis", port=self.redis_port, password=self.redis_password)
+        return write_config(
+            self.path / "redis",
+            port=0,
+            password=self.redis_password,
+            bind=tuple(dict.fromkeys(("127.0.0.1", self.join_bind))),
+            tls=self.broker_tls(environ),
+        )
+
+    @property
+    def _redis_url(self) -> str:
+        login = f"{ADMIN}:{self.redis_password}"
+        if not self.join:
+            return f"redis://{login}@127.0.0.1:{self.redis_port}/0"
+        socket_path = str(self.path / "redis" / "redis.sock")
+        if len(socket_path) > MOST_SOCKET_PATH:
+            raise RunError(f"BERTH_HOME is too long for a socket in it ({socket_path}): choose a shorter one")
+        return f"unix://{login}@{socket_path}"
 
     def environment(self, environ: dict[str, str], docker_host: str) -> dict[str, str]:
         """What every process of Berth gets. Settings given in `environ` win."""
         kept_secret(self.path / "secret-key", secrets.token_urlsafe(48))
-        redis_at = f"127.0.0.1:{self.redis_port}/0"
         derived = {
             "BERTH_SECRET_KEY_FILE": str(self.path / "secret-key"),
             "BERTH_URL": self.url,
-            "REDIS_URL": f"redis://{ADMIN}:{self.redis_password}@{redis_at}",
+            "REDIS_URL": self._redis_url,
         }
-        if "REDIS_URL" not in environ:
-            derived["BERTH_BROKER_URL"] = f"redis://{self.broker_address}:{self.redis_port}/0"
+        if self.join:
+            derived["BERTH_LINK_URL"] = f"https://{self.join}:{self.link_port}"
+            if "REDIS_URL" not in environ:
+                derived["BERTH_BROKER_URL"] = f"rediss://{self.join}:{self.broker_port}/0"
         if self.bind not in LOOPBACK:
             own = {socket.gethostname(), str(urlsplit(self.url).hostname)} | ({self.public} - {""})
             derived["BERTH_ALLOWED_HOSTS"] = ",".join(["localhost", "127.0.0.1", "[::1]", *sorted(own)])
-        derived["BERTH_NODE_ADDRESS"] = self.address
+        derived["BERTH_NODE_ADDRESS"] = self.join or self.address
         fixed = {
             "BERTH_HOME": str(self.path),
             "BERTH_PORT": str(self.port),
@@ -128,10 +172,25 @@ class Home:
             del derived["BERTH_SECRET_KEY_FILE"]
         return {**derived, **environ, **fixed}
 
-    @property
-    def broker_address(self) -> str:
-        """Where agents find Redis: on the network only when the web server is there too."""
-        return "127.0.0.1" if self.bind in LOOPBACK else self.address
+
+def _port(environ: dict[str, str], name: str, usual: int) -> int:
+    text = environ.get(name) or str(usual)
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        raise RunError(f"{name} is {text!r}: it must be a number from 1 to 65535")
+    return int(text)
+
+
+def _check_port(bind: str, port: int, variable: str) -> None:
+    family = socket.AF_INET6 if ":" in bind else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((bind, port))
+        except OSError as error:
+            raise RunError(
+                f"port {port} on {bind} cannot be used ({error.strerror}). "
+                f"Choose another one: {variable}={free_port()} make run"
+            ) from error
 
 
 def _is_own(host: str) -> bool:

@@ -66,12 +66,7 @@ class Station:
         """Starts everything; the one-time sign-in link."""
         supervisor.write_config(self.home, self.programs)
         if self.with_redis:
-            redis_server.write_config(
-                self.home.path / "redis",
-                port=self.home.redis_port,
-                password=self.home.redis_password,
-                bind=tuple(dict.fromkeys(("127.0.0.1", self.home.broker_address))),
-            )
+            self.home.redis_config(self.env)
         self.process.start()
         if not wait_until(self.client.answers, 15.0):
             raise RunError(f"the supervisor did not come up:\n{self.process.tail()}")
@@ -82,7 +77,9 @@ class Station:
         say("bringing the database up to date")
         try:
             answer = json.loads(
-                manage(self.env, ["migrate", "--no-input", "--verbosity", "0"], ["bootstrap"])
+                manage(
+                    self.env, ["migrate", "--no-input", "--verbosity", "0"], ["bootstrap", "--local-links"]
+                )
             )
         except ManageError as error:
             raise RunError(f"the database could not be brought up to date:\n{error}") from error
@@ -139,7 +136,7 @@ def serve(home: Home, given: dict[str, str]) -> None:
         raise RunError("redis-server is not installed: apt-get install redis-server, or set REDIS_URL")
     leftover = Station(home, given, with_redis=with_redis)
     leftover.down()  # of a run that was killed
-    home.check_port()
+    home.check_ports()
     docker_host, engine = engines.choose(home, given)
     say(
         f"engine: {docker_host}"
@@ -161,6 +158,8 @@ def serve(home: Home, given: dict[str, str]) -> None:
         await_ready(home, station, watch)
         say(f"Berth runs at {home.url}")
         say(f"sign in (once): {link}")
+        if home.join:
+            say(f"further hosts join over TLS at https://{home.join}:{home.link_port}: see its nodes page")
         say(f"API token: {home.path}/owner-token    logs: {home.path}/log    stop: Ctrl-C")
         watch_over(station, engine, watch)
     finally:

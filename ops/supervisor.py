@@ -38,6 +38,7 @@ def programs(home: Home, *, with_redis: bool) -> list[Program]:
     return [
         *([Program("redis", redis)] if with_redis else []),
         Program("web", commands.web(home.bind, home.port)),
+        *([Program("link", commands.link(home.join_bind, home.link_port))] if home.join else []),
         Program("controller", commands.controller()),
         Program("worker", commands.worker(home.path)),
         Program("agent", agent),
@@ -69,7 +70,12 @@ def write_config(home: Home, wanted: Sequence[Program]) -> Path:
             f"command={_escape(shlex.join(program.argv))}",
             f"priority={order + 1}",
             "autostart=false",
-            "autorestart=true",
+            # An agent whose node was removed ends for good.
+            *(
+                ["autorestart=unexpected", "exitcodes=77"]
+                if program.name == "agent"
+                else ["autorestart=true"]
+            ),
             "startsecs=1",
             "startretries=1000",
             f"stopwaitsecs={program.wait}",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from scheduler.lifecycle import State
 from scheduler.model import (
     AppView,
+    CommandsEnd,
     ContainerView,
     Counts,
     NewSlot,
@@ -30,6 +31,7 @@ class Draft:
     remove: list[str] = field(default_factory=list)
     retire: list[str] = field(default_factory=list)
     counts: list[Counts] = field(default_factory=list)
+    rehearse: list[Placement] = field(default_factory=list)
     wakes: list[float] = field(default_factory=list)
     filled: set[str] = field(default_factory=set)
     """Slots that get a new generation by this plan."""
@@ -46,29 +48,32 @@ class Draft:
             values = (service.name, new.index, service.digest, service.request)
             self.place.append(Placement(*values, node=new.node))
 
-    def fill(self, judge: Judge, slot: SlotView, leaves: ContainerView | None = None) -> None:
-        """Give the slot its next generation. `leaves`: the one that serves until that is well.
+    def fill(
+        self, judge: Judge, slot: SlotView, leaves: ContainerView | None = None, *, makes_way: bool = False
+    ) -> None:
+        """Give the slot its next generation. `leaves`: the one that serves until that is well; it `makes_way`
+        where there is no room for both.
 
         A newest one that never had a node is stopped; one that is cut off with its node is given up for lost.
         """
         self.filled.add(slot.id)
-        service, current = judge.service, slot.current
+        current = slot.current
         if current is not None and current.state is State.PENDING:
             self.stop_live(current, "it never had a node")
         cut_off = current is not None and current is not leaves and current.state.live
-        avoid = _avoid(slot, leaves)
-        moves = leaves.move_to if leaves is not None else ""
-        placement = Placement(
-            service.name,
-            slot.index,
-            service.digest,
-            service.request,
-            replaces=current.id if current is not None and cut_off else None,
-            node=slot.node if service.mode.everywhere else "",
-            prefer="" if moves in avoid else moves,
-            avoid=avoid,
+        placement = _placement(judge, slot, leaves, _home(judge, slot) if leaves is None else leaves.move_to)
+        self.place.append(
+            replace(
+                placement,
+                replaces=current.id if current is not None and cut_off else None,
+                leaves=leaves.id if leaves is not None and makes_way else "",
+            )
         )
-        self.place.append(placement)
+
+    def ask(self, judge: Judge, slot: SlotView, leaves: ContainerView) -> None:
+        """Whether the slot's next generation would find a node once `leaves` is gone: best its own."""
+        placement = _placement(judge, slot, leaves, leaves.move_to or leaves.node or "")
+        self.rehearse.append(replace(placement, leaves=leaves.id))
 
     def clear(self, containers: Iterable[ContainerView]) -> None:
         """Remove what has ended, where its node can be reached."""
@@ -78,7 +83,7 @@ class Draft:
             if each.state.ended and not (each.removed or each.removing) and in_contact(self.view, each)
         )
 
-    def plan(self, rollout: RolloutMove | None) -> Plan:
+    def plan(self, rollout: RolloutMove | None, commands: CommandsEnd | None = None) -> Plan:
         return Plan(
             create=tuple(self.create),
             place=tuple(self.place),
@@ -86,9 +91,31 @@ class Draft:
             remove=tuple(self.remove),
             retire=tuple(self.retire),
             rollout=rollout,
+            commands=commands,
+            rehearse=tuple(self.rehearse),
             counts=tuple(self.counts),
             wake_at=min((at for at in self.wakes if self.now < at < NOT_YET), default=None),
         )
+
+
+def _placement(judge: Judge, slot: SlotView, leaves: ContainerView | None, prefer: str) -> Placement:
+    service, avoid = judge.service, _avoid(slot, leaves)
+    return Placement(
+        service.name,
+        slot.index,
+        service.digest,
+        service.request,
+        node=slot.node if service.mode.everywhere else "",
+        prefer="" if prefer in avoid else prefer,
+        avoid=avoid,
+    )
+
+
+def _home(judge: Judge, slot: SlotView) -> str:
+    """Where the one was that a release replaces: the image of the next one was fetched there."""
+    current = slot.current
+    replaced = current is not None and current.stopped and current.digest != judge.service.digest
+    return current.node or "" if current is not None and replaced else ""
 
 
 def _avoid(slot: SlotView, leaves: ContainerView | None) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scheduler.lifecycle import State
-from scheduler.model import ContainerView, ServiceView, SlotView
+from scheduler.model import AppView, ContainerView, ServiceView, SlotView
 from scheduler.slots import Judge
 from scheduler.stands import Group, Stand
 
@@ -20,6 +20,8 @@ def gave_up(judge: Judge, stand: Stand) -> bool:
     """It ended badly, and that for good or too often. Where a rollout puts up with failures and goes on, that
     stands while it is tried once more; else the first such end decides."""
     slot, current = stand.slot, stand.slot.current
+    if refusal(judge.view, slot) and not stand.settled:
+        return True
     if current is None or current.digest != judge.service.digest or stand.settled:
         return False
     if current.state is State.STOPPING or not judge.ended_since(current):
@@ -29,6 +31,12 @@ def gave_up(judge: Judge, stand: Stand) -> bool:
     return (often and _tolerant(judge.service)) or (
         failed and (often or judge.again_at(slot, current) is None)
     )
+
+
+def refusal(view: AppView, slot: SlotView) -> str:
+    """Why the slot's next generation will never start; empty: nothing says so before it is tried."""
+    answer = (view.rehearsed or {}).get(slot.id)
+    return answer.failure if answer is not None else ""
 
 
 def _tolerant(service: ServiceView) -> bool:
@@ -43,9 +51,11 @@ def lost_hope(judge: Judge, stand: Stand) -> bool:
     return stand.slot.failures >= MOST_FAILURES or judge.next_at(stand.slot) is None
 
 
-def what_failed(stand: Stand) -> str:
+def what_failed(judge: Judge, stand: Stand) -> str:
     """'web.1 exited with code 1 three times: no such file'. The slot must have a container."""
     slot, current = stand.slot, stand.slot.current
+    if words := refusal(judge.view, slot):
+        return f"{slot_name(slot)} was left as it was: {words}"
     return f"{slot_name(slot)} {_what(slot, current)}" if current else slot_name(slot)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from scheduler.commands import commands_end
 from scheduler.dependencies import restart_waits, waits
 from scheduler.draft import Draft
 from scheduler.lifecycle import State
@@ -21,7 +22,7 @@ from scheduler.model import (
 from scheduler.rollout import verdict
 from scheduler.slots import Judge, staying
 from scheduler.stands import Group, Stand, Standing, standing
-from scheduler.updates import Gates, replace_some
+from scheduler.updates import Gates, is_due, replace_some
 
 
 def reconcile(view: AppView, now: float) -> Plan:
@@ -36,7 +37,8 @@ def reconcile(view: AppView, now: float) -> Plan:
         _service(draft, app, group)
     if view.rollout is not None and view.rollout.state is RolloutState.RUNNING and move is None:
         draft.wakes.append(view.rollout.deadline)
-    return draft.plan(move)
+    draft.wakes.append(view.commands_by)
+    return draft.plan(move, commands_end(app, now))
 
 
 def _announce(app: Standing, move: RolloutMove) -> None:
@@ -137,4 +139,5 @@ def _count(group: Group, waiting: str) -> Counts:
     stands = [stand.slot for stand in group.stands]
     live = sum(each.state.live for slot in (*stands, *group.excess) for each in slot.containers)
     well = len(group.calm) + sum(stand.settled for stand in group.stands)
-    return Counts(group.service.name, group.wanted, well, len(group.calm) + live, waiting)
+    due = sum(is_due(group.judge, stand) for stand in group.stands)
+    return Counts(group.service.name, group.wanted, well, len(group.calm) + live, waiting, due)

@@ -9,9 +9,13 @@ from scheduler.model import AppView, ServiceView
 
 def epochs(view: AppView) -> dict[str, float]:
     """Of each service the latest request that concerns it: the app's, its own, or one of a service that it
-    depends on with `restart`, directly or not. A circle of them is gone round once."""
+    depends on with `restart`, directly or not. A circle of them is gone round once. A release command is never
+    asked to."""
     services = {each.name: each for each in view.services}
-    return {name: max(_requests(view, services, name)) for name in services}
+    return {
+        name: 0.0 if service.command else max(_requests(view, services, name))
+        for name, service in services.items()
+    }
 
 
 def _requests(view: AppView, services: Mapping[str, ServiceView], name: str) -> list[float]:

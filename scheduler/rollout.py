@@ -8,7 +8,7 @@ from scheduler.dependencies import waits
 from scheduler.failures import gave_up, given_up, slot_name, what_failed
 from scheduler.lifecycle import State
 from scheduler.model import ContainerView, RolloutMove, RolloutState, RolloutView, ServiceView, SlotView
-from scheduler.slots import node_down
+from scheduler.slots import in_contact, node_down
 from scheduler.stands import Group, Stand, Standing
 
 
@@ -19,17 +19,17 @@ def verdict(app: Standing, now: float) -> RolloutMove | None:
         return None
     for group in app.groups.values():
         if group.service.update.failure_action != "continue" and _too_many(group):
-            return _failed(rollout, group.service, _reason(group))
+            return _failed(rollout, group.service, _reason(group), _culprit(group))
     late = rollout.deadline <= now
     if _reached(app, late=late):
         return _ended(app)
     return _late(app, rollout) if late else None
 
 
-def _failed(rollout: RolloutView, service: ServiceView, reason: str) -> RolloutMove:
+def _failed(rollout: RolloutView, service: ServiceView, reason: str, container: str = "") -> RolloutMove:
     """By the service's failure action; without a release to go back to, the rollout is merely halted."""
     back = service.update.failure_action == "rollback" and rollout.can_roll_back and not rollout.rollback
-    return RolloutMove(RolloutState.ROLLED_BACK if back else RolloutState.FAILED, reason)
+    return RolloutMove(RolloutState.ROLLED_BACK if back else RolloutState.FAILED, reason, container)
 
 
 # -- failures
@@ -41,7 +41,15 @@ def _too_many(group: Group) -> bool:
 
 def _reason(group: Group) -> str:
     first, *others = given_up(group)
-    return f"{what_failed(first)} (and {len(others)} more)" if others else what_failed(first)
+    what = what_failed(group.judge, first)
+    return f"{what} (and {len(others)} more)" if others else what
+
+
+def _culprit(group: Group) -> str:
+    """Id of the container that the reason is about; empty where it is about one that never was."""
+    stand = given_up(group)[0]
+    current = stand.slot.current
+    return current.id if current is not None and current.digest == group.service.digest else ""
 
 
 # -- the end is reached
@@ -61,10 +69,16 @@ def _open(group: Group, late: bool) -> Stand | SlotView | None:
     """The first slot of the service that is not where the rollout wants it."""
     must_end = group.service.mode.job and not late
     for stand in group.stands:
-        there = _is_done(group, stand) if must_end else stand.settled
+        there = _is_done(group, stand) if must_end else _is_seen(group, stand)
         if not there and not gave_up(group.judge, stand):
             return stand
     return group.calm[0] if must_end and group.calm else None
+
+
+def _is_seen(group: Group, stand: Stand) -> bool:
+    """What is well in it is known to be so now: its node speaks to us."""
+    one = stand.target or stand.keeper
+    return stand.settled and (one is None or in_contact(group.judge.view, one))
 
 
 def _is_done(group: Group, stand: Stand) -> bool:
@@ -76,7 +90,7 @@ def _ended(app: Standing) -> RolloutMove:
     failed = [group for group in app.groups.values() if given_up(group)]
     worst = next((group for group in failed if _too_many(group)), None)
     if worst is not None:
-        return RolloutMove(RolloutState.FAILED, _reason(worst))
+        return RolloutMove(RolloutState.FAILED, _reason(worst), _culprit(worst))
     return RolloutMove(RolloutState.SUCCEEDED, _reason(failed[0]) if failed else "")
 
 
@@ -112,16 +126,15 @@ def _late(app: Standing, rollout: RolloutView) -> RolloutMove:
     for group in app.groups.values():
         late = _open(group, late=True)
         if isinstance(late, Stand):
-            return _failed(
-                rollout, group.service, f"{slot_name(late.slot)} {_holds(app, group, late)} {time}"
-            )
+            reason = f"{slot_name(late.slot)} {holds(app, group, late)} {time}"
+            return _failed(rollout, group.service, reason)
         if group.new:
             new = group.new[0]
             return _failed(rollout, group.service, f"{new.service}.{new.index} was not there {time}")
     return RolloutMove(RolloutState.FAILED, f"old containers were still there {time}")
 
 
-def _holds(app: Standing, group: Group, stand: Stand) -> str:
+def holds(app: Standing, group: Group, stand: Stand) -> str:
     """What the slot is held up by."""
     current, waiting = stand.slot.current, waits(app, group)
     if waiting and (current is None or current.digest != group.service.digest):
@@ -130,6 +143,8 @@ def _holds(app: Standing, group: Group, stand: Stand) -> str:
         return "had no node"
     if node_down(app.view, current):
         return "was on a node that is down"
+    if not in_contact(app.view, current):
+        return "was on a node that is silent"
     return _still(group, current)
 
 

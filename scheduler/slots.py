@@ -84,7 +84,7 @@ class Judge:
     @property
     def pinned(self) -> bool:
         """Nothing is placed while anything of the slot may live."""
-        return self.service.bound or self.service.exclusive
+        return self.service.bound or self.service.exclusive or self.service.command
 
     @property
     def once(self) -> bool:
@@ -102,24 +102,23 @@ class Judge:
         """Running, and healthy or, without a health check, up for long enough."""
         if container.state is not State.RUNNING or node_down(self.view, container):
             return False
-        if container.health != "none" or self.service.has_healthcheck:
-            return container.health == "healthy"
         return self.well_at(container) <= self.now
 
     def well_at(self, container: ContainerView) -> float:
-        """When a running container without a health check counts as well."""
+        """When a running container counts as well, should it go on as it does."""
+        checked = container.health != "none" or self.service.has_healthcheck
+        if checked and container.health != "healthy":
+            return NOT_YET
         since = container.running_since
+        if checked:
+            since = container.healthy_since or since
         return NOT_YET if since is None else since + self.service.update.monitor
 
     def settled_at(self, container: ContainerView) -> float:
         """Since when one that is well or done is so; what is not known was long ago."""
-        if container.state.ended:
-            since = container.ended_at
-        elif container.health == "healthy":
-            since = container.healthy_since
-        else:
-            since = self.well_at(container)
-        return AT_ONCE if since is None else since
+        if not container.state.ended:
+            return self.well_at(container)
+        return AT_ONCE if container.ended_at is None else container.ended_at
 
     def done(self, container: ContainerView) -> bool:
         """It ended well by itself, and its service does not ask for more."""
@@ -204,7 +203,8 @@ class Judge:
         if self.service.restart == "none":
             digest = self.service.digest
             ran = any(_ran(each) for each in slot.containers if each.digest == digest)
-            return not ran or (current.stopped and slot.failures == 0)
+            stopped = current.stopped and slot.failures == 0 and not self.service.command
+            return not ran or stopped
         return not self.done(current)
 
 

@@ -69,7 +69,11 @@ def standing(view: AppView, now: float) -> Standing:
         slots.setdefault(slot.service, []).append(slot)
     ready = frozenset(node for node, state in view.node_states.items() if state is NodeState.READY)
     groups = {
-        name: _group(Judge(view, service, now, since[name], view.rollout), slots.pop(name), ready)
+        name: _group(
+            Judge(view, service, now, since[name], None if service.ahead else view.rollout),
+            slots.pop(name),
+            ready,
+        )
         for name, service in services.items()
     }
     return Standing(view, groups, list(slots.values()))
@@ -94,7 +98,7 @@ def _group(judge: Judge, slots: list[SlotView], ready: frozenset[str]) -> Group:
                 and (since := only.running_since) is not None
                 and since >= epoch
                 and (
-                    only.health == "healthy"
+                    (only.health == "healthy" and (only.healthy_since or since) + monitor <= now)
                     or (unchecked and only.health == "none" and since + monitor <= now)
                 )
             ):

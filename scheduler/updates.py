@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from scheduler.draft import Draft
 from scheduler.failures import gave_up
 from scheduler.lifecycle import State
-from scheduler.model import ContainerView
+from scheduler.model import ContainerView, Rehearsed
 from scheduler.slots import Judge, in_contact
 from scheduler.stands import Group, Stand
 
@@ -55,23 +55,55 @@ def _room(draft: Draft, group: Group, busy: int) -> int:
     return update.parallelism - busy
 
 
-def _rank(judge: Judge, stand: Stand, keeper: ContainerView) -> tuple[bool, bool, int]:
-    """One whose next generation was tried already, before one that is not well, before the rest."""
-    return (stand.slot.current is keeper, judge.well(keeper), stand.slot.index)
+def _rank(judge: Judge, stand: Stand, keeper: ContainerView) -> tuple[bool, bool, bool, int]:
+    """One that has to wait does so behind the others. One whose next generation was tried already comes before
+    one that is not well, before the rest."""
+    answer = _answer(judge, stand)
+    held = stand.slot.waiting and not (answer and answer.ready)
+    return (held, stand.slot.current is keeper, judge.well(keeper), stand.slot.index)
 
 
 def _replace_due(draft: Draft, group: Group, due: list[_Due], room: int, lacking: int) -> None:
-    judge, limited = group.judge, group.service.update.parallelism
+    """What starts first is placed; what stops first is stopped once that is known to be of use. Where two of a
+    slot find no room, the old one makes way; where the new one finds none either, the old one stays, and holds
+    nobody up."""
+    judge, limited, asked = group.judge, group.service.update.parallelism, 0
     for stand, keeper in due:
-        well, first = judge.well(keeper), _comes_first(judge, keeper)
-        if room <= 0 or (limited and well and not first and room <= lacking):
+        slot, well, first = stand.slot, judge.well(keeper), _comes_first(judge, keeper)
+        if _is_to_ask(judge, stand, keeper, first):
+            if slot.waiting or asked < room:
+                asked += not slot.waiting
+                draft.ask(judge, slot, keeper)
+            continue
+        answer = _answer(judge, stand)
+        ready = answer is None or answer.ready
+        instead = not first or (answer is not None and ready)
+        if room <= 0 or (limited and well and instead and room <= lacking):
+            continue
+        if not instead:
+            draft.fill(judge, slot, leaves=keeper, makes_way=not slot.waiting and judge.outdated(keeper))
+        elif ready:
+            draft.stop_live(keeper, _reason(judge, keeper, makes_way=first))
+        else:
             continue
         room -= 1
-        lacking -= not well
-        if first:
-            draft.fill(judge, stand.slot, leaves=keeper)
-        else:
-            draft.stop_live(keeper, _reason(judge, keeper))
+        lacking -= instead and not well
+
+
+def _is_to_ask(judge: Judge, stand: Stand, keeper: ContainerView, first: bool) -> bool:
+    """Of what is replaced by another digest, before it is stopped; of what starts first, only once that was seen
+    to find no room."""
+    answers = judge.view.rehearsed
+    if answers is None or stand.slot.id in answers:
+        return False
+    if first:
+        return stand.slot.waiting and judge.outdated(keeper)
+    return keeper.digest != judge.service.digest and keeper.state is State.RUNNING
+
+
+def _answer(judge: Judge, stand: Stand) -> Rehearsed | None:
+    """None: it was not asked for."""
+    return (judge.view.rehearsed or {}).get(stand.slot.id)
 
 
 # -- slots that take up room
@@ -142,6 +174,15 @@ def _comes_first(judge: Judge, keeper: ContainerView) -> bool:
     return keeper.state is State.RUNNING and (first or not judge.outdated(keeper))
 
 
-def _reason(judge: Judge, keeper: ContainerView) -> str:
+def is_due(judge: Judge, stand: Stand) -> bool:
+    """What serves in it is to be replaced by a release or a restart, be it now or later."""
+    keeper = stand.keeper
+    if stand.target is not None or keeper is None or not judge.outdated(keeper):
+        return False
+    return not (judge.halted and keeper.digest != judge.service.digest)
+
+
+def _reason(judge: Judge, keeper: ContainerView, *, makes_way: bool) -> str:
     same = keeper.digest == judge.service.digest
-    return "restart asked for" if same else "replaced by a new release"
+    why = "restart asked for" if same else "replaced by a new release"
+    return f"{why}; there is no room for both" if makes_way else why

@@ -52,7 +52,13 @@ class Agent:
         self.session = Session(NOWHERE)
         self.session.cluster = self.world.cluster
         self.stepper = Stepper(host.engine, self.fence, self.session)  # type: ignore[arg-type]  # no streams
-        self.assignment = Assignment(host.engine, self.stepper, self.fence, self.session)  # type: ignore[arg-type]
+        self.assignment = Assignment(
+            host.engine,  # type: ignore[arg-type]
+            self.stepper,
+            self.fence,
+            self.session,
+            lambda *_, **__: None,
+        )
         self.view = View(self)
         self.work = Work(self)
         self.link: Link | None = None

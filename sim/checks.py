@@ -62,6 +62,8 @@ class Checks:
         self._generations: dict[str, int] = {}
         self._started: dict[str, dict[str, int]] = defaultdict(dict)
         self._stopped: dict[str, set[Key]] = defaultdict(set)
+        self._commands: dict[tuple[str, str], str] = {}
+        """Release commands that ran, by slot and digest, which is another with each release."""
 
     # -- engines
 
@@ -81,6 +83,10 @@ class Checks:
     def runs(self, box: Box) -> None:
         """A container runs: of a bound or exclusive slot no other one may, anywhere."""
         identity = self._world.identity(box.facts.labels)
+        if identity is not None and identity.service.endswith(".release"):
+            before = self._commands.setdefault((identity.slot, identity.digest), box.facts.name)
+            if before != box.facts.name:
+                raise Violation(f"{identity.name} runs again for its release, as {box.facts.name}")
         if identity is None or identity.service not in PINNED:
             return
         live = [

@@ -76,7 +76,8 @@ class Containers:
             health="starting" if checked else "none",
         )
         self._world.checks.runs(box)
-        kind, _colon, rest = box.spec.environment.get("SIM", "serve").partition(":")
+        said = box.spec.command[0] if box.spec.command else box.spec.environment.get("SIM", "serve")
+        kind, _colon, rest = said.partition(":")
         if checked and kind != "sick":
             delay = float(rest) if kind == "slow" else 0.5 + self._world.random.random() * 2
             self.later(name, delay, lambda: self.change(name, health="healthy"))

@@ -33,6 +33,9 @@ def _reasons(world: World) -> Iterator[str]:
         yield f"{app.name} is not deleted yet"
     for release in Release.objects.filter(state=ReleaseState.RESOLVING):
         yield f"{release} is resolving"
+    for release in Release.objects.filter(state=ReleaseState.PREPARING).select_related("app"):
+        if not _held_up(release.app):
+            yield f"the release command of {release} runs"
     for rollout in Rollout.objects.filter(state__in=UNDER_WAY).select_related("app"):
         if _held_up(rollout.app):
             continue
@@ -56,7 +59,7 @@ def _operations() -> Iterator[str]:
 def _app(world: World, app: App, expected: dict[str, str]) -> Iterator[str]:
     release = Release.objects.filter(app=app, state=ReleaseState.READY).order_by("-number").first()
     wanted = set(release.project.services) if release else set()
-    for service in Service.objects.filter(app=app).order_by("name"):
+    for service in Service.objects.filter(app=app, is_command=False).order_by("name"):
         off = app.stopped or service.stopped or service.name not in wanted
         replicas = 0 if off else service.replicas
         slots = {slot.index: slot for slot in Slot.objects.filter(service=service, retired=False)}
@@ -95,6 +98,9 @@ def _held_up(app: App) -> bool:
     on. An operation that waits for all to be well goes on waiting then."""
     rollout = Rollout.objects.filter(app=app).order_by("-started_at", "-release__number").first()
     if Slot.objects.filter(service__app=app, retired=False).exclude(pending="").exists():
+        return True
+    if app.stopped and Release.objects.filter(app=app, state=ReleaseState.PREPARING).exists():
+        # Its release command runs once it is started.
         return True
     failed = rollout is not None and rollout.state == RolloutState.FAILED
     return failed and rollout is not None and any(why in rollout.reason for why in _NO_ROOM)

@@ -27,6 +27,8 @@ PINNED = frozenset({"bound", "exclusive"})
 ALONE = PINNED | {"job", "once"}
 """Nothing is placed beside what lives and can be reached."""
 ENDS = frozenset({"job", "failing-job", "once"})
+COMMANDED = frozenset({"plain", "checked", "pulled", "capped", "follower", "ported", "pinned", "everywhere"})
+GOOD_COMMAND, BAD_COMMAND = "job:2", "crash:2"
 BROKEN = ("crash:1", "cannot-start", "sick", "no-image")
 
 
@@ -43,16 +45,22 @@ class Shape:
     """Its update_config."""
     after: str = ""
     """The service that it waits for."""
+    command: str = ""
+    """What its release command does; empty: it has none."""
 
     @property
     def broken(self) -> bool:
-        return self.program in BROKEN
+        return self.program in BROKEN or self.command == BAD_COMMAND
 
     def next(self, program: str) -> Shape:
         return replace(self, version=self.version + 1, program=program)
 
     def mended(self) -> Shape:
-        return self.next(_program(self.kind)) if self.broken else self.next(self.program)
+        command = GOOD_COMMAND if self.command else ""
+        return replace(self.next(_program(self.kind) if self.broken else self.program), command=command)
+
+    def with_bad_command(self) -> Shape:
+        return replace(self.next(self.program), command=BAD_COMMAND if self.command else "")
 
     def text(self) -> str:  # noqa: PLR0912 - a case for each kind
         image = PULLED if self.kind == "pulled" else "berth/demo"
@@ -93,6 +101,8 @@ class Shape:
                 deploy.append("resources: {reservations: {cpus: '0.3', memory: 256M}}")
             case "big":
                 deploy.append("resources: {reservations: {cpus: '0.4', memory: 512M}}")
+        if self.command:
+            lines.append(f'    x-berth: {{release_command: ["{self.command}"]}}')
         if self.update:
             deploy.append(f"update_config: {{{self.update}}}")
         if self.after:
@@ -116,6 +126,7 @@ def draw(random: Random) -> list[Shape]:
             port=random.randrange(9000, 9004),
             update=_update(kind, random),
             after=kinds[0] if kind == "follower" and kind != kinds[0] else "",
+            command=GOOD_COMMAND if kind in COMMANDED and random.random() < 0.5 else "",
         )
         for kind in kinds
     ]

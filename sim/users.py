@@ -89,8 +89,12 @@ class Users:
 
     def break_release(self) -> None:
         if app := self._app():
+            shapes = self.files[app.id]
+            if any(shape.command for shape in shapes) and self._random.random() < 0.5:
+                self._release(app, [shape.with_bad_command() for shape in shapes])
+                return
             program = self._random.choice(BROKEN)
-            self._release(app, [shape.next(program) for shape in self.files[app.id]])
+            self._release(app, [shape.next(program) for shape in shapes])
 
     def scale(self) -> None:
         if (app := self._app()) and (service := self._service(app)):

@@ -190,6 +190,10 @@ class Work:
 
     def _pull(self, job: Pull) -> Steps:
         yield self._a_moment()
+        if not job.resolve:
+            yield from self._fetch(job.id, job.image, job.timeout)
+            self._end(Result(job=job.id, ok=True, image=self._engine.image(job.image)))
+            return
         fact: ImageFact | None = self._world.registry.get(job.image)
         if self._world.registry_fails():
             raise RegistryUnreachable("no such host")

@@ -11,6 +11,7 @@ from django.db import connection
 from django.db.models import DateTimeField, Max, Value
 from django.utils import timezone
 
+from console.cluster import broker
 from console.cluster.queries import cluster
 from console.common import events
 from console.common.ids import use_source
@@ -74,6 +75,7 @@ class World:
         vars(lease)["Now"] = lambda: Value(self.clock.datetime(), output_field=DateTimeField())
         events.poke = self._poke
         events.group_send = self._group_send
+        broker.try_now = self._no_user
         handler = _Complaints()
         logger = logging.getLogger("console.controller")
         logger.handlers[:] = [handler]
@@ -86,6 +88,9 @@ class World:
         lost = self.rates.report_lost and self.random.random() < self.rates.report_lost
         if not (self.redis.away or lost):
             self.redis.add()
+
+    def _no_user(self, node_id: str, digests: object) -> None:
+        """Nodes' users at the broker are not part of the model."""
 
     def _group_send(self, group: str, message: Mapping[str, object]) -> None:
         if message["type"] == "revoked":

@@ -9,6 +9,7 @@ const WIDGETS = {
   "[data-logs]": () => import("./js/logs.js"),
   "[data-chart]": () => import("./js/charts.js"),
   "[data-editor]": () => import("./js/editor.js"),
+  "[data-terminal]": () => import("./js/terminal.js"),
 };
 
 async function mountWidgets(root) {

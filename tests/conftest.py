@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
+from pytest_django.fixtures import Settings
 
 from lab import demo_image, requirements
 from lab.engine import Engine
@@ -141,6 +142,15 @@ def postgres_server(_postgres: PostgresServer) -> PostgresServer:
     """A private PostgreSQL cluster, running; a test may kill it."""
     _postgres.start()
     return _postgres
+
+
+@pytest.fixture
+def log_folder(settings: Settings, tmp_path: Path) -> Path:
+    """Where logs of ended containers are stored in this test."""
+    folder = tmp_path / "container-logs"
+    logs = {**settings.STORAGES["logs"], "OPTIONS": {"location": str(folder)}}
+    settings.STORAGES = {**settings.STORAGES, "logs": logs}
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -35,6 +35,14 @@ class Access:
                 _("Your role in this team may look, not change. Ask an owner for the developer role.")
             )
 
+    def require_exec(self) -> None:
+        if not self.role.may_exec:
+            raise Forbidden(
+                _(
+                    "Your role in this team runs nothing inside containers. Ask an owner for the developer role."
+                )
+            )
+
     def require_owner(self) -> None:
         if not self.role.may_own:
             raise Forbidden(_("Only an owner of the team may do this."))
@@ -67,3 +75,17 @@ def token_user(token: str, now: datetime) -> ApiToken | None:
     if found and (found.last_used_at is None or now - found.last_used_at > _USED_RESOLUTION):
         ApiToken.objects.filter(pk=found.pk).update(last_used_at=now)
     return found
+
+
+def renewed_access(user_id: str, token_id: str, team_id: str, now: datetime) -> Access:
+    """The present access of somebody who came in before: by this token, or (it is empty) as the user alone.
+
+    Raises NotFound once the membership, the user's account or the token is gone.
+    """
+    tokens = ApiToken.objects.filter(pk=token_id, user_id=user_id, team_id=team_id)
+    if token_id and not tokens.filter(Q(expires_at=None) | Q(expires_at__gt=now)).exists():
+        raise NotFound(_("The token was revoked or has expired."))
+    user, team = User.objects.filter(pk=user_id).first(), Team.objects.filter(pk=team_id).first()
+    if user is None or team is None:
+        raise NotFound(_("There is no such team."))
+    return team_access(user, team.slug)

@@ -16,5 +16,10 @@ class Role(models.TextChoices):
         return self in {Role.OWNER, Role.DEVELOPER}
 
     @property
+    def may_exec(self) -> bool:
+        """Run programs inside containers, and so see what they hold."""
+        return self in {Role.OWNER, Role.DEVELOPER}
+
+    @property
     def may_own(self) -> bool:
         return self is Role.OWNER

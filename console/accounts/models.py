@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models.functions import Lower
 
 from console.accounts.enums import Role
 from console.common.ids import IdField
+
+MOST_LOG_DAYS = 365
 
 
 class UserManager(BaseUserManager["User"]):
@@ -47,6 +50,10 @@ class Team(models.Model):
     slug = models.SlugField(max_length=40, unique=True)
     name = models.CharField(max_length=100)
     created_at = models.DateTimeField(auto_now_add=True)
+    log_retention_days = models.PositiveSmallIntegerField(
+        default=7, validators=[MaxValueValidator(MOST_LOG_DAYS)]
+    )
+    """How long logs of ended containers are kept; 0: not at all."""
 
     def __str__(self) -> str:
         return self.name

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from console.accounts.access import Access
 from console.accounts.enums import Role
-from console.accounts.models import ApiToken, Membership, SignInLink, Team, User
+from console.accounts.models import MOST_LOG_DAYS, ApiToken, Membership, SignInLink, Team, User
 from console.accounts.secrets import digest, new_secret
 from console.common import events
 from console.common.errors import BerthError, NotFound
@@ -31,6 +31,26 @@ def create_first_owner(*, email: str) -> tuple[User, Team]:
     Membership.objects.create(user=user, team=team, role=Role.OWNER)
     events.record("team.created", "Team “Default” created", actor="bootstrap", team=team.id)
     return user, team
+
+
+@transaction.atomic
+def set_log_retention(access: Access, *, days: int) -> Team:
+    """How many days logs of ended containers are kept, from now on and of those that are kept already."""
+    access.require_owner()
+    if not 0 <= days <= MOST_LOG_DAYS:
+        text = _("Choose a number of days from 0 to %(most)d.") % {"most": MOST_LOG_DAYS}
+        raise BerthError(text, fields={"log_retention_days": [text]})
+    team = Team.objects.select_for_update().get(pk=access.team.pk)
+    before, team.log_retention_days = team.log_retention_days, days
+    if before != days:
+        team.save(update_fields=["log_retention_days"])
+        events.record(
+            "team.changed",
+            f"Logs of ended containers are kept for {days} days (before: {before})",
+            actor=access.actor,
+            team=team.id,
+        )
+    return team
 
 
 @transaction.atomic

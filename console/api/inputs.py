@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
+from console.accounts.models import MOST_LOG_DAYS
 from console.images.services import DEFAULT_HOST
+from console.workloads.logevents import MOST_PATTERN, moment_of
 from console.workloads.moves import LEAST_GAIN, MOST_MOVES, USUAL_GAIN, USUAL_MOVES
 from console.workloads.services import MOST_REPLICAS
+from nodeagent.protocol import MOST_ARGUMENT, MOST_ARGUMENTS, MOST_CELLS
 
 MOST_TAIL = 5000
 LONGEST_WAIT = 300
+MOST_COMMAND = 64 * 1024
 _KEY = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,200}")
 
 
@@ -95,19 +101,108 @@ class WaitQuery(Input):
     timeout = serializers.FloatField(min_value=0, max_value=LONGEST_WAIT, default=60, help_text="Seconds.")
 
 
+class LogTime(serializers.Field[str, str, str, Any]):
+    """A moment, as a timestamp of the engines'."""
+
+    def to_internal_value(self, data: str) -> str:
+        try:
+            return moment_of(str(data), timezone.now())
+        except ValueError as error:
+            raise serializers.ValidationError(
+                _("Write it as 2026-01-31T12:00:00Z, or as an age such as 10m, 2h or 7d.")
+            ) from error
+
+    def to_representation(self, value: str) -> str:
+        return value
+
+
 class LogsQuery(Input):
     follow = serializers.BooleanField(default=False, help_text="Go on with server-sent events.")
     tail = serializers.IntegerField(
-        min_value=0, max_value=MOST_TAIL, default=100, help_text="Old lines of each container to begin with."
+        min_value=0,
+        max_value=MOST_TAIL,
+        required=False,
+        help_text="The last old lines of each container. "
+        "100 if nothing narrows them (`since`, `until`, `search`), else all.",
+    )
+    since = LogTime(required=False, help_text="RFC 3339, or an age such as 10m, 2h or 7d.")
+    until = LogTime(required=False, help_text="As `since`; not with `follow`.")
+    search = serializers.CharField(
+        required=False,
+        trim_whitespace=False,
+        max_length=MOST_PATTERN,
+        help_text="Lines with this text alone, whatever its case.",
+    )
+    regex = serializers.BooleanField(default=False, help_text="`search` is a pattern, in RE2's syntax.")
+    ended = serializers.BooleanField(
+        default=False, help_text="Also what is kept of containers that ended and are gone from their nodes."
     )
     service = serializers.CharField(required=False, help_text="One service alone.")
-    container = serializers.CharField(required=False, help_text="One container alone, by its id.")
+    slot = serializers.IntegerField(required=False, min_value=1, help_text="With `service`: one slot of it.")
+    container = serializers.CharField(
+        required=False, help_text="One container alone, by its id; also one that ended."
+    )
+    format = serializers.ChoiceField(
+        choices=("json", "text"),
+        default="json",
+        help_text="`text`: as a file of plain lines; not with `follow`.",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """What makes no sense together is an error, not ignored."""
+        problems: dict[str, Any] = {}
+        if attrs["follow"]:
+            problems |= {name: _("Not with follow.") for name in ("until",) if name in attrs}
+            problems |= {"format": _("Not with follow.")} if attrs["format"] == "text" else {}
+        if "slot" in attrs and "service" not in attrs:
+            problems["slot"] = _("Name its service, too.")
+        if problems:
+            raise serializers.ValidationError(problems)
+        return attrs
+
+
+class TeamInput(Input):
+    log_retention_days = serializers.IntegerField(
+        min_value=0,
+        max_value=MOST_LOG_DAYS,
+        help_text="How long logs of ended containers are kept; 0: not at all.",
+    )
 
 
 class NodeInput(Input):
     name = serializers.CharField(max_length=200)
     zone = serializers.CharField(max_length=40, required=False, allow_blank=True)
     labels = TextMap(required=False)
+
+
+class JoinTokenInput(Input):
+    name = serializers.CharField(
+        max_length=40, required=False, allow_blank=True, help_text="Without it the host says its own."
+    )
+    zone = serializers.CharField(max_length=40, required=False, allow_blank=True)
+    labels = TextMap(required=False)
+    node = serializers.CharField(
+        max_length=40, required=False, help_text="A node that gets a new host or new credentials."
+    )
+    minutes = serializers.IntegerField(
+        min_value=1, max_value=7 * 24 * 60, default=60, help_text="How long it may be used."
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "node" in attrs and attrs.keys() & {"name", "zone", "labels"}:
+            raise serializers.ValidationError({"node": _("A node that is there keeps its name and labels.")})
+        return attrs
+
+
+class JoinInput(Input):
+    """As the agent makes it. Its secrets stay with it: these are their SHA-256, as hex."""
+
+    version = serializers.IntegerField(min_value=0, max_value=2**31 - 1)
+    agent = serializers.CharField(max_length=40)
+    token_digest = serializers.RegexField(r"^[0-9a-f]{64}$")
+    broker_digest = serializers.RegexField(r"^[0-9a-f]{64}$")
+    name = serializers.CharField(max_length=40, required=False, allow_blank=True)
+    address = serializers.CharField(max_length=200, required=False, allow_blank=True)
 
 
 class WhatIfQuery(Input):
@@ -153,3 +248,39 @@ class RegistryInput(Input):
 class TokenInput(Input):
     name = serializers.CharField(max_length=100)
     expires_at = serializers.DateTimeField(required=False, allow_null=True)
+
+
+class CommandField(serializers.ListField):
+    """A program and its arguments; a text is split as a shell would, and no shell sees it."""
+
+    child = serializers.CharField(max_length=MOST_ARGUMENT, trim_whitespace=False, allow_blank=True)
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, str):
+            try:
+                data = shlex.split(data)
+            except ValueError as error:
+                raise ValidationError(_("The command's quotes do not match.")) from error
+        command = super().to_internal_value(data)
+        if command and not command[0]:
+            raise ValidationError(_("The command names no program."))
+        if sum(len(part.encode()) for part in command) > MOST_COMMAND:
+            raise ValidationError(_("The command is too long."))
+        return command
+
+
+class ExecInput(Input):
+    command = CommandField(
+        max_length=MOST_ARGUMENTS, required=False, help_text="A shell when it is left out. A list, or a text."
+    )
+    tty = serializers.BooleanField(
+        default=True, help_text="On a terminal; else stderr comes apart from stdout."
+    )
+    user = serializers.RegexField(
+        r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,99})?$",
+        required=False,
+        help_text="User, or user:group; the container's own when it is left out.",
+    )
+    working_dir = serializers.RegexField(r"^/[^\x00-\x1f]{0,299}$", required=False)
+    width = serializers.IntegerField(min_value=1, max_value=MOST_CELLS, default=80)
+    height = serializers.IntegerField(min_value=1, max_value=MOST_CELLS, default=24)

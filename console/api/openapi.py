@@ -8,6 +8,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 
 from console.api.inputs import LONGEST_WAIT, MOST_TAIL
+from console.workloads.logevents import MOST_PATTERN
 
 _TEXT = {"type": "string"}
 _ERROR = {
@@ -62,16 +63,26 @@ def _wait() -> dict[str, Any]:
 
 
 def _logs() -> dict[str, Any]:
-    lines = {"type": "integer", "minimum": 0, "maximum": MOST_TAIL, "default": 100}
+    lines = {"type": "integer", "minimum": 0, "maximum": MOST_TAIL}
+    off = {"type": "boolean", "default": False}
     return {
         "operationId": "get_logs",
-        "description": "JSON lines; with `follow`, server-sent events (line, gap, end, error) that go on.",
+        "description": "JSON lines by time; with `follow`, server-sent events (line, gap, end, error) that go on. "
+        "`since` and `until` are RFC 3339 or ages (10m, 2h, 7d); `ended` adds what is kept of containers that "
+        "are gone.",
         "parameters": [
             _parameter("team", "path", _TEXT),
             _parameter("app", "path", _TEXT),
-            _parameter("follow", "query", {"type": "boolean", "default": False}),
+            _parameter("follow", "query", off),
             _parameter("tail", "query", lines),
+            _parameter("since", "query", _TEXT),
+            _parameter("until", "query", _TEXT),
+            _parameter("search", "query", {"type": "string", "maxLength": MOST_PATTERN}),
+            _parameter("regex", "query", off),
+            _parameter("ended", "query", off),
+            _parameter("format", "query", {"type": "string", "enum": ["json", "text"], "default": "json"}),
             _parameter("service", "query", _TEXT),
+            _parameter("slot", "query", {"type": "integer", "minimum": 1}),
             _parameter("container", "query", _TEXT),
         ],
         "responses": {
@@ -80,6 +91,7 @@ def _logs() -> dict[str, Any]:
                 "content": {
                     "application/x-ndjson": {"schema": _TEXT},
                     "text/event-stream": {"schema": _TEXT},
+                    "text/plain": {"schema": _TEXT},
                 },
             }
         },

@@ -5,7 +5,6 @@ from __future__ import annotations
 from django.utils.translation import gettext_lazy as _
 
 from console.accounts.access import Access
-from console.accounts.secrets import digest
 from console.cluster.models import Node
 from console.common.errors import Forbidden, NotFound
 
@@ -21,8 +20,3 @@ def find_node(name: str) -> Node:
 def require_administrator(access: Access) -> None:
     if not access.user.is_staff:
         raise Forbidden(_("Only a platform administrator may change nodes."))
-
-
-def node_of_token(token: str) -> Node | None:
-    """The node whose agent holds this link token."""
-    return Node.objects.filter(token_digest=digest(token)).first()

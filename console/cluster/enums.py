@@ -32,3 +32,26 @@ class JobKind(models.TextChoices):
     STOP = "stop", _("Stop")
     REMOVE = "remove", _("Remove")
     SYNC = "sync", _("Sync")
+
+
+class JoinTokenState(models.TextChoices):
+    OPEN = "open", _("Open")
+    USED = "used", _("Used")
+    EXPIRED = "expired", _("Expired")
+    REVOKED = "revoked", _("Revoked")
+
+    @property
+    def tone(self) -> str:
+        return {"open": "info", "used": "success", "expired": "muted", "revoked": "danger"}[self.value]
+
+    @property
+    def icon(self) -> str:
+        return {"open": "key", "used": "circle-check", "expired": "clock", "revoked": "circle-x"}[self.value]
+
+
+class CredentialEnd(models.TextChoices):
+    """Why a link token holds no more."""
+
+    REMOVED = "removed", _("Node removed")
+    REVOKED = "revoked", _("Revoked")
+    RENEWED = "renewed", _("Replaced by newer ones")

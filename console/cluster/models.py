@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 
 from console.cluster.enums import JobKind, NodeState
+from console.cluster.tokens import Departure, FormerCredential, JoinToken, Rotation
 from console.common.ids import IdField
 
 
@@ -109,3 +110,6 @@ class Job(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.container_id or self.id}"
+
+
+__all__ = ["Cluster", "Departure", "FormerCredential", "Job", "JoinToken", "Node", "Rotation"]

@@ -22,7 +22,7 @@ def cluster() -> Cluster:
 
 
 def all_nodes() -> list[Node]:
-    return list(Node.objects.order_by("name"))
+    return list(Node.objects.select_related("rotation", "departure").order_by("name"))
 
 
 def largest() -> Largest:

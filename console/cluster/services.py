@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit, urlunsplit
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -12,9 +11,10 @@ from django.utils.translation import gettext as _
 
 from console.accounts.access import Access
 from console.accounts.secrets import digest, new_secret
+from console.cluster import broker, credentials, trust
 from console.cluster.access import require_administrator
-from console.cluster.enums import NodeState
-from console.cluster.models import Node
+from console.cluster.enums import CredentialEnd, NodeState
+from console.cluster.models import Departure, Node
 from console.common import events
 from console.common.errors import BerthError, Conflict
 from scheduler.lifecycle import State
@@ -30,32 +30,44 @@ class NodeCredential:
     token: str
     broker_password: str
 
-    def config(self) -> dict[str, str]:
-        """The agent's configuration, as `python -m nodeagent --config FILE` reads it."""
+    def config(self, *, local: bool = False) -> dict[str, str]:
+        """The agent's configuration, as `python -m nodeagent --config FILE` reads it. Raises `CertificateError`."""
+        user = broker.user_name(self.node.id)
         return {
             "node": self.node.id,
-            "console": settings.BERTH_URL,
             "token": self.token,
-            "broker": _broker_url(f"node-{self.node.id}", self.broker_password),
+            **addresses(user, self.broker_password, local=local),
         }
 
 
-def _broker_url(user: str, password: str) -> str:
-    """The brokers' address with this login in the place of the console's own."""
-    url = urlsplit(settings.BERTH_BROKER_URL)
-    place = url.netloc.rpartition("@")[2]
-    return urlunsplit((url.scheme, f"{user}:{password}@{place}", url.path, "", ""))
+def addresses(user: str, password: str, *, local: bool = False) -> dict[str, str]:
+    """Where an agent with this login at the broker finds the console and the broker, and whom it trusts there.
+
+    `local`: an agent on the console's own machine, whose links are plain and never leave it. Raises
+    `CertificateError`.
+    """
+    found = {
+        "console": settings.BERTH_URL if local else settings.BERTH_LINK_URL,
+        "broker": trust.with_login(trust.broker_address(local=local), user, password),
+    }
+    authority = None if local else trust.authority()
+    return {**found, "ca": authority.pem} if authority else found
+
+
+def check_name(name: str) -> None:
+    """Raises `BerthError` unless a node may be called so."""
+    if not _NAME.fullmatch(name):
+        message = _("Use up to 40 lower-case letters, digits and inner hyphens.")
+        raise BerthError(
+            _("“%(name)s” cannot be a node's name.") % {"name": name}, fields={"name": [message]}
+        )
 
 
 def add_node(
     *, name: str, actor: str, zone: str = "", labels: dict[str, str] | None = None
 ) -> NodeCredential:
     """A node that may join, with fresh credentials."""
-    if not _NAME.fullmatch(name):
-        message = _("Use up to 40 lower-case letters, digits and inner hyphens.")
-        raise BerthError(
-            _("“%(name)s” cannot be a node's name.") % {"name": name}, fields={"name": [message]}
-        )
+    check_name(name)
     token, password = new_secret("node"), new_secret("broker")
     try:
         with transaction.atomic():
@@ -80,9 +92,10 @@ def renew_credential(node: Node, *, actor: str) -> NodeCredential:
     """New credentials for a node; the old ones, and the link that they opened, end at once."""
     token, password = new_secret("node"), new_secret("broker")
     with transaction.atomic():
-        Node.objects.filter(pk=node.pk).update(token_digest=digest(token), broker_digest=digest(password))
+        node = Node.objects.select_for_update().get(pk=node.pk)
+        credentials.end(node, CredentialEnd.RENEWED)
+        credentials.replace(node, digest(token), digest(password))
         events.record("node.renewed", f"Node {node.name} got new credentials", actor=actor, node=node.id)
-        _cut_off(node)
         transaction.on_commit(events.poke)
     return NodeCredential(node, token, password)
 
@@ -121,6 +134,7 @@ def set_draining(access: Access, node: Node, *, draining: bool) -> Node:
         text = f"Node {node.name} is being drained of its {count} container{'s' * (count != 1)}"
         events.record(DRAIN, text, actor=access.actor, node=node.id, data={"containers": count})
     else:
+        Departure.objects.filter(node=node).delete()
         text = f"Node {node.name} is drained no more and takes containers again"
         events.record("node.undrained", text, actor=access.actor, node=node.id)
     for app in set(there.values_list("app_id", flat=True)):
@@ -133,34 +147,37 @@ def set_draining(access: Access, node: Node, *, draining: bool) -> Node:
 def remove_node(access: Access, node: Node) -> None:
     """Forget a node that holds nothing, or nothing that was not replaced. Its credentials end at once."""
     require_administrator(access)
+    forget_node(node, actor=access.actor)
+
+
+@transaction.atomic
+def forget_node(node: Node, *, actor: str) -> None:
+    """As `remove_node`, for what an administrator asked for earlier. Raises `Conflict` with what is in the way."""
     node = Node.objects.select_for_update().get(pk=node.pk)
     held = node.containers.filter(removed_at=None)
     if node.node_state == NodeState.DOWN:
         # One that is for each node is replaced nowhere else.
         held = held.exclude(state=State.LOST).exclude(slot__node=node)
-    if held.exists() or node.volumes.exists():
+    containers, volumes = held.count(), node.volumes.count()
+    if containers or volumes:
         raise Conflict(
             _(
-                "Node %(name)s still has containers or volumes. Drain it, and move or delete what is bound to it."
+                "Node %(name)s still holds %(containers)d containers and %(volumes)d volumes. Drain it: what can run "
+                "elsewhere goes there. What has a volume here stays until its app or its volume is deleted."
             )
-            % {"name": node.name},
+            % {"name": node.name, "containers": containers, "volumes": volumes},
             code="node_in_use",
+            data={"containers": containers, "volumes": volumes},
         )
     closed = node.cordoned or node.draining
     if node.node_state in {NodeState.READY, NodeState.SUSPECT} and not closed:
         raise Conflict(
             _("Drain or cordon the node first: nothing may be placed on it now."), code="node_in_use"
         )
-    events.record("node.removed", f"Node {node.name} removed", actor=access.actor, node=node.id)
+    events.record("node.removed", f"Node {node.name} removed", actor=actor, node=node.id)
     for app in set(node.containers.values_list("app_id", flat=True)):
         events.mark_dirty(app)
     node.containers.all().delete()
     node.slots.update(node=None)
-    _cut_off(node)
+    credentials.end(node, CredentialEnd.REMOVED)
     node.delete()
-
-
-def _cut_off(node: Node) -> None:
-    """Close the node's link, once this is committed: what it was opened with holds no more."""
-    group = f"node.{node.id}"
-    transaction.on_commit(lambda: events.group_send(group, {"type": "revoked"}))

@@ -31,6 +31,11 @@ def stream_channel(stream_id: str) -> str:
     return f"berth:stream:{stream_id}"
 
 
+def exec_ticket_key(digest: str) -> str:
+    """What a one-use ticket for a terminal stands for; only the ticket's SHA-256 is part of it."""
+    return f"berth:exec:{digest}"
+
+
 @cache
 def client() -> redis.Redis:
     """Blocking client. Every call ends within a few seconds."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 
 from console.controller import appview, jobs, rollouts, rows
@@ -22,20 +22,24 @@ PENDING_AGAIN = timedelta(seconds=5)
 """A slot that found no node is tried again after this, though nothing is known to have changed."""
 
 
-def apply(step: Step, app: Rows, view: model.AppView, plan: model.Plan) -> None:
+def apply(step: Step, app: Rows, view: model.AppView, plan: model.Plan, held: Collection[str] = ()) -> None:
     """Carry out the plan for a view. What it decides is in the database, with its jobs, once the transaction
-    commits."""
+    commits. `held`: slots of which a rehearsal said that they have to wait."""
     _create(app, plan)
     _stop(step, app, plan.stop)
-    unplaced = place(step, app, plan.place)
+    unplaced = place(step, app, plan.place, held)
     _remove(step, app, plan.remove)
     _retire(app, plan.retire)
     late = rollouts.carry_on(step, app, plan)
     times = [late] if late is not None else []
     if plan.wake_at is not None:
         times.append(appview.moment(plan.wake_at))
-    if unplaced or any(_nowhere(service) for service in view.services):
+    if unplaced or held or any(_nowhere(service) for service in view.services):
         times.append(step.now + PENDING_AGAIN)
+    if any(one.leaves for one in unplaced):
+        # There is no room for both: whether the old one can make way is found out next.
+        times.append(step.now)
+        step.more = True
     step.wakes[app.app.id] = min(times, default=None)
     if not plan.empty:
         step.announce(app.app.team_id, "app", app.app.id)
@@ -132,6 +136,7 @@ def finish_deletion(step: Step, app: App) -> None:
     step.announce(app.team_id, "app", app.id)
     step.live.forget_app(app.id)
     step.releases.prune(app.id)
+    step.wishes.forget([app.id])
     step.wakes[app.id] = None
     app.delete()
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 
 from django.conf import settings
 from django.db.models import F, Q
@@ -13,13 +14,15 @@ from django.db.models import F, Q
 from console.cluster.enums import JobKind
 from console.cluster.models import Node
 from console.controller import jobs
+from console.controller.ahead import ahead, begun, digest_of
 from console.controller.load import scheduler_state
 from console.controller.requests import Known, Releases
+from console.controller.wishes import Wish
 from console.workloads import rollouts
 from console.workloads.compose import Service as Spec
 from console.workloads.compose import Update
-from console.workloads.enums import Health, RolloutState
-from console.workloads.models import App, Container, Release, Rollout, Service, Slot
+from console.workloads.enums import Health, OperationState, RolloutState
+from console.workloads.models import App, Container, Operation, Release, Rollout, Service, Slot
 from scheduler import model
 from scheduler.lifecycle import State
 from scheduler.placement import Cluster
@@ -61,13 +64,28 @@ class Rows:
     """Containers whose stop or removal was asked for and is not confirmed."""
     rollout: Rollout | None
     """The newest one of the release, ended or not: after a failed one the old generation serves on."""
+    operations: list[Operation]
+    """Those under way, oldest first."""
+    coming: Known | None = None
+    """A newer release, whose commands have yet to succeed."""
+    attempt: Rollout | None = None
+    """Its rollout."""
+    ahead: Mapping[str, Spec] = field(default_factory=dict)
+    """What of it is wanted already, by name."""
+
+    def known(self, service: str) -> Known:
+        """The release of which the service is wanted."""
+        found = self.coming if service in self.ahead else self.release
+        assert found is not None  # noqa: S101  (something of it is wanted)
+        return found
 
     def all_containers(self) -> Iterator[Container]:
         return (each for found in self.containers.values() for each in found)
 
 
-def read_rows(app: App, release: Known | None) -> Rows:
-    services = {service.id: service for service in Service.objects.filter(app=app)}
+def read_rows(wish: Wish, release: Known | None, coming: Known | None = None) -> Rows:
+    """`release` and `coming`: the wish's ready one and the one that is preparing, unless they cannot be read."""
+    app, services = wish.app, wish.services
     slots = {slot.id: slot for slot in Slot.objects.filter(service__app=app, retired=False)}
     for slot in slots.values():
         slot.service = services[slot.service_id]
@@ -82,17 +100,17 @@ def read_rows(app: App, release: Known | None) -> Rows:
     open_ones = [each.id for found in containers.values() for each in found if each.removed_at is None]
     busy = jobs.open_for(open_ones, JobKind.STOP, JobKind.REMOVE)
     by_name = {service.name: service for service in services.values()}
-    return Rows(app, release, by_name, slots, containers, busy, _newest_rollout(app, release))
-
-
-def _newest_rollout(app: App, release: Known | None) -> Rollout | None:
-    if release is None:
-        return None
-    found = Rollout.objects.filter(app=app, release=release.release).select_related("operation")
-    rollout = found.order_by("-started_at").first()
-    if rollout is not None:
+    rollout = wish.rollout if release else None
+    if release and rollout:
         rollout.release = release.release
-    return rollout
+    running = [each for each in wish.operations if each.state == OperationState.RUNNING]
+    found_ahead = ahead(coming, release, chain(*containers.values())) if coming else {}
+    return Rows(
+        *(app, release, by_name, slots, containers, busy, rollout, running),
+        coming=coming,
+        attempt=wish.attempt if coming else None,
+        ahead=found_ahead,
+    )
 
 
 def app_view(
@@ -110,6 +128,7 @@ def app_view(
         node_states={node.id: scheduler_state(node) for node in there},
         cordoned=frozenset(node.id for node in there if node.cordoned),
         frozen=frozen,
+        commands_by=_commands_by(rows),
     )
 
 
@@ -117,47 +136,80 @@ def app_view(
 
 
 def _services(rows: Rows, cluster: Cluster, releases: Releases) -> Iterator[model.ServiceView]:
-    if rows.release is None:
-        return
-    for name, spec in rows.release.project.services.items():
-        service = rows.services.get(name)
-        request = releases.request(rows.release.release.id, name)
+    present = rows.release.project.services if rows.release else {}
+    for name, spec in {**present, **rows.ahead}.items():
+        service, known = rows.services.get(name), rows.known(name)
+        request = releases.request(known.release.id, name)
         if service is not None and request is not None:
-            yield _service(rows, rows.release, service, spec, request, cluster)
+            yield _service(rows, known, service, spec, request, cluster)
 
 
 def _service(
     rows: Rows, known: Known, service: Service, spec: Spec, request: model.Request, cluster: Cluster
 ) -> model.ServiceView:
     mode = model.Mode(spec.mode)
-    off = rows.app.stopped or rows.app.deleting or service.stopped
-    replicas = 1 if mode.everywhere else service.replicas
+    off = rows.app.deleting or _stopped(rows, service, spec)
     restart = _CONDITIONS[spec.restart.condition]
+    eligible = cluster.eligible(request) if mode.everywhere and not off else ()
+    replicas = len(eligible) if mode.everywhere else service.replicas
+    config = spec.rollback if rows.rollout and rows.rollout.rollback else spec.update
     return model.ServiceView(
         name=service.name,
-        replicas=0 if off else replicas,
-        digest=known.release.digests[service.name],
+        replicas=0 if off else 1 if mode.everywhere else replicas,
+        digest=digest_of(known, spec),
         request=request,
         mode=mode,
-        eligible=cluster.eligible(request) if mode.everywhere and not off else (),
+        eligible=eligible,
         restart="on-failure" if mode.job and restart == "any" else restart,
-        has_healthcheck=bool(spec.healthcheck and spec.healthcheck.test[:1] != ("NONE",)),
-        update=_update(spec.rollback if rows.rollout and rows.rollout.rollback else spec.update),
+        has_healthcheck=spec.checked,
+        update=_update(spec.filled_in(config, replicas)),
         depends_on=tuple(
             model.Dependency(one.service, one.condition, one.restart, one.required) for one in spec.depends_on
         ),
         bound=spec.exclusive or bool(request.volumes),
         exclusive=spec.exclusive,
         restart_epoch=_time(service.restart_at) or 0.0,
+        ahead=spec.name in rows.ahead,
+        command=_is_command(rows, spec),
     )
+
+
+def _is_command(rows: Rows, spec: Spec) -> bool:
+    return (
+        spec.name in rows.ahead and rows.coming is not None and spec.name not in rows.coming.project.services
+    )
+
+
+def _stopped(rows: Rows, service: Service, spec: Spec) -> bool:
+    """A release command that has begun goes on to its end; else it waits until its app is started."""
+    if rows.coming is not None and _is_command(rows, spec):
+        return rows.app.stopped and not begun(rows.coming, spec, rows.all_containers())
+    return rows.app.stopped or service.stopped
+
+
+def _commands_by(rows: Rows) -> float:
+    """Their time runs from when they can run."""
+    attempt = rows.attempt
+    if attempt is None or attempt.state != RolloutState.RUNNING or commands_wait_for_start(rows):
+        return float("inf")
+    return attempt.deadline.timestamp()
+
+
+def commands_wait_for_start(rows: Rows) -> bool:
+    """What they need is not there while their app is stopped."""
+    coming = rows.coming
+    if coming is None or not rows.app.stopped:
+        return False
+    commands = coming.project.commands.values()
+    return not any(begun(coming, each, rows.all_containers()) for each in commands)
 
 
 def _update(config: Update) -> model.Update:
     return model.Update(
-        parallelism=config.parallelism,
+        parallelism=config.parallelism or 0,
         delay=config.delay,
         start_first=config.order == "start-first",
-        monitor=config.watched,
+        monitor=config.monitor,
         max_failure_ratio=config.max_failure_ratio,
         failure_action=config.failure_action,
     )
@@ -176,6 +228,7 @@ def _slot(slot: Slot, rows: Rows) -> model.SlotView:
         failures=slot.failures,
         not_before=_time(slot.not_before) or 0.0,
         node=slot.node_id or "",
+        waiting=bool(slot.pending),
     )
 
 
@@ -209,9 +262,13 @@ def _container(container: Container, removing: set[str]) -> model.ContainerView:
 def _rollout(rows: Rows) -> model.RolloutView | None:
     if rows.rollout is None:
         return None
+    state = model.RolloutState(rows.rollout.state)
+    if rows.coming is not None and state is model.RolloutState.SUPERSEDED:
+        # Where it stood when a newer one came, until it is known whether that one will be.
+        state = model.RolloutState.PAUSED
     return model.RolloutView(
         rows.rollout.id,
-        model.RolloutState(rows.rollout.state),
+        state,
         rows.rollout.started_at.timestamp(),
         deadline(rows, rows.rollout).timestamp(),
         rollback=rows.rollout.rollback,
@@ -245,8 +302,8 @@ def deadline(rows: Rows, rollout: Rollout) -> datetime:
 def _between(release: Known, rollout: Rollout) -> float:
     """The longest time that may pass from one container's start to that of the next, by the file."""
     services = release.project.services.values()
-    configs = [spec.rollback if rollout.rollback else spec.update for spec in services]
-    return max((config.delay + config.watched for config in configs), default=0.0)
+    configs = [spec.filled_in(spec.rollback if rollout.rollback else spec.update, 1) for spec in services]
+    return max((config.delay + config.monitor for config in configs), default=0.0)
 
 
 def release_to_go_back_to(rollout: Rollout) -> Release | None:

@@ -12,9 +12,11 @@ from django.db import transaction
 
 from console.cluster.models import Node
 from console.common import events
+from console.controller.agenda import Agenda
 from console.controller.history import History, Line
 from console.controller.live import Live
 from console.controller.requests import Releases
+from console.controller.wishes import Wishes
 from console.workloads.models import App, Container
 from nodeagent import protocol
 
@@ -23,6 +25,8 @@ from nodeagent import protocol
 class Step:
     now: datetime
     live: Live
+    agenda: Agenda
+    wishes: Wishes
     dirty: set[str] = field(default_factory=set)
     """Apps to reconcile in this step."""
     freed: bool = False
@@ -55,6 +59,11 @@ class Step:
     @property
     def time(self) -> float:
         return self.now.timestamp()
+
+    def wake_by(self, app: str, at: datetime | None) -> None:
+        """Look at the app again by then, should nothing call for it earlier."""
+        if at is not None:
+            self.wakes[app] = min(self.wakes.get(app) or at, at)
 
     @contextmanager
     def part(self) -> Iterator[None]:

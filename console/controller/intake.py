@@ -91,15 +91,14 @@ def _take(ledger: Ledger, node: Node, entry: Entry) -> None:
             _save(node, images=[msgspec.to_builtins(image) for image in message.images])
             ledger.step.freed = True
         case protocol.Receipt():
-            for id_ in message.jobs[:MOST_RECEIPTS]:
-                if job := ledger.job(node, id_):
-                    job.received_at, job.rings = ledger.step.now, 0
-                    job.ring_at = ledger.step.now + RECEIVED_PATIENCE
-                    ledger.received(job)
+            _receipt(ledger, node, message)
         case protocol.Progress():
             _progress(ledger, node, message)
         case protocol.Result():
             _result(ledger, node, message)
+        case protocol.LogNotKept():
+            if container := ledger.at(node, message.slot, message.generation):
+                observed.log_lost(ledger, container, message.reason)
         case _:
             name = type(message).__name__
             logger.error("Node %s: a %s does not belong in the report stream", node.name, name)
@@ -214,6 +213,14 @@ def _take_removed(ledger: Ledger, node: Node, removed: Iterable[tuple[str, int]]
     for slot, generation in removed:
         if container := ledger.there(node, slot, generation):
             observed.vanished(ledger, container)
+
+
+def _receipt(ledger: Ledger, node: Node, message: protocol.Receipt) -> None:
+    for id_ in message.jobs[:MOST_RECEIPTS]:
+        if job := ledger.job(node, id_):
+            job.received_at, job.rings = ledger.step.now, 0
+            job.ring_at = ledger.step.now + RECEIVED_PATIENCE
+            ledger.received(job)
 
 
 def _progress(ledger: Ledger, node: Node, message: protocol.Progress) -> None:

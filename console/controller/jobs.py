@@ -86,7 +86,7 @@ class _Maker:
 
 def stop(step: Step, container: Container) -> _Made:
     known = step.releases.get(container.release_id)
-    spec = known.project.services.get(container.slot.service.name) if known else None
+    spec = known.project.find(container.slot.service.name) if known else None
     job = protocol.Stop(id=new_id(), slot=container.slot_id, generation=container.generation)
     if spec:
         job = msgspec.structs.replace(job, grace=spec.stop_grace_period)
@@ -160,6 +160,22 @@ def close(containers: Sequence[Container], kind: JobKind | None, now: datetime) 
 def add_pull(step: Step, node: Node, release: Release, team: Team, image: str) -> Job:
     """Ask a node which digest an image's name stands for at its registry."""
     job = protocol.Pull(id=new_id(), image=image, resolve=True, timeout=20)
+    credential = credential_for(team, image)
+    return Job.objects.create(
+        id=job.id,
+        node=node,
+        kind=JobKind.PULL,
+        release_id=release.id,
+        registry_id=credential.id if credential else "",
+        payload=_payload(job),
+        created_at=step.now,
+        ring_at=step.now,
+    )
+
+
+def add_fetch(step: Step, node: Node, release: Release, team: Team, image: str) -> Job:
+    """Have an image on a node before something that serves there is stopped for it."""
+    job = protocol.Pull(id=new_id(), image=image)
     credential = credential_for(team, image)
     return Job.objects.create(
         id=job.id,

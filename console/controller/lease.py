@@ -34,9 +34,13 @@ class DatabaseLease:
     def __init__(self, holder: str) -> None:
         self.holder = holder
         self.term = 0
+        self._there = False
+        """The row was made, and nothing deletes it."""
 
     def acquire(self) -> bool:
-        Lease.objects.get_or_create(id=1)
+        if not self._there:
+            Lease.objects.get_or_create(id=1)
+            self._there = True
         free = Q(expires_at=None) | Q(expires_at__lt=Now()) | Q(holder=self.holder)
         with transaction.atomic():
             taken = Lease.objects.filter(free, id=1).update(

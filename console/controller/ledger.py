@@ -18,6 +18,8 @@ OBSERVED = (
     *("state", "health", "engine_id", "exit_code", "oom", "error", "fatal", "restarts", "recent_restarts"),
     *("last_lines", "progress", "started_at", "healthy_at", "unhealthy_at", "ended_at", "removed_at"),
     "observed_at",
+    "oom_events",
+    "log_lost",
 )
 _RECEIVED = ("received_at", "rings", "ring_at", "progress")
 _TRIED = ("attempts", "message", "ring_at", "received_at")
@@ -57,9 +59,11 @@ class Ledger:
             if isinstance(message, protocol.Delta)
             for slot, _generation in message.removed
         }
+        lost = [(node, one) for node, one in messages if isinstance(one, protocol.LogNotKept)]
         hellos = {node for node, message in messages if isinstance(message, protocol.Hello)}
         self._read_containers(Q(pk__in=some) for some in rows.chunks(ids - {""}))
         self._read_containers(Q(slot__in=some, removed_at=None) for some in rows.chunks(slots))
+        self._read_containers(Q(node=node, slot=one.slot, generation=one.generation) for node, one in lost)
         self._read_containers(Q(node__in=some, removed_at=None) for some in rows.chunks(hellos))
 
     def _read_containers(self, wanted: Iterable[Q]) -> None:
@@ -91,6 +95,10 @@ class Ledger:
         """Of a node whose hello is among the reports: all that the engine may still have."""
         found = (each for each in self._containers.values() if each.node_id == node.id)
         return sorted((each for each in found if each.removed_at is None), key=lambda each: each.id)
+
+    def at(self, node: Node, slot: str, generation: int) -> Container | None:
+        """Of the node's, that one, removed or not."""
+        return self._by_key.get((node.id, slot, generation))
 
     def there(self, node: Node, slot: str, generation: int) -> Container | None:
         container = self._by_key.get((node.id, slot, generation))

@@ -12,13 +12,16 @@ from django.utils import timezone
 
 from console.cluster.models import Node
 from console.controller import intake, nodes, send
+from console.controller.agenda import Agenda
 from console.controller.broker import BrokerUsers
 from console.controller.context import Step
 from console.controller.lease import Leadership, LeaseLost
 from console.controller.live import Live
 from console.controller.models import Cursor
 from console.controller.requests import Releases
+from console.controller.roster import Roster
 from console.controller.wire import Entry, Wire
+from console.controller.wishes import Wishes
 from console.controller.work import work
 
 logger = logging.getLogger(__name__)
@@ -37,8 +40,12 @@ class Controller:
         self.lease = lease
         self.watch = nodes.Watch()
         self.live = Live(Releases())
+        self.agenda = Agenda()
+        self.wishes = Wishes()
+        self.roster = Roster()
         self.position = "0-0"
-        self._saved = ("", "")
+        self._saved: tuple[str, str] | None = None
+        """Epoch and position as the database has them; None when that is not known."""
         self._ask_all = True
 
     def step(self, now: datetime) -> bool:
@@ -51,9 +58,7 @@ class Controller:
         try:
             with transaction.atomic():
                 self.lease.renew()
-                step = Step(
-                    now, self.live, nodes={node.id: node for node in Node.objects.select_for_update()}
-                )
+                step = Step(now, self.live, self.agenda, self.wishes, nodes=self.roster.read())
                 intake.take_in(step, entries)
                 nodes.judge(step, beats, self.watch)
                 work(step)
@@ -64,8 +69,9 @@ class Controller:
                 self._remember(epoch, entries)
         except BaseException:
             # What was changed in memory is not in the database.
-            self.live.discard()
+            self._discard()
             raise
+        self._saved = epoch, self.position
         send.ring(self.wire, due)
         self._ask(step)
         return step.more or len(entries) == BATCH
@@ -73,15 +79,21 @@ class Controller:
     def rebuild(self) -> None:
         """Forget what is only in memory: after a new term, or a step that failed."""
         self._ask_all = True
-        self.live.discard()
+        self._discard()
+
+    def _discard(self) -> None:
+        self._saved = None
+        for kept in (self.live, self.agenda, self.wishes, self.roster):
+            kept.discard()
 
     def _start(self, epoch: str, now: datetime) -> bool:
         """Find where to read on. Another epoch (True): the stream is another one, jobs under way and heartbeats
         may be gone with the old one, and every node is asked for its full set."""
-        cursor, _made = Cursor.objects.get_or_create(id=1)
-        self._saved = cursor.epoch, cursor.position
-        if cursor.epoch == epoch:
-            self.position = cursor.position
+        if self._saved is None:
+            cursor, _made = Cursor.objects.get_or_create(id=1)
+            self._saved = cursor.epoch, cursor.position
+        if self._saved[0] == epoch:
+            self.position = self._saved[1]
             return False
         logger.warning("Redis is new or was wiped (epoch %s): reading its reports from the start.", epoch)
         self.position, self._ask_all = "0-0", True

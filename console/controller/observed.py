@@ -19,6 +19,7 @@ _STEADY = timedelta(minutes=10)
 """A container that ran this long starts its slot's failures anew."""
 _START_JITTER = timedelta(seconds=2)
 """Ages are rounded on the way; a start that moved less than this is the same start."""
+_MOST_OOMS = 1_000_000
 
 
 def update(ledger: Ledger, container: Container, seen: protocol.Observed) -> None:
@@ -28,12 +29,13 @@ def update(ledger: Ledger, container: Container, seen: protocol.Observed) -> Non
         seen, error=storable(seen.error), last_lines=tuple(storable(line) for line in seen.last_lines)
     )
     before = (container.state, container.health, container.restarts, container.error, container.exit_code)
+    ooms = container.oom_events
     current = State(container.state)
     facts = Facts(seen.state, seen.exit_code, seen.oom, seen.restarts, seen.error)
     container.state = observe(current, facts)
     container.engine_id = seen.engine_id
     container.exit_code, container.oom, container.error = seen.exit_code, seen.oom, seen.error
-    container.observed_at = now
+    container.observed_at, container.oom_events = now, max(0, min(seen.oom_events, _MOST_OOMS))
     _take_restarts(container, seen.restarts, now)
     _take_health(container, Health.RESTARTING if seen.state == "restarting" else seen.health, now)
     if seen.running_for is not None:
@@ -51,6 +53,21 @@ def update(ledger: Ledger, container: Container, seen: protocol.Observed) -> Non
     if after != before:
         _tell(ledger, container)
         _remember(ledger, container, State(before[0]), Health(before[1]), before[2])
+    if container.oom_events > ooms and not State(container.state).ended:
+        _tell_oom(ledger, container)
+
+
+def log_lost(ledger: Ledger, container: Container, reason: str) -> None:
+    """It is removed, and its log could not be kept."""
+    container.log_lost = storable(reason)[:400]
+    ledger.changed(container)
+    _tell(ledger, container)
+    ledger.step.tell_container(
+        container,
+        f"The log of {container.name} was not kept: {container.log_lost}",
+        warning=True,
+        many=f"{container.slot.service.name}: the logs of {{count}} containers were not kept on {{nodes}}",
+    )
 
 
 def preparing(ledger: Ledger, container: Container, text: str) -> None:
@@ -93,7 +110,7 @@ def failed(ledger: Ledger, container: Container, result: protocol.Result) -> Non
 def _hopeless(result: protocol.Result) -> bool:
     """Whether the next generation would fail as well. With a taken port another one, or another node, is chosen;
     what a node knows as past (after a restored backup, say) is past with this generation alone."""
-    return result.fatal and result.code not in {"port-taken", "stale"}
+    return result.fatal and result.code not in {"port-taken", "disk-full", "stale"}
 
 
 def stopped_for_good(ledger: Ledger, container: Container) -> None:
@@ -176,6 +193,18 @@ def _take_health(container: Container, health: str, now: datetime) -> None:
 def _tell(ledger: Ledger, container: Container) -> None:
     ledger.step.dirty.add(container.app_id)
     ledger.step.announce(container.app.team_id, "app", container.app_id)
+
+
+def _tell_oom(ledger: Ledger, container: Container) -> None:
+    """A child was killed: the engine does not count that as the container's end, and it runs on."""
+    _tell(ledger, container)
+    ledger.step.tell_container(
+        container,
+        f"A process in {container.name} was killed for lack of memory; the container runs on",
+        warning=True,
+        many=f"{container.slot.service.name}: processes in {{count}} containers were killed for lack of memory"
+        " on {nodes}",
+    )
 
 
 def _remember(ledger: Ledger, container: Container, state: State, health: Health, restarts: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from console.common.ids import new_id
 from console.controller import evict, explanations, jobs, rows
@@ -16,16 +16,20 @@ from scheduler.lifecycle import Actor, State, move
 _SLOT = ("generation", "failures", "not_before", "pending", "explanation", "scores", "retired", "node")
 
 
-def place(step: Step, app: Rows, wanted: Sequence[model.Placement]) -> bool:
-    """Decide and assign, higher priority first; whether a slot found no node."""
+def place(
+    step: Step, app: Rows, wanted: Sequence[model.Placement], held: Collection[str] = ()
+) -> list[model.Placement]:
+    """Decide and assign, higher priority first; those that found no node. `held`: slots that wait for other
+    reasons and are to say so."""
     step.live.drop_claims(app.app.id)
-    _wait_no_more(app, {(one.service, one.index) for one in wanted})
+    _wait_no_more(app, {(one.service, one.index) for one in wanted}, held)
     if not wanted:
-        return False
+        return []
     chosen = _decide(step, app, sorted(wanted, key=lambda one: -one.request.priority))
     reasons = explanations.explain(step.live.cluster, app.app, chosen, step.now)
     refused = [one for one in chosen if one.decision.node is None]
-    evict.make_room(step, app, refused)
+    # Where the old one can make way, nobody else has to.
+    evict.make_room(step, app, [one for one in refused if not one.placement.leaves])
     placed = [one for one in chosen if one.decision.node is not None]
     _lose(step, app, placed)
     _bind_volumes(app, placed)
@@ -35,12 +39,16 @@ def place(step: Step, app: Rows, wanted: Sequence[model.Placement]) -> bool:
     reasons.clear()
     Container.objects.bulk_create(started, batch_size=rows.BATCH)
     jobs.for_containers(step, started)
-    return bool(refused)
+    return [one.placement for one in refused]
 
 
-def _wait_no_more(app: Rows, wanted: set[tuple[str, int]]) -> None:
+def _wait_no_more(app: Rows, wanted: set[tuple[str, int]], held: Collection[str]) -> None:
     """Slots that waited for a node and are not to be filled now: what they had is there again, say."""
-    over = [s for s in app.slots.values() if s.pending and (s.service.name, s.index) not in wanted]
+    over = [
+        slot
+        for slot in app.slots.values()
+        if slot.pending and (slot.service.name, slot.index) not in wanted and slot.id not in held
+    ]
     reasons = explanations.Reasons(old={slot.explanation_id for slot in over if slot.explanation_id})
     for slot in over:
         slot.pending, slot.explanation = "", None
@@ -80,18 +88,19 @@ def _lose(step: Step, app: Rows, placed: Sequence[Chosen]) -> None:
 def _container(step: Step, app: Rows, one: Chosen) -> Container:
     """The slot's next generation; not saved."""
     slot, request, decision = one.slot, one.decision.want.request, one.decision
-    assert app.release is not None and decision.node is not None  # noqa: S101, PT018  (it was placed)
+    assert decision.node is not None  # noqa: S101  (it was placed)
     before = app.containers.get(slot.id)
     if before and before[0].digest != one.placement.digest:
         slot.failures, slot.not_before = 0, None
     slot.generation += 1
-    spec = app.release.project.services[one.placement.service]
+    known = app.known(one.placement.service)
+    spec = step.releases.spec(known.release.id, one.placement.service)
     node = step.nodes[decision.node]
     container = Container(
         id=decision.want.container,
         app=app.app,
         slot=slot,
-        release=app.release.release,
+        release=known.release,
         node=node,
         generation=slot.generation,
         name=f"{app.app.name}/{slot.service.name}.{slot.index}",

@@ -7,11 +7,12 @@ import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import msgspec
 
 from console.cluster.models import Node
-from console.workloads.compose import Project
+from console.workloads.compose import COMMAND_SUFFIX, Project
 from console.workloads.compose import Service as Spec
 from console.workloads.models import App, Release
 from scheduler import model
@@ -70,17 +71,21 @@ class Releases:
         known = self.get(id_)
         if known is None:
             raise KeyError(f"release {id_} cannot be read")
-        return known.project.services[service]
+        spec = known.project.find(service)
+        if spec is None:
+            raise KeyError(f"release {id_} has no {service}")
+        return spec
 
     def request(self, id_: str, service: str) -> model.Request | None:
         """The service's one object; None where the release has no such service, or cannot be read."""
         known = self.get(id_)
-        if known is None or service not in known.project.services:
+        if known is None:
             return None
         if service not in known.requests:
-            known.requests[service] = build(
-                known.release.app, known.project.services[service], known.release, zones=self.zones
-            )
+            spec = known.project.find(service)
+            if spec is None:
+                return None
+            known.requests[service] = build(known.release.app, spec, known.release, zones=self.zones)
         return known.requests[service]
 
     def see_zones(self, nodes: Iterable[Node]) -> bool:
@@ -102,9 +107,15 @@ class Releases:
             del self._of_app[app_id]
 
 
+def image_of(release: Release, name: str) -> dict[str, Any]:
+    """Of a service, or a release command, which runs its service's. As in `Release.images`."""
+    found = release.images.get(name) or release.images[name.removesuffix(COMMAND_SUFFIX)]
+    return dict(found)
+
+
 def build(app: App, spec: Spec, release: Release, *, zones: bool) -> model.Request:
     """What one slot of the service asks of a node."""
-    image, resources, place = release.images[spec.name], spec.resources, spec.placement
+    image, resources, place = image_of(release, spec.name), spec.resources, spec.placement
     spread = tuple(model.Spread(each.key, each.weight) for each in place.spreads)
     return model.Request(
         app=app.id,

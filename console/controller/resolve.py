@@ -11,10 +11,11 @@ from console.cluster.enums import JobKind, NodeState
 from console.cluster.models import Job, Node
 from console.controller import jobs
 from console.controller.context import Step
+from console.controller.rollouts import give_up
 from console.workloads import operations
 from console.workloads.compose import Project, spec_digest
 from console.workloads.compose import Service as Spec
-from console.workloads.enums import OperationState, ReleaseState, RolloutState
+from console.workloads.enums import ReleaseState, RolloutState
 from console.workloads.models import App, Release, Rollout
 from console.workloads.services import UNDER_WAY, take_services
 
@@ -45,7 +46,7 @@ def resolve(step: Step, app: App) -> None:
         _check_deadline(step, release)
         images = _images(step, app, release)
     except CannotResolve as error:
-        _fail(step, app, release, str(error))
+        give_up(step, app, release, str(error))
         return
     if images is not None:
         _ready(step, app, release, images)
@@ -162,9 +163,11 @@ def _ready(step: Step, app: App, release: Release, images: dict[str, Image]) -> 
         if image.warning
     ]
     release.warnings = [*release.warnings, *extra]
-    release.state = ReleaseState.READY
+    commands = release.project.commands
+    release.state = ReleaseState.PREPARING if commands else ReleaseState.READY
     release.save(update_fields=["images", "digests", "warnings", "state"])
-    take_services(app, release)
+    if not commands:
+        take_services(app, release)
     _note(step, app, "Images are known")
 
 
@@ -191,18 +194,6 @@ def _restarts_with(project: Project, name: str) -> set[str]:
                 reached.add(one.service)
                 left.append(one.service)
     return reached - {name}
-
-
-def _fail(step: Step, app: App, release: Release, reason: str) -> None:
-    release.state, release.error = ReleaseState.FAILED, reason
-    release.save(update_fields=["state", "error"])
-    for rollout in Rollout.objects.filter(release=release, state__in=UNDER_WAY).select_related("operation"):
-        rollout.state, rollout.reason, rollout.ended_at = RolloutState.FAILED, reason, step.now
-        rollout.save(update_fields=["state", "reason", "ended_at"])
-        if rollout.operation:
-            operations.end(rollout.operation, OperationState.FAILED, step.now, reason)
-    text = f"Release {release.number} failed: {reason}"
-    step.tell_app(app, text, kind="release.failed", warning=True)
 
 
 def _note(step: Step, app: App, text: str) -> None:

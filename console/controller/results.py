@@ -24,7 +24,7 @@ _LONGEST_PAUSE = 60.0
 
 
 def tries_again(job: Job, message: protocol.Result) -> bool:
-    most = MOST_LOOKUPS if job.release_id else MOST_ATTEMPTS
+    most = MOST_LOOKUPS if job.release_id and job.payload.get("resolve") else MOST_ATTEMPTS
     return job.kind in NEVER_GIVEN_UP or (not message.fatal and job.attempts + 1 < most)
 
 

@@ -1,9 +1,10 @@
-"""The agents' door: authenticate, check, forward. It decides nothing and writes no database row."""
+"""The agents' door: authenticate, check, forward. It decides nothing."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
@@ -11,11 +12,14 @@ import redis.asyncio
 import redis.exceptions
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
+from django.db import connection
 
-from console.cluster.access import node_of_token
+from console.cluster.credentials import LinkRefused
 from console.cluster.models import Node
 from console.cluster.queries import cluster
 from console.common import redis as keys
+from console.live import admission
+from console.workloads import archive
 from nodeagent import protocol
 
 logger = logging.getLogger(__name__)
@@ -24,6 +28,10 @@ REPORTS_KEPT = 100_000
 SAMPLES_KEPT = 360
 """One hour at one sample in ten seconds."""
 SAMPLES_LIFETIME = 2 * 3600
+
+MOST_STORING = 16
+"""Log segments of one node that are being stored; each has at most half a MiB."""
+_disk = ThreadPoolExecutor(4, thread_name_prefix="store-log")
 
 UNAUTHORIZED, REPLACED, UNREADABLE, BROKEN = 4401, 4409, 4400, 4503
 
@@ -35,10 +43,15 @@ class AgentConsumer(AsyncWebsocketConsumer):
     session: int
     store: redis.asyncio.Redis | None = None
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.storing: set[asyncio.Task[None]] = set()
+
     async def connect(self) -> None:
-        node = await database_sync_to_async(node_of_token)(_bearer(self.scope["headers"]))
-        if node is None:
-            await self.close(UNAUTHORIZED)
+        try:
+            node = await admission.admit(self.scope)
+        except LinkRefused as refused:
+            await self._turn_away(refused)
             return
         self.node, self.store = node, keys.async_client()
         try:
@@ -46,7 +59,11 @@ class AgentConsumer(AsyncWebsocketConsumer):
             # Never below the last session known: another Redis' clock may be behind.
             self.session = max(int(seconds) * 1000 + int(micros) // 1000, node.session + 1)
             await self.channel_layer.group_add(self._group, self.channel_name)
+            await admission.check(node, self.scope)
             await self._claim()
+        except LinkRefused as refused:
+            await self._turn_away(refused)
+            return
         except (redis.exceptions.RedisError, OSError) as error:
             logger.warning("Node %s cannot be served, Redis is away: %s", node.name, error)
             # Accepted first: a refusal would tell the agent that its token is wrong.
@@ -57,6 +74,14 @@ class AgentConsumer(AsyncWebsocketConsumer):
         id_ = (await database_sync_to_async(cluster)()).id
         await self._tell(protocol.Welcome(node=node.id, cluster=id_, session=self.session))
 
+    async def _turn_away(self, refused: LinkRefused) -> None:
+        """With words where the agent has some claim to them, which needs an open link."""
+        if refused.code == 0:
+            await self.close(UNAUTHORIZED)
+            return
+        await self.accept()
+        await self.close(refused.code, refused.reason)
+
     async def _claim(self) -> None:
         await self.channel_layer.group_send(self._group, {"type": "replaced", "session": self.session})
 
@@ -65,6 +90,8 @@ class AgentConsumer(AsyncWebsocketConsumer):
         return f"node.{self.node.id}"
 
     async def disconnect(self, code: int) -> None:
+        for task in self.storing:
+            task.cancel()
         if self.store is None:
             return
         try:
@@ -97,11 +124,44 @@ class AgentConsumer(AsyncWebsocketConsumer):
                 await self._heartbeat(message)
             case protocol.Samples():
                 await self._samples(message)
-            case protocol.LogFrame():
+            case protocol.LogFrame() | protocol.ExecFrame() | protocol.Credit():
                 await self._client.publish(keys.stream_channel(message.stream), raw)
+            case protocol.LogSegment():
+                await self._keep(message)
+            case protocol.NewCredential():
+                await self._tell(await admission.renew(self.node, message))
+            case protocol.Hello():
+                await self._hello(message, raw)
             case _:
-                entry: dict[Any, Any] = {"n": self.node.id, "s": str(self.session), "m": raw}
-                await self._client.xadd(keys.REPORTS, entry, maxlen=REPORTS_KEPT, approximate=True)
+                await self._report(raw)
+
+    async def _report(self, raw: bytes) -> None:
+        entry: dict[Any, Any] = {"n": self.node.id, "s": str(self.session), "m": raw}
+        await self._client.xadd(keys.REPORTS, entry, maxlen=REPORTS_KEPT, approximate=True)
+
+    async def _hello(self, hello: protocol.Hello, raw: bytes) -> None:
+        try:
+            answer = await admission.greet(self.node, hello)
+        except LinkRefused as refused:
+            logger.warning("Node %s: %s", self.node.name, refused.reason)
+            await self.close(refused.code, refused.reason)
+            return
+        await self._report(raw)
+        if answer is not None:
+            await self._tell(answer)
+
+    async def _keep(self, segment: protocol.LogSegment) -> None:
+        """Stored beside the link, so that a slow disk holds up no heartbeat; refused when too many wait."""
+        if len(self.storing) >= MOST_STORING:
+            await self._tell(archive.answer(segment, "failed", "the console has too much to store at once"))
+            return
+        task = asyncio.create_task(self._store(segment))
+        self.storing.add(task)
+        task.add_done_callback(self.storing.discard)
+
+    async def _store(self, segment: protocol.LogSegment) -> None:
+        loop = asyncio.get_running_loop()
+        await self._tell(await loop.run_in_executor(_disk, _stored, self.node.id, segment))
 
     @property
     def _client(self) -> redis.asyncio.Redis:
@@ -154,11 +214,16 @@ class AgentConsumer(AsyncWebsocketConsumer):
             await self._claim()
 
     async def revoked(self, event: dict[str, Any]) -> None:
-        """The node was removed, or got a new token."""
-        await self.close(UNAUTHORIZED)
+        """The node was removed, or its credentials have ended."""
+        await self.close(event["code"], event["reason"])
 
 
-def _bearer(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    value = dict(headers).get(b"authorization", b"").decode("latin-1")
-    kind, _space, token = value.partition(" ")
-    return token.strip() if kind.lower() == "bearer" else ""
+def _stored(node_id: str, segment: protocol.LogSegment) -> protocol.LogStored:
+    """In a thread: its database connection is given back, and whatever happens is an answer."""
+    try:
+        return archive.store(node_id, segment)
+    except Exception:
+        logger.exception("A log segment of node %s cannot be stored", node_id)
+        return archive.answer(segment, "failed", "the console cannot store it now; its own log says why")
+    finally:
+        connection.close()

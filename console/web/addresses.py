@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 
-from console.workloads.models import App, Slot
+from console.workloads.models import App, Container, Slot
 
 
 def app_key(app: App) -> str:
@@ -26,9 +26,9 @@ def slot_url(app: App, slot: Slot) -> str:
     return reverse("web:slot", args=[app.team.slug, app_key(app), slot.service.name, slot.index])
 
 
-def logs_url(app: App, service: str = "", container: str = "") -> str:
+def logs_url(app: App, service: str = "", container: str = "", slot: str = "") -> str:
     """The API's stream of log lines."""
-    wanted = {"follow": "1", "tail": "200", "service": service, "container": container}
+    wanted = {"follow": "1", "tail": "200", "service": service, "slot": slot, "container": container}
     query = urlencode({name: value for name, value in wanted.items() if value})
     return f"/api/v1/teams/{app.team.slug}/apps/{app_key(app)}/logs?{query}"
 
@@ -36,3 +36,12 @@ def logs_url(app: App, service: str = "", container: str = "") -> str:
 def metrics_url(app: App) -> str:
     """The API's samples of the last hour."""
     return f"/api/v1/teams/{app.team.slug}/apps/{app_key(app)}/metrics"
+
+
+def terminal_url(app: App, container: Container) -> str:
+    return reverse("web:terminal", args=[app.team.slug, app_key(app), container.id])
+
+
+def exec_url(container: Container) -> str:
+    """Where the API gives tickets for terminals in this container."""
+    return reverse("api:exec", args=[container.app.team.slug, container.id])

@@ -9,6 +9,7 @@ from django import forms
 from django.core.validators import RegexValidator
 from django.utils.translation import gettext_lazy as _
 
+from console.accounts.models import MOST_LOG_DAYS
 from console.workloads.moves import LEAST_GAIN, MOST_MOVES
 
 _IMAGE = re.compile(
@@ -182,6 +183,15 @@ class TokenForm(forms.Form):
         coerce=int,
         initial=90,
         choices=[(30, _("30 days")), (90, _("90 days")), (365, _("One year")), (0, _("Until revoked"))],
+    )
+
+
+class LogRetentionForm(forms.Form):
+    log_days = forms.IntegerField(
+        label=_("Days"),
+        min_value=0,
+        max_value=MOST_LOG_DAYS,
+        help_text=_("0 keeps none. A shorter time also deletes what is older already."),
     )
 
 

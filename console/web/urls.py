@@ -17,6 +17,7 @@ from console.web.views import (
     overview,
     service,
     settings,
+    terminal,
 )
 
 app_name = "web"
@@ -40,6 +41,7 @@ of_app = [
     path("services/<str:service>/", service.service, name="service"),
     path("services/<str:service>/room/", service.room, name="service-room"),
     path("services/<str:service>/slots/<int:index>/", service.slot, name="slot"),
+    path("containers/<str:container>/terminal/", terminal.terminal, name="terminal"),
     path("services/<str:service>/scale/", actions.scale, name="service-scale"),
     path("services/<str:service>/restart/", actions.restart, name="service-restart"),
     path("services/<str:service>/stop/", actions.stop, name="service-stop"),
@@ -64,6 +66,7 @@ of_team: list[URLPattern | URLResolver] = [
     path("rebalance/moves/", forecasts.make_moves, name="rebalance-moves"),
     path("events/", events.event_list, name="events"),
     path("settings/", settings.overview, name="settings"),
+    path("settings/logs/", settings.set_log_retention, name="log-retention"),
     path("settings/tokens/", settings.create_token, name="token-create"),
     path("settings/tokens/<str:token>/revoke/", settings.revoke_token, name="token-revoke"),
     path("settings/registries/", settings.store_registry, name="registry-store"),

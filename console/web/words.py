@@ -25,8 +25,8 @@ _CONDITIONS = {
 
 
 def update_words(update: Update) -> str:
-    """An update_config: '2 at a time, new first, 10 s apart, rolls back on failure'."""
-    count = update.parallelism
+    """An update_config that is filled in: '2 at a time, new first, 10 s apart, rolls back on failure'."""
+    count = update.parallelism or 0
     parts = [
         ngettext("%(n)d at a time", "%(n)d at a time", count) % {"n": count} if count else _("all at once"),
         _("new first") if update.order == "start-first" else _("old stops first"),

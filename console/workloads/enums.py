@@ -43,6 +43,7 @@ class Health(Toned):
 
 class ReleaseState(Toned):
     RESOLVING = "resolving", _("Resolving images")
+    PREPARING = "preparing", _("Running its release command")
     READY = "ready", _("Ready")
     FAILED = "failed", _("Failed")
 

@@ -92,6 +92,8 @@ class Service(models.Model):
     """Containers that started earlier are replaced one by one."""
     present = models.BooleanField(default=True)
     """Whether the newest release that became ready has it."""
+    is_command = models.BooleanField(default=False)
+    """It is a release command, in no file as a service, and only there while that runs."""
 
     class Meta:
         ordering = ["name"]
@@ -224,6 +226,10 @@ class Container(models.Model):
     fatal = models.BooleanField(default=False)
     stop_reason = models.CharField(max_length=200, blank=True)
     last_lines = models.JSONField(default=list)
+    oom_events = models.IntegerField(default=0)
+    """How often something in it was killed for lack of memory since its start, as its agent counts."""
+    log_lost = models.CharField(max_length=400, blank=True)
+    """Why its log was not kept when it was removed."""
     progress = models.CharField(max_length=300, blank=True)
     started_at = models.DateTimeField(null=True)
     healthy_at = models.DateTimeField(null=True)
@@ -301,6 +307,10 @@ class Rollout(models.Model):
     deadline = models.DateTimeField()
     paused_at = models.DateTimeField(null=True)
     """When a person paused it; resuming moves the deadline on by the pause."""
+    failed_container = models.ForeignKey(
+        Container, on_delete=models.SET_NULL, null=True, related_name="failed_rollouts"
+    )
+    """The one whose end decided that it failed: its last lines are there."""
     ended_at = models.DateTimeField(null=True)
 
     class Meta:

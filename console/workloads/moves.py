@@ -113,7 +113,8 @@ def candidates() -> Candidates:
         if spec is None or tie_of(spec) or not _calm(found, wanted[key]):
             continue
         under_way = sum(container.move_to_id is not None for container in found)
-        healthy[key] = (spec.update.parallelism or wanted[key]) - under_way
+        window = spec.filled_in(spec.update, wanted[key]).parallelism
+        healthy[key] = (window or wanted[key]) - under_way
         movable |= {container.id for container in found if container.move_to_id is None}
     return Candidates(frozenset(movable), healthy)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from django.db.models import F, Q
 
@@ -12,6 +13,7 @@ from console.accounts.models import Team
 from console.cluster.models import Node
 from console.common.models import Event
 from console.workloads.compose import Service as Spec
+from console.workloads.compose import Update
 from console.workloads.enums import (
     AppState,
     ContainerState,
@@ -52,6 +54,20 @@ class ServiceDetail:
     @property
     def mode(self) -> Mode:
         return Mode(self.spec.mode) if self.spec else Mode.REPLICATED
+
+    @property
+    def update(self) -> Update | None:
+        """How a release replaces its containers, with what its file leaves open decided."""
+        return self.spec.filled_in(self.spec.update, self._slots) if self.spec else None
+
+    @property
+    def rollback(self) -> Update | None:
+        """The same of the way back."""
+        return self.spec.filled_in(self.spec.rollback, self._slots) if self.spec else None
+
+    @property
+    def _slots(self) -> int:
+        return len(self.slots) if self.mode.everywhere else self.service.replicas
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +155,13 @@ def containers_of(app: App, *, ended: bool = False, limit: int = 200) -> list[Co
     """On nodes now; with `ended` also those that are gone, newest first."""
     rows = Container.objects.filter(app=app).select_related("slot__service", "node", "release")
     return list((rows if ended else rows.filter(removed_at=None))[:limit])
+
+
+def gone_from(app: App, *, since: datetime | None = None, limit: int = 500) -> list[Container]:
+    """Containers that are on no node any more, newest first; of those that ended before `since` none."""
+    rows = Container.objects.filter(app=app).exclude(removed_at=None)
+    rows = rows.exclude(ended_at__lt=since) if since else rows
+    return list(rows.select_related("app", "slot__service", "node")[:limit])
 
 
 def containers_on(node: Node, team: Team) -> list[Container]:

@@ -118,6 +118,7 @@ def scale(access: Access, service: Service, *, replicas: int) -> Operation:
         message = _("Choose between 0 and %(most)s replicas.") % {"most": MOST_REPLICAS}
         raise BerthError(message, fields={"replicas": [message]})
     app = lock_app(service.app)
+    _check_service(service)
     if (spec := queries.spec_of(service)) and Mode(spec.mode).everywhere:
         message = _("%(name)s is a global service: it runs once on every node that fits.") % {"name": service}
         raise Conflict(message, code="global_service")
@@ -133,6 +134,7 @@ def restart(access: Access, app: App, service: Service | None = None) -> Operati
     """Replace the running containers one by one."""
     access.require_write()
     app = lock_app(app)
+    _check_service(service)
     chosen = Service.objects.filter(app=app, present=True)
     if service:
         chosen = chosen.filter(pk=service.pk)
@@ -152,6 +154,7 @@ def set_stopped(access: Access, app: App, service: Service | None = None, *, sto
     """Stop or start a service, or the whole app; starting an app leaves single stopped services stopped."""
     access.require_write()
     app = lock_app(app)
+    _check_service(service)
     if service:
         service.stopped = stopped
         service.save(update_fields=["stopped"])
@@ -181,6 +184,13 @@ def delete_app(access: Access, app: App, *, delete_volumes: bool) -> Operation:
     )
     text = f"Deletion of {app.name} asked for{fate}"
     return _operate(app, OperationKind.DELETE, actor=access.actor, text=text)
+
+
+def _check_service(service: Service | None) -> None:
+    """A release command is nothing that people scale, restart or stop: its release has it run, once."""
+    if service is not None and service.is_command:
+        message = _("%(name)s is a release command: it runs once, when a release is made.")
+        raise Conflict(message % {"name": service}, code="release_command")
 
 
 def lock_app(app: App) -> App:
@@ -253,6 +263,10 @@ def _supersede(app: App, reason: str = "") -> None:
         rollout.save(update_fields=["state", "reason", "ended_at"])
         if rollout.operation:
             operations.end(rollout.operation, OperationState.SUPERSEDED, rollout.ended_at)
+    unprepared = Release.objects.filter(app=app, state=ReleaseState.PREPARING)
+    unprepared.update(
+        state=ReleaseState.FAILED, error="Another change came before its release command was done."
+    )
 
 
 def _add_services(app: App, release: Release) -> None:
@@ -264,6 +278,10 @@ def _add_services(app: App, release: Release) -> None:
             Service.objects.update_or_create(app=app, name=name, defaults=wanted)
         else:
             Service.objects.get_or_create(app=app, name=name, defaults=wanted)
+        Service.objects.filter(app=app, name=name, is_command=True).update(is_command=False)
+    for name in release.project.commands:
+        wanted = {"present": False, "is_command": True, "replicas": 1}
+        Service.objects.update_or_create(app=app, name=name, defaults=wanted)
 
 
 def take_services(app: App, release: Release) -> None:

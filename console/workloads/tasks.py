@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from console.workloads.logsweep import sweep_stored_logs
 from console.workloads.retention import sweep_old_rows
 
 
@@ -11,3 +12,9 @@ from console.workloads.retention import sweep_old_rows
 def sweep() -> dict[str, int]:
     """Delete history past its retention; answers with the number of rows by kind."""
     return sweep_old_rows()
+
+
+@shared_task
+def sweep_logs() -> dict[str, int]:
+    """Delete stored logs past their teams' retention or beyond their teams' share; answers with numbers of files."""
+    return sweep_stored_logs()

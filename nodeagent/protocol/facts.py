@@ -23,6 +23,9 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     health: Health = "none"
     exit_code: int | None = None
     oom: bool = False
+    """It ended for lack of memory."""
+    oom_events: int = 0
+    """How often something in it was killed for lack of memory since it started; it may run on all the same."""
     error: str = ""
     """The engine's own error text of the last start."""
     restarts: int = 0

@@ -68,7 +68,8 @@ Job = Pull | Ensure | Stop | Remove | Sync
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """All jobs that one step decided for one node."""
 
-    version: int = VERSION
+    version: int = VERSION - 1
+    """The oldest version whose agents read it: nothing in it is newer."""
     node: str
     jobs: tuple[Job, ...]
 

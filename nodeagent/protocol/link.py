@@ -4,11 +4,39 @@ from __future__ import annotations
 
 import msgspec
 
+from nodeagent.protocol.credentials import CredentialStored, NewCredential, Rotate
 from nodeagent.protocol.facts import Delta, Heartbeat, Hello, Images, Progress, Receipt, Result, Samples
 from nodeagent.protocol.names import VERSION
-from nodeagent.protocol.streams import Close, Credit, LogFrame, OpenLogs
+from nodeagent.protocol.streams import (
+    Close,
+    Credit,
+    ExecFrame,
+    ExecInput,
+    ExecResize,
+    LogFrame,
+    LogNotKept,
+    LogSegment,
+    LogStored,
+    OpenExec,
+    OpenLogs,
+)
 
-Up = Hello | Heartbeat | Delta | Images | Receipt | Progress | Result | Samples | LogFrame
+Up = (
+    Hello
+    | Heartbeat
+    | Delta
+    | Images
+    | Receipt
+    | Progress
+    | Result
+    | Samples
+    | LogFrame
+    | LogSegment
+    | LogNotKept
+    | ExecFrame
+    | Credit
+    | NewCredential
+)
 
 
 class Welcome(msgspec.Struct, frozen=True, kw_only=True, tag="welcome"):
@@ -32,7 +60,20 @@ class Resend(msgspec.Struct, frozen=True, kw_only=True, tag="resend"):
     """Send a full `Hello` again."""
 
 
-Down = Welcome | Ack | Resend | OpenLogs | Credit | Close
+Down = (
+    Welcome
+    | Ack
+    | Resend
+    | OpenLogs
+    | LogStored
+    | OpenExec
+    | ExecInput
+    | ExecResize
+    | Credit
+    | Close
+    | CredentialStored
+    | Rotate
+)
 
 _up_encoder = msgspec.msgpack.Encoder()
 _up_decoder: msgspec.msgpack.Decoder[Up] = msgspec.msgpack.Decoder(Up)

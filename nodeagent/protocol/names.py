@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-VERSION = 1
-"""Protocol version. A console accepts this one and the one before."""
+VERSION = 2
+"""Protocol version. A console accepts this one and the one before, and tells an agent of the one before nothing that
+only this one knows."""
+ROTATES_SINCE = 2
+"""Agents of this version on make new credentials when they are told to."""
+
+RELEASE = "0.1.0"
+"""Of this code: an agent says its own in its hello."""
 
 TASK = "berth.jobs"
 """Celery task that takes one `Batch` (as builtins) as its only argument."""
@@ -43,3 +49,8 @@ def key_prefix(node_id: str) -> str:
 def engine_name(slot_id: str, generation: int) -> str:
     """Name of a container in the engine: unique by slot and generation."""
     return f"{CONTAINER_PREFIX}{slot_id}-g{generation}"
+
+
+def speaks(version: int) -> bool:
+    """Whether a console of this version works with an agent of that one."""
+    return VERSION - 1 <= version <= VERSION

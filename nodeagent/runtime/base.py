@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from nodeagent.errors import AgentError
 from nodeagent.protocol import (
@@ -61,7 +61,10 @@ class RegistryDenied(EngineError):
 
 
 class DiskFull(EngineError):
+    """Not mended by trying again there; another node may have room."""
+
     code = "disk-full"
+    fatal = True
 
 
 class Conflict(EngineError):
@@ -77,6 +80,10 @@ class InUse(EngineError):
 
 class StillRunning(InUse):
     code = "running"
+
+
+class NotRunning(EngineError):
+    code = "not-running"
 
 
 class Invalid(EngineError):
@@ -170,12 +177,57 @@ class HostInfo:
     default_runtime: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ExecRequest:
+    """A program to run inside a container. Empty `user` and `working_dir` are the container's own."""
+
+    command: tuple[str, ...]
+    tty: bool = False
+    user: str = ""
+    working_dir: str = ""
+    width: int = 80
+    height: int = 24
+
+
 class Stream(Protocol[T_co]):
     """An iterator that another thread can end with `close`."""
 
     def __iter__(self) -> Iterator[T_co]: ...
 
     def close(self) -> None: ...
+
+
+Chunk = tuple[Literal["stdout", "stderr"], bytes]
+
+
+class Process(Protocol):
+    """A program run inside a container beside its own. One thread reads, one writes, any may do the rest.
+
+    Output that nobody reads holds the program back, and a program that reads nothing holds back the writer.
+    """
+
+    def __iter__(self) -> Iterator[Chunk]:
+        """What it writes (a terminal: stdout alone), until its end. Raises `Invalid`: it cannot be started."""
+
+    def write(self, data: bytes) -> None:
+        """Raises `EngineUnavailable` once it has ended."""
+
+    def end_input(self) -> None:
+        """No more input comes; a terminal is sent its end-of-file character."""
+
+    def resize(self, width: int, height: int) -> None: ...
+
+    def exit_code(self) -> int:
+        """After its output has ended."""
+
+    def hang_up(self) -> None:
+        """End it if it still runs, as a terminal that goes away does, and by force 2 s later.
+
+        Raises `EngineError` where it cannot be ended: it then runs as long as its container.
+        """
+
+    def close(self) -> None:
+        """Ends reading and writing at once, not the program."""
 
 
 Progress = Callable[[str, int, int], None]
@@ -243,3 +295,6 @@ class Runtime(Protocol):
 
     def stats(self, name: str) -> Usage:
         """Counters by the engine's own reckoning; slow (about a second)."""
+
+    def execute(self, name: str, request: ExecRequest) -> Process:
+        """Start a program in a running container. Raises `NotFound`, `NotRunning`, `Invalid`."""

@@ -8,6 +8,8 @@ container.
 from __future__ import annotations
 
 import json
+import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -31,6 +33,7 @@ CALL_TIMEOUT = 30.0
 LOOK_TIMEOUT = 10.0
 """A look changes nothing and is quick; an engine that takes longer hangs."""
 DEFAULT = -1.0
+CHUNK = 32 * 1024
 NEWEST_API = "1.47"
 """Newest API version this code was written against; newer engines still speak it."""
 
@@ -55,6 +58,41 @@ class Closable(Generic[T]):
         # The SDK reaches into the socket; a stream that has already ended has none.
         with suppress(AttributeError, OSError, docker.errors.DockerException):
             self._stream.close()
+
+
+class Upgraded:
+    """The raw connection behind an answer of the engine. Read by one thread, written by one, closed by any."""
+
+    def __init__(self, response: requests.Response) -> None:
+        # Kept, for the socket lives as long as the answer. Its reader may hold the first bytes already.
+        self._response = response
+        raw: Any = response.raw
+        self._reader: Any = raw._fp.fp  # there is no public way
+        self._socket: socket.socket = self._reader.raw._sock
+        self._socket.settimeout(None)
+
+    def read(self) -> bytes:
+        """The next bytes; none at the end, and after `close`."""
+        try:
+            return bytes(self._reader.read1(CHUNK))
+        except (OSError, ValueError):
+            return b""
+
+    def write(self, data: bytes) -> None:
+        """Raises `OSError` once the other side, or `close`, has ended it."""
+        self._socket.sendall(data)
+
+    def end_writing(self) -> None:
+        """Raises `OSError`, over TLS too: its sockets cannot end one direction alone."""
+        if isinstance(self._socket, ssl.SSLSocket):
+            raise OSError("over TLS the end of the input cannot be told")
+        self._socket.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError, urllib3.exceptions.HTTPError):
+            self._response.close()
 
 
 class Connection:
@@ -87,6 +125,12 @@ class Connection:
 
     def stream(self, method: str, path: str, what: str = "", **options: Any) -> requests.Response:
         return self.call(method, path, what, stream=True, **options)
+
+    def upgrade(self, path: str, body: Any, fault: Fault) -> Upgraded:
+        """A request whose connection then carries raw bytes both ways, without a time limit."""
+        headers = {"Content-Type": "application/json", "Connection": "Upgrade", "Upgrade": "tcp"}
+        response = self.call("POST", path, fault=fault, stream=True, data=json.dumps(body), headers=headers)
+        return Upgraded(response)
 
     def call(
         self,

@@ -24,10 +24,13 @@ from nodeagent.runtime.base import (
     EngineError,
     EngineEvent,
     EngineUnavailable,
+    ExecRequest,
     HostInfo,
     Listing,
     Login,
     NotFound,
+    NotRunning,
+    Process,
     Progress,
     Stream,
     Usage,
@@ -40,6 +43,7 @@ from nodeagent.runtime.docker import (
     path_part,
     split_reference,
 )
+from nodeagent.runtime.processes import start_process
 from nodeagent.runtime.pull import read_pull
 
 STREAM_GAP = 60.0
@@ -266,6 +270,14 @@ class DockerRuntime:
         what = f"The numbers of {name} cannot be read"
         path = f"/containers/{path_part(name)}/stats"
         return parse.usage(self._engine.json("GET", path, what, params={"stream": "0", "one-shot": "1"}))
+
+    def execute(self, name: str, request: ExecRequest) -> Process:
+        facts = self.inspect(name)
+        if facts is None:
+            raise NotFound(f"The container {name} is not on this node any more.")
+        if facts.state != "running":
+            raise NotRunning(f"The container {name} is {facts.state}; a command runs in a running one alone.")
+        return start_process(self._engine, facts, request)
 
     def _owned(self, path: str, kind: str, name: str, cluster: str) -> dict[str, Any] | None:
         found = self._engine.found(path, f"The {kind} {name} cannot be looked at")

@@ -10,6 +10,7 @@ from nodeagent.runtime.base import (
     InUse,
     Invalid,
     NotFound,
+    NotRunning,
     PortTaken,
     RegistryDenied,
     RegistryUnreachable,
@@ -52,6 +53,21 @@ _START: tuple[Rule, ...] = (
     ),
     (("permission denied",), Invalid, "The program may not be run; check its mode and the user."),
     (("unable to find user", "chdir to cwd"), Invalid, "Check user and working_dir against the image."),
+)
+
+_EXEC: tuple[Rule, ...] = (
+    (("is not running", "is paused", "is restarting"), NotRunning, "Wait until it runs."),
+    (
+        ("executable file not found", "no such file or directory", "exec format"),
+        Invalid,
+        "The image has no such program; choose another command.",
+    ),
+    (("permission denied",), Invalid, "The program may not be run; check its mode and the user."),
+    (
+        ("unable to find user", "no matching entries", "chdir to cwd"),
+        Invalid,
+        "Check the user and the folder.",
+    ),
 )
 
 _GENERAL: tuple[Rule, ...] = (
@@ -105,6 +121,12 @@ def start_fault(name: str, status: int, words: str) -> EngineError:
     """Why a made container does not start."""
     said = f"The container {name} cannot be started: {_one_line(words)}."
     return _by_words(_START, said, words) or _by_status(said, status, words)
+
+
+def exec_fault(name: str, status: int, words: str) -> EngineError:
+    """Why a program cannot be run inside a container."""
+    said = f"The command cannot be run in {name}: {_one_line(words)}."
+    return _by_words(_EXEC, said, words) or _by_status(said, status, words)
 
 
 def general_fault(what: str, status: int, words: str) -> EngineError:

@@ -3,7 +3,15 @@ bytes, times in seconds of whatever clock the caller uses (it must only grow).""
 
 from scheduler.model.decisions import Decision, Explanation, NodeVerdict, Refusal
 from scheduler.model.nodes import Node, NodeState
-from scheduler.model.plans import Counts, NewSlot, Placement, Plan, RolloutMove, StopContainer
+from scheduler.model.plans import (
+    CommandsEnd,
+    Counts,
+    NewSlot,
+    Placement,
+    Plan,
+    RolloutMove,
+    StopContainer,
+)
 from scheduler.model.requests import (
     Affinity,
     Allocation,
@@ -21,6 +29,7 @@ from scheduler.model.views import (
     ContainerView,
     Dependency,
     Mode,
+    Rehearsed,
     ReleaseState,
     RolloutState,
     RolloutView,
@@ -33,6 +42,7 @@ __all__ = [
     "Affinity",
     "Allocation",
     "AppView",
+    "CommandsEnd",
     "Constraint",
     "ContainerView",
     "Counts",
@@ -50,6 +60,7 @@ __all__ = [
     "Port",
     "Quota",
     "Refusal",
+    "Rehearsed",
     "ReleaseState",
     "Request",
     "Resource",

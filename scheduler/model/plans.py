@@ -31,6 +31,8 @@ class Placement:
     """As in `Want`."""
     prefer: str = ""
     avoid: tuple[str, ...] = ()
+    leaves: str = ""
+    """Container that serves until the new one is well, or makes way for it where there is no room for both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,17 @@ class RolloutMove:
     state: RolloutState
     """`ROLLED_BACK` asks the caller to start the rollout of the release before."""
     reason: str = ""
+    container: str = ""
+    """The one whose end decided it, if one did."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandsEnd:
+    """The release commands are all done, or one of them will not be: `reason` says why, `container` is its own."""
+
+    ok: bool
+    reason: str = ""
+    container: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +72,16 @@ class Counts:
     live: int
     waits: str = ""
     """What keeps slots of it from being filled or updated though there may be room: 'waits until db is healthy'."""
+    due: int = 0
+    """Slots whose container is still to be replaced, by a release or a restart."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What must change for one app, in named buckets. An empty plan changes nothing."""
+    """What must change for one app, in named buckets. An empty plan changes nothing.
+
+    One with a `rehearse` is not to be carried out: it asks for answers, and with them in the view for another plan.
+    """
 
     create: tuple[NewSlot, ...] = ()
     place: tuple[Placement, ...] = ()
@@ -73,10 +91,14 @@ class Plan:
     retire: tuple[str, ...] = ()
     """Slots that are wanted no more and have no container left."""
     rollout: RolloutMove | None = None
+    commands: CommandsEnd | None = None
+    rehearse: tuple[Placement, ...] = ()
+    """Before what `leaves` is stopped: whether the next generation would find a node then, with its image on it."""
     counts: tuple[Counts, ...] = ()
     wake_at: float | None = None
     """Time at which to look again though nothing changed."""
 
     @property
     def empty(self) -> bool:
-        return not (self.create or self.place or self.stop or self.remove or self.retire or self.rollout)
+        moves = self.rollout or self.commands or self.rehearse
+        return not (self.create or self.place or self.stop or self.remove or self.retire or moves)

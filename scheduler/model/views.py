@@ -13,6 +13,8 @@ from scheduler.model.requests import Request
 
 class ReleaseState(StrEnum):
     RESOLVING = "resolving"
+    PREPARING = "preparing"
+    """Its release commands run; the release before is still the one that is wanted."""
     READY = "ready"
     FAILED = "failed"
 
@@ -127,6 +129,8 @@ class SlotView:
     not_before: float = 0.0
     node: str = ""
     """Of a global service: the only node it may be on."""
+    waiting: bool = False
+    """When last looked at, its next generation found no node, or its image was not on it yet."""
 
     @property
     def current(self) -> ContainerView | None:
@@ -160,6 +164,10 @@ class ServiceView:
     """Never two at once, not even of two generations: start-first and moves do not apply."""
     restart_epoch: float = 0.0
     """As `AppView.restart_epoch`, for this service alone."""
+    ahead: bool = False
+    """Of a release whose commands have yet to succeed: the rollout in the view is not its own."""
+    command: bool = False
+    """A release command: it runs once, whatever becomes of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +180,20 @@ class RolloutView:
     """It is a rollback: it uses rollback_config and does not roll back itself."""
     can_roll_back: bool = False
     """There is an earlier release that once was rolled out well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """What would become of a slot if the container that serves in it were stopped now."""
+
+    node: str = ""
+    """Where the next generation would go; the image is there."""
+    failure: str = ""
+    """Why it never will: its image cannot be had."""
+
+    @property
+    def ready(self) -> bool:
+        return bool(self.node)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,3 +213,7 @@ class AppView:
     """Storm brake or blind console: nothing is replaced for lack of contact."""
     restart_epoch: float = 0.0
     """Containers started before this time are replaced one by one (a user asked for a restart)."""
+    rehearsed: Mapping[str, Rehearsed] | None = None
+    """Answers to a plan's `rehearse`, by slot. None: nobody is there to ask, and all will be well."""
+    commands_by: float = float("inf")
+    """When release commands that are not done are late."""

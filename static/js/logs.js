@@ -58,6 +58,9 @@ export function mount(panel) {
     return row;
   }
 
+  const gapText = ({ name, text, dropped }) =>
+    text ? `${name.split("/").pop()} ${text}` : words.gap.replace("%s", dropped);
+
   function show(rows) {
     panel.querySelector("[data-log-empty]")?.remove();
     view.append(...rows);
@@ -94,6 +97,8 @@ export function mount(panel) {
   });
   find("search").addEventListener("input", (event) => {
     needle = event.target.value.trim().toLowerCase();
+    // What was searched for on the server is over once the field is empty.
+    if (!needle && searched) { searched = ""; restart(); }
     for (const row of view.querySelectorAll(".log-line")) {
       row.querySelector(".text").replaceWith(marked(row.dataset.text, needle));
       hideUnless(row);
@@ -106,6 +111,44 @@ export function mount(panel) {
   });
   find("end").addEventListener("click", () => { view.scrollTop = view.scrollHeight; });
 
+  // What the bar asks for beyond the page's own address. Many old lines are as many as the page keeps.
+  const filters = find("filters");
+  let searched = "";
+  function address() {
+    const url = new URL(words.logs, location.href);
+    const chosen = new FormData(filters);
+    for (const [name, value] of [["since", chosen.get("since")], ["ended", chosen.get("ended")], ["search", searched]]) {
+      if (value) url.searchParams.set(name, value);
+      if (value && name !== "ended") url.searchParams.set("tail", KEEP);
+    }
+    return url;
+  }
+
+  function restart() {
+    held = [];
+    seen.clear();
+    view.replaceChildren();
+    follow = true;
+    open();
+  }
+
+  filters.addEventListener("submit", (event) => {
+    event.preventDefault();
+    searched = needle;
+    restart();
+  });
+  filters.addEventListener("change", ({ target }) => {
+    if (target.name === "since" || target.name === "ended") restart();
+  });
+  find("download").addEventListener("click", ({ currentTarget }) => {
+    const url = address();
+    url.searchParams.delete("follow");
+    url.searchParams.delete("tail");
+    url.searchParams.set("format", "text");
+    if (!url.searchParams.has("since")) url.searchParams.set("since", "3650d");
+    currentTarget.href = url;
+  });
+
   // What was seen of each container: a stream that is opened again begins with old lines.
   const seen = new Map();
   const isNew = ({ container, at }) => !(at <= (seen.get(container) ?? "")) && seen.set(container, at);
@@ -114,15 +157,18 @@ export function mount(panel) {
 
   function open() {
     source?.close();
-    source = new EventSource(words.logs);
+    source = new EventSource(address());
     ended = 0;
     source.onopen = () => { find("state").hidden = true; };
     source.addEventListener("line", ({ data }) => {
       const line = JSON.parse(data);
       if (isNew(line)) add(lineRow(line));
     });
-    source.addEventListener("gap", ({ data }) => add(gapRow(words.gap.replace("%s", JSON.parse(data).dropped))));
-    source.addEventListener("end", () => { ended += 1; });
+    source.addEventListener("gap", ({ data }) => add(gapRow(gapText(JSON.parse(data)))));
+    source.addEventListener("end", () => {
+      ended += 1;
+      if (!held.length && !view.querySelector(".log-line[data-text], .log-gap")) add(gapRow(words.none));
+    });
     source.addEventListener("error", ({ data }) => {
       if (data) { ended += 1; add(gapRow(JSON.parse(data).text)); return; }
       if (ended) source.close();

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from console.accounts.enums import Role
 from console.accounts.models import ApiToken, Team
+from console.common.models import Event
 from tests import factories
 from tests.api.caller import BASE, Caller, People
 
@@ -110,3 +111,20 @@ def test_an_inactive_users_token_ends(people: People) -> None:
     people.access.user.is_active = False
     people.access.user.save()
     assert people.owner.get("/me").status == 401
+
+
+def test_an_owner_sets_how_long_logs_are_kept(people: People) -> None:
+    assert people.viewer.get("/teams/home").body["log_retention_days"] == 7
+    answer = people.owner.post("/teams/home", {"log_retention_days": 30})
+    assert (answer.status, answer.body["log_retention_days"]) == (200, 30)
+    assert people.owner.post("/teams/home", {"log_retention_days": 30}).status == 200
+    event = Event.objects.get(kind="team.changed")
+    assert event.message == "Logs of ended containers are kept for 30 days (before: 7)"
+    assert event.actor == "owner@example.com"
+    for caller in (people.developer, people.viewer):
+        assert caller.post("/teams/home", {"log_retention_days": 1}).status == 403
+    for wrong in (-1, 366, "long"):
+        refused = people.owner.post("/teams/home", {"log_retention_days": wrong})
+        assert (refused.status, list(refused.error["fields"])) == (400, ["log_retention_days"])
+    assert people.viewer.get("/teams/home").body["log_retention_days"] == 30
+    people.assert_outside("POST", "/teams/home", {"log_retention_days": 1})

@@ -115,7 +115,7 @@ def test_an_app_shows_what_is_wanted_and_what_was_seen(people: People) -> None:
         "parallelism": 1,
         "delay": 0.0,
         "order": "stop-first",
-        "monitor": 2.0,
+        "monitor": 5.0,
         "max_failure_ratio": 0.0,
         "failure_action": "pause",
     }

@@ -11,7 +11,7 @@ from console.api.urls import urlpatterns
 from tests import factories
 from tests.api.caller import BASE, People
 
-WITHOUT_A_TEAM = {"schema", "me", "teams"}
+WITHOUT_A_TEAM = {"schema", "me", "teams", "join"}
 INDICES = {"index": 1, "number": 1}
 
 
@@ -30,7 +30,7 @@ ROUTES = [
 ]
 
 
-def test_all_but_three_begin_with_a_team() -> None:
+def test_all_but_four_begin_with_a_team() -> None:
     outside = {
         pattern.name for pattern in urlpatterns if not str(pattern.pattern).startswith("teams/<slug:team>")
     }
@@ -51,6 +51,7 @@ def test_outsiders(people: People, pattern: URLPattern, method: str) -> None:
         "operation": factories.operation_of(app).id,
         "registry": "x",
         "token": "x",
+        "join_token": "x",
         **INDICES,
     }
     names = {name: there[name] for name in pattern.pattern.converters}

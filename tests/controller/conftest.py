@@ -9,9 +9,16 @@ from console.accounts.access import Access
 from console.accounts.enums import Role
 from console.accounts.services import create_first_owner
 from console.cluster.services import add_node
+from console.workloads.compose import model
 from tests.controller.fakes import FakeAgent, World
 
 MakeAgents = Callable[[int], list[FakeAgent]]
+
+
+@pytest.fixture(autouse=True)
+def short_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stories take few steps: a container without a check counts as well after 2 s."""
+    monkeypatch.setattr(model, "MONITOR", 2.0)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from console.controller.loop import Controller
 from console.controller.wire import Beat, Entry
 from nodeagent import protocol
 
+IN_REGISTRY = "sha256:" + "e" * 64
 DEMO = protocol.ImageFact(id="sha256:" + "d" * 64, tags=("berth/demo:latest",))
 
 
@@ -188,8 +189,10 @@ class FakeAgent:
                     del self.containers[key]
                 self._delta((), tuple(gone))
                 self._result(job.id)
-            case protocol.Pull():
+            case protocol.Pull(resolve=True):
                 self._resolve(job)
+            case protocol.Pull():
+                self._fetch(job)
             case protocol.Ensure():
                 self._ensure(job)
             case protocol.Stop():
@@ -220,8 +223,16 @@ class FakeAgent:
                 self, protocol.Result(job=job.id, ok=False, code="image", message=message, fatal=True)
             )
             return
-        image = protocol.ImageFact(id="sha256:" + "e" * 64, digests=(digest,))
+        image = protocol.ImageFact(id=IN_REGISTRY, digests=(digest,))
         self.wire.push(self, protocol.Result(job=job.id, ok=True, image=image))
+
+    def _fetch(self, job: protocol.Pull) -> None:
+        if job.image not in self.registry.values():
+            self._refuse(job.id, "image-missing", f"{job.image}: manifest unknown", fatal=True)
+            return
+        self.images = (*self.images, protocol.ImageFact(id=IN_REGISTRY, digests=(job.image,)))
+        self.wire.push(self, protocol.Images(images=self.images))
+        self._result(job.id)
 
     def _ensure(self, job: protocol.Ensure) -> None:
         identity = job.identity

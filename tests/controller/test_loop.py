@@ -298,7 +298,7 @@ def test_a_failed_rollout_leaves_the_old_generation_serving(
     world.run(20)
     assert state_of(operation) == "failed"
     assert operation.error == "web.1 cannot start: no such program"
-    assert sorted(container.release.number for container in live(app)) == [1, 1]
+    assert sorted(container.release.number for container in live(app)) == [1, 1, 1]
 
 
 def test_what_its_engine_keeps_restarting_is_not_well(

@@ -9,10 +9,10 @@ from django.test import override_settings
 
 from console.accounts.access import Access
 from console.common.models import Event
-from console.controller import work
 from console.workloads import rollouts, services
 from console.workloads.models import App, Container, Operation, Release, Rollout, Slot
 from nodeagent import protocol
+from scheduler import rehearsal
 from scheduler.model import AppView, Plan
 from scheduler.reconcile import reconcile
 from tests.controller.conftest import MakeAgents
@@ -81,7 +81,7 @@ def test_a_session_that_begins_while_two_generations_run_keeps_both(
 
 def test_as_many_at_once_as_parallelism_allows(access: Access, world: World, agents: MakeAgents) -> None:
     agents(2)
-    compose = WEB % (4, "parallelism: 2")
+    compose = WEB % (4, "order: stop-first, parallelism: 2")
     app, _operation = deploy(access, compose)
     world.run(5)
     operation = services.create_release(access, app, compose=compose + CHANGED)
@@ -141,7 +141,7 @@ def test_without_an_earlier_release_that_went_well_a_failed_update_just_fails(
 
 def test_a_rollback_that_fails_ends_there(access: Access, world: World, agents: MakeAgents) -> None:
     [agent] = agents(1)
-    compose = WEB % (1, "failure_action: rollback")
+    compose = WEB % (1, "order: stop-first, failure_action: rollback")
     app, _operation = deploy(access, compose)
     world.run(5)
     agent.broken["web"] = BROKEN
@@ -252,6 +252,6 @@ def test_a_pause_that_comes_while_a_step_is_under_way_holds(
             Rollout.objects.update(state="paused")
         return plan
 
-    monkeypatch.setattr(work, "reconcile", pausing)
+    monkeypatch.setattr(rehearsal, "reconcile", pausing)
     world.run(10)
     assert (Rollout.objects.get(app=app).state, state_of(operation)) == ("paused", "running")

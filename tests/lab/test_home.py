@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from console.common import pki
 from ops.echo import MOST_LINES, Tail
 from ops.home import Home, RunError, environ, primary_address
+from ops.supervisor import programs
 
 
 def open_home(path: Path, **given: str) -> Home:
@@ -33,12 +35,20 @@ def test_what_the_environment_says_wins_over_what_is_derived(tmp_path: Path) -> 
     assert "BERTH_SECRET_KEY_FILE" not in env
 
 
-def test_only_a_public_web_server_has_a_public_broker_and_further_host_names(tmp_path: Path) -> None:
+def test_a_public_web_server_has_further_host_names_and_its_broker_stays_on_this_machine(
+    tmp_path: Path,
+) -> None:
+    home = open_home(tmp_path, BERTH_BIND="10.1.2.3", BERTH_PORT="81")
     private = open_home(tmp_path).environment({}, "unix:///x.sock")
-    public = open_home(tmp_path, BERTH_BIND="10.1.2.3", BERTH_PORT="81").environment({}, "unix:///x.sock")
-    assert private["BERTH_BROKER_URL"].startswith("redis://127.0.0.1:")
+    public = home.environment({}, "unix:///x.sock")
     assert "BERTH_ALLOWED_HOSTS" not in private
-    assert public["BERTH_BROKER_URL"].startswith("redis://10.1.2.3:")
+    for env in (private, public):
+        assert env["REDIS_URL"].startswith("redis://berth:")
+        assert "@127.0.0.1:" in env["REDIS_URL"]
+        assert not env.keys() & {"BERTH_BROKER_URL", "BERTH_LINK_URL"}
+    config = home.redis_config({}).read_text().splitlines()
+    assert "bind 127.0.0.1" in config
+    assert not any(line.startswith("tls-") for line in config)
     assert public["BERTH_URL"] == "http://10.1.2.3:81"
     assert "10.1.2.3" in public["BERTH_ALLOWED_HOSTS"].split(",")
 
@@ -99,7 +109,6 @@ def test_the_named_address_is_where_others_find_everything(tmp_path: Path) -> No
     given = {"BERTH_BIND": "0.0.0.0", "BERTH_URL": "http://127.0.0.7:8000"}
     found = open_home(tmp_path, **given).environment(given, "unix:///x.sock")
     assert "127.0.0.7" in found["BERTH_ALLOWED_HOSTS"].split(",")
-    assert found["BERTH_BROKER_URL"].startswith("redis://127.0.0.7:")
     assert found["BERTH_NODE_ADDRESS"] == "127.0.0.7"
 
 
@@ -107,4 +116,27 @@ def test_a_name_of_a_proxy_is_answered_but_nothing_listens_there(tmp_path: Path)
     given = {"BERTH_BIND": "0.0.0.0", "BERTH_URL": "https://berth.example.com"}
     found = open_home(tmp_path, **given).environment(given, "unix:///x.sock")
     assert "berth.example.com" in found["BERTH_ALLOWED_HOSTS"].split(",")
-    assert "berth.example.com" not in found["BERTH_BROKER_URL"]
+    assert found["BERTH_NODE_ADDRESS"] == primary_address()
+
+
+def test_with_a_public_address_further_hosts_come_in_over_tls_alone(tmp_path: Path) -> None:
+    given = {"BERTH_PUBLIC_ADDRESS": "127.0.0.7", "BERTH_LINK_PORT": "8555"}
+    home = open_home(tmp_path, **given)
+    found = home.environment(given, "unix:///x.sock")
+    assert found["BERTH_LINK_URL"] == "https://127.0.0.7:8555"
+    assert found["BERTH_BROKER_URL"] == "rediss://127.0.0.7:8444/0"
+    assert found["BERTH_NODE_ADDRESS"] == "127.0.0.7"
+    assert found["REDIS_URL"].startswith("unix://berth:")
+    config = home.redis_config(found).read_text().splitlines()
+    assert {"port 0", "tls-port 8444", "bind 127.0.0.1 127.0.0.7", "tls-auth-clients no"} <= set(config)
+    assert pki.names_of(pki.read_certificate(tmp_path / "tls" / "server.crt")) >= {"127.0.0.7", "localhost"}
+    assert [program.name for program in programs(home, with_redis=True)][:3] == ["redis", "web", "link"]
+    given["BERTH_PUBLIC_ADDRESS"] = "berth.example.com"
+    assert open_home(tmp_path, **given).join_bind == "0.0.0.0"
+
+
+def test_a_home_too_deep_for_a_socket_is_named(tmp_path: Path) -> None:
+    given = {"BERTH_PUBLIC_ADDRESS": "127.0.0.7"}
+    home = open_home(tmp_path / ("x" * 120), **given)
+    with pytest.raises(RunError, match="choose a shorter one"):
+        home.environment(given, "unix:///x.sock")

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from pytest_django.fixtures import Settings
 
+from console.cluster import broker
 from console.common import redis
 from lab.redis_server import RedisServer
 
@@ -18,4 +19,6 @@ def with_redis(settings: Settings, redis_server: RedisServer) -> Iterator[RedisS
     settings.CHANNEL_LAYERS = {"default": layer}
     redis.client.cache_clear()
     yield redis_server
+    for node in broker.present_users(redis.client()):
+        broker.expel(node)
     redis.client.cache_clear()

@@ -25,6 +25,7 @@ from nodeagent.runtime.base import (
     ContainerFacts,
     EngineEvent,
     EngineUnavailable,
+    ExecRequest,
     HostInfo,
     ImageMissing,
     InUse,
@@ -32,12 +33,14 @@ from nodeagent.runtime.base import (
     Listing,
     Login,
     NotFound,
+    NotRunning,
     PortTaken,
     Progress,
     RegistryUnreachable,
     StillRunning,
     Usage,
 )
+from tests.nodeagent.fake_exec import FakeProcess
 
 T = TypeVar("T")
 LIVE = {"running", "restarting", "paused"}
@@ -86,6 +89,7 @@ class FakeRuntime:
         self.runtimes = frozenset({"runc"})
         self.data_root = ""
         self.calls: list[str] = []
+        self.processes: list[FakeProcess] = []
         self.before: Callable[[str], None] = lambda call: None
         self.pull_started = threading.Event()
         self.pull_may_end = threading.Event()
@@ -271,6 +275,14 @@ class FakeRuntime:
         self._call("stats")
         self._must(name)
         return Usage(at=time.monotonic(), cpu_ns=1_000_000, memory=1 << 20, pids=1)
+
+    def execute(self, name: str, request: ExecRequest) -> FakeProcess:
+        self._call("execute")
+        if self._must(name).facts.state != "running":
+            raise NotRunning(f"{name} does not run")
+        process = FakeProcess(request)
+        self.processes.append(process)
+        return process
 
     # What happens inside the engine, for tests to bring about.
 

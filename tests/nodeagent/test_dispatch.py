@@ -11,8 +11,9 @@ from nacl.public import PublicKey, SealedBox
 
 from nodeagent.assignment import Assignment
 from nodeagent.dispatch import Dispatcher
+from nodeagent.errors import Waiting
 from nodeagent.fence import Fence
-from nodeagent.outgoing import Outgoing
+from nodeagent.outgoing import Kept, Outgoing
 from nodeagent.protocol import Batch, ImageFact, Job, Pull, Receipt, Remove, Result, Stop, Sync, Welcome
 from nodeagent.pulls import Images
 from nodeagent.seal import NodeKey
@@ -35,10 +36,22 @@ class Desk:
         self.outgoing = Outgoing()
         self.key = NodeKey(folder)
         stepper = Stepper(runtime, fence, self.session)
-        assignment = Assignment(runtime, stepper, fence, self.session)
+        self.logs_of: list[tuple[str, int]] = []
+        self.looked_at: list[str] = []
+        self.may_remove = threading.Event()
+        self.may_remove.set()
+        assignment = Assignment(runtime, stepper, fence, self.session, self.keep_log)
         images = Images(runtime, self.key)
-        self.dispatcher = Dispatcher(self.session, stepper, assignment, images, self.outgoing)
-        self.said: list[Receipt | Result] = []
+        self.dispatcher = Dispatcher(
+            self.session, stepper, assignment, images, self.outgoing, self.keep_log, self.looked_at.append
+        )
+        self.said: list[Kept] = []
+
+    def keep_log(self, slot: str, generation: int, patience: float = 60.0) -> None:
+        self.logs_of.append((slot, generation))
+        assert self.may_remove.wait(5)
+        if generation == 13:
+            raise Waiting("The link was lost.")
 
     def send(self, *jobs: Job) -> None:
         self.dispatcher.accept(Batch(node="n1", jobs=jobs))
@@ -111,6 +124,38 @@ def test_jobs_of_one_slot_keep_their_order(desk: Desk) -> None:
         True
     ] * 4
     assert set(desk.runtime.containers) == {"berth-s1-g2"}
+
+
+def test_a_stops_outcome_is_looked_at_before_its_result(desk: Desk) -> None:
+    desk.send(SYNC, ensure())
+    assert desk.result("ensure-s1-1").ok
+    desk.send(Stop(id="stop", slot="s1", generation=1))
+    assert desk.result("stop").ok
+    assert desk.looked_at == ["berth-s1-g1"]
+
+
+def test_a_log_that_is_handed_over_holds_up_its_removal_alone(desk: Desk) -> None:
+    desk.send(SYNC, ensure())
+    assert desk.result("ensure-s1-1").ok
+    desk.may_remove.clear()
+    desk.send(Stop(id="stop", slot="s1", generation=1), Remove(id="remove", slot="s1", generation=1))
+    desk.send(*(Remove(id=f"remove-{number}", slot=f"t{number}", generation=1) for number in range(20)))
+    desk.send(ensure(generation=2))
+    assert desk.result("ensure-s1-2").ok
+    assert set(desk.runtime.containers) == {"berth-s1-g1", "berth-s1-g2"}
+    desk.may_remove.set()
+    assert desk.result("remove").ok
+    assert desk.result("remove-19").ok
+    assert set(desk.runtime.containers) == {"berth-s1-g2"}
+    assert len(desk.logs_of) == 21
+
+
+def test_a_removal_whose_log_could_not_be_handed_over_is_answered_and_repeated(desk: Desk) -> None:
+    desk.send(SYNC, ensure(generation=13))
+    assert desk.result("ensure-s1-13").ok
+    desk.send(Stop(id="stop", slot="s1", generation=13), Remove(id="remove", slot="s1", generation=13))
+    assert desk.result("remove").code == "waiting"
+    assert set(desk.runtime.containers) == {"berth-s1-g13"}
 
 
 def test_slots_do_not_wait_for_each_other(desk: Desk) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -115,9 +116,11 @@ def test_health_and_engine_restarts_are_told(watch: Watch, fake: FakeRuntime) ->
 def test_a_childs_oom_is_told_until_the_next_start(watch: Watch, fake: FakeRuntime) -> None:
     fake.start("berth-s1-g1")
     fake.change("berth-s1-g1", tell="oom")
-    assert watch.until(lambda item: item.oom).state == "running"
+    fake.change("berth-s1-g1", tell="oom")
+    seen = watch.until(lambda item: item.oom_events == 2)
+    assert (seen.state, seen.oom) == ("running", False)
     fake.change("berth-s1-g1", restarts=1, tell="start")
-    assert watch.until(lambda item: item.restarts == 1).oom is False
+    assert watch.until(lambda item: item.restarts == 1).oom_events == 0
 
 
 def test_an_old_oom_does_not_spoil_a_good_end(watch: Watch, fake: FakeRuntime) -> None:
@@ -129,7 +132,8 @@ def test_an_old_oom_does_not_spoil_a_good_end(watch: Watch, fake: FakeRuntime) -
     fake.end("berth-s1-g1", 0)
     ended = fake.inspect("berth-s1-g1")
     assert ended is not None
-    assert [Known(found, facts, child_oom=True).oom, Known(found, ended, child_oom=True).oom] == [True, False]
+    killed = replace(ended, exit_code=137)
+    assert [Known(found, each, oom_events=1).oom for each in (facts, ended, killed)] == [False, False, True]
 
 
 def test_what_events_missed_a_full_look_finds(watch: Watch, fake: FakeRuntime) -> None:
@@ -255,4 +259,16 @@ def test_a_killed_engine_comes_back_with_its_containers(
         assert time.monotonic() - began < 30
         time.sleep(0.05)
     assert watch.observer.hello()[2] == before
+    watch.observer.stop()
+
+
+@pytest.mark.engine
+def test_a_real_childs_oom_is_told_and_the_container_runs_on(docker_runtime: DockerRuntime) -> None:
+    hog = "dd if=/dev/zero of=/dev/null bs=200M count=1; echo survived; sleep 1000"
+    docker_runtime.create(identity(), shell(hog, memory=32 << 20))
+    watch = Watch(docker_runtime)
+    watch.observer.hello()
+    docker_runtime.start("berth-s1-g1")
+    seen = watch.until(lambda item: item.oom_events > 0, timeout=30)
+    assert (seen.state, seen.oom) == ("running", False)
     watch.observer.stop()

@@ -321,7 +321,7 @@ def test_a_pull_reports_and_fails_as_its_stream_says() -> None:
             False,
         ),
         ("unauthorized: authentication required", "registry-denied", True),
-        ("write /var/lib/docker/x: no space left on device", "disk-full", False),
+        ("write /var/lib/docker/x: no space left on device", "disk-full", True),
         ("toomanyrequests: rate limit", "registry-unreachable", False),
     ],
 )

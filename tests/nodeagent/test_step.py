@@ -59,7 +59,13 @@ class House:
         self.session.begin(Welcome(node="n1", cluster=CLUSTER, session=1))
         self.fence = Fence(folder / "fence.json")
         self.stepper = Stepper(runtime, self.fence, self.session)
-        self.assignment = Assignment(runtime, self.stepper, self.fence, self.session)
+        self.logs_of: list[tuple[str, int]] = []
+        self.assignment = Assignment(runtime, self.stepper, self.fence, self.session, self.keep_log)
+
+    def keep_log(self, slot: str, generation: int, patience: float = 60.0) -> None:
+        found = self.runtime.containers.get(f"berth-{slot}-g{generation}")
+        assert found is None or found.facts.ended
+        self.logs_of.append((slot, generation))
 
     def states(self) -> dict[str, str]:
         return {name: item.facts.state for name, item in self.runtime.containers.items()}
@@ -268,6 +274,7 @@ def test_sync_keeps_what_is_ours_and_clears_the_rest(house: House) -> None:
     with pytest.raises(Waiting):
         house.session.require(house.session.ticket())
     assert house.sync(("s1", 1)) == 2
+    assert sorted(house.logs_of) == [("s2", 1), ("s3", 1)]
     house.session.require(house.session.ticket())
     assert house.states() == {"berth-s1-g1": "running"}
     with pytest.raises(Stale):

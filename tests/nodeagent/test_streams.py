@@ -27,18 +27,26 @@ class Reader:
         self.observer.start()
         self.streams = Streams(runtime, self.observer, self.awake.set)
         self.frames: list[LogFrame] = []
+        """Those that say something."""
+        self.numbers: list[int] = []
+        """Of all."""
 
-    def open(self, stream: str = "x", credit: int = 1000, follow: bool = True, tail: int = 100) -> None:
-        self.streams.open(
-            OpenLogs(stream=stream, slot="s1", generation=1, follow=follow, tail=tail, credit=credit)
+    def open(
+        self, stream: str = "x", credit: int = 1000, follow: bool = True, tail: int = 100, after: str = ""
+    ) -> None:
+        request = OpenLogs(
+            stream=stream, slot="s1", generation=1, follow=follow, tail=tail, after=after, credit=credit
         )
+        self.streams.open(request)
 
     def until(self, condition: Callable[[], bool], timeout: float = 10.0) -> None:
         deadline = time.monotonic() + timeout
         while not condition():
             frame = self.streams.next_frame()
             if frame:
-                self.frames.append(frame)
+                self.numbers.append(frame.number)
+                if frame.lines or frame.dropped or frame.end:
+                    self.frames.append(frame)
                 continue
             assert time.monotonic() < deadline, f"it did not come to pass: {self.frames}"
             due = self.streams.due()
@@ -105,6 +113,31 @@ def test_without_credit_nothing_goes(reader: Reader, fake: FakeRuntime) -> None:
     assert max(len(frame.lines) for frame in reader.frames) <= 100
 
 
+def test_an_open_stream_says_so_at_once_and_when_it_is_asked(reader: Reader, fake: FakeRuntime) -> None:
+    reader.open(credit=0)
+    reader.until(lambda: reader.numbers == [1])
+    fake.say(NAME, "held back")
+    reader.streams.credit(Credit(stream="x", frames=0))
+    reader.until(lambda: reader.numbers == [1, 2])
+    assert reader.frames == []
+    reader.streams.credit(Credit(stream="x", frames=1))
+    reader.until(lambda: reader.texts == ["held back"])
+    assert reader.numbers == [1, 2, 3]
+
+
+def test_a_reader_goes_on_after_the_line_it_saw_last(reader: Reader, fake: FakeRuntime) -> None:
+    for text in ("one", "two", "three"):
+        fake.say(NAME, text)
+        time.sleep(0.001)
+    reader.open("first", follow=False)
+    reader.until(lambda: reader.ended)
+    seen = reader.frames[0].lines[1].at
+    reader.frames.clear()
+    reader.open("second", tail=-1, after=seen)
+    fake.say(NAME, "four")
+    reader.until(lambda: reader.texts == ["three", "four"])
+
+
 def line(text: str) -> LogLine:
     return LogLine(at="2026-01-01T00:00:00Z", source="stdout", text=text)
 
@@ -115,6 +148,7 @@ def test_a_full_buffer_drops_the_oldest_and_says_how_many() -> None:
         stream.push(line(f"{number} " + "x" * 10_000))
     stream.finish()
     stream.add_credit(100)
+    assert stream.take(0.0) == LogFrame(stream="x", number=1)
     frames: list[LogFrame] = []
     while not frames or not frames[-1].end:
         frames.append(stream.take(0.0))

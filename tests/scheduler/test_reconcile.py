@@ -326,4 +326,4 @@ def test_counts_tell_well_from_live() -> None:
         slot("web.5", container("web.5", 2), container("web.5", 1, State.STOPPING)),
     ]
     [counts] = plan_for([service(replicas=5)], slots).counts
-    assert counts == Counts("web", wanted=5, well=2, live=5)
+    assert counts == Counts("web", wanted=5, well=2, live=5, due=1)

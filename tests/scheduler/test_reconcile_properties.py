@@ -75,7 +75,7 @@ def test_what_is_stopped_as_a_failure_holds_its_slot_no_more() -> None:
     world.rollout = RolloutView("r", RolloutState.RUNNING, 0.0, 9000.0)
     plan = world.plan()
     assert [each.container for each in plan.stop] == ["web.1-g1"]
-    assert plan.rollout == RolloutMove(RolloutState.FAILED, "web.1 cannot start")
+    assert plan.rollout == RolloutMove(RolloutState.FAILED, "web.1 cannot start", "web.1-g2")
     world.apply(plan)
     assert world.plan().empty
 

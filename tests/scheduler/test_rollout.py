@@ -25,8 +25,8 @@ def verdict_on(
     return reconcile(view(list(services) or [service()], slots, rollout=rollout(), **more), now).rollout
 
 
-def failed(reason: str) -> RolloutMove:
-    return RolloutMove(RolloutState.FAILED, reason)
+def failed(reason: str, container: str = "") -> RolloutMove:
+    return RolloutMove(RolloutState.FAILED, reason, container)
 
 
 def failure(**more: Any) -> SlotView:
@@ -72,18 +72,18 @@ def test_a_stopped_app_has_rolled_out() -> None:
     ],
 )
 def test_it_fails_with_the_slot_and_the_cause(values: dict[str, Any], reason: str) -> None:
-    assert verdict_on([failure(**values)]) == failed(reason)
+    assert verdict_on([failure(**values)]) == failed(reason, "web.1-g3")
 
 
 def test_two_failures_are_not_enough_unless_they_are_final() -> None:
     assert verdict_on([replace(failure(), failures=2)]) is None
     final = replace(failure(fatal=True, error="no such image"), failures=1)
-    assert verdict_on([final]) == failed("web.1 cannot start: no such image")
+    assert verdict_on([final]) == failed("web.1 cannot start: no such image", "web.1-g3")
 
 
 def test_a_task_that_runs_once_fails_it_at_once() -> None:
     once = replace(failure(), failures=1)
-    assert verdict_on([once], service(restart="none")) == failed("web.1 exited with code 1")
+    assert verdict_on([once], service(restart="none")) == failed("web.1 exited with code 1", "web.1-g3")
 
 
 def test_failures_of_the_old_release_or_from_before_do_not_count() -> None:
@@ -194,7 +194,7 @@ def test_a_crash_loop_fails_the_rollout_and_leaves_the_rest_alone() -> None:
             if each.digest == "two" and each.state is State.RUNNING:
                 cloud.crash(each.id)
         cloud.now += 1.0
-    assert verdicts == [failed("web.1 exited with code 1 three times")]
+    assert verdicts == [failed("web.1 exited with code 1 three times", "web.1-g4")]
     assert sorted(each.digest for each in cloud.live()) == ["one", "one"]
     waits = [int(later - earlier) for earlier, later in pairwise(starts)]
     assert waits == sorted(waits)

@@ -63,7 +63,7 @@ def test_the_next_batch_waits_for_the_delay() -> None:
     assert (plan.empty, plan.wake_at) == (True, 112.0)
     assert stopped(plan_for(fresh, old("web.2"), delay=30.0, now=112.0)) == ["web.2-g1"]
     checked = running("web.1", health="healthy", healthy_since=95.0)
-    plan = plan_for(checked, old("web.2"), delay=30.0, has_healthcheck=True)
+    plan = plan_for(checked, old("web.2"), delay=30.0, has_healthcheck=True, monitor=0.0)
     assert (plan.empty, plan.wake_at) == (True, 125.0)
 
 
@@ -179,6 +179,7 @@ def given_up(name: str = "web.1") -> SlotView:
 
 
 REASON = "web.1 exited with code 1 three times"
+FAILED = RolloutMove(RolloutState.FAILED, REASON, "web.1-g3")
 
 
 @pytest.mark.parametrize(
@@ -193,7 +194,7 @@ REASON = "web.1 exited with code 1 three times"
 )
 def test_the_failure_action(action: str, view_of_it: dict[str, bool], state: RolloutState) -> None:
     plan = plan_for(given_up(), old("web.2"), failure_action=action, rollout=rollout(**view_of_it))
-    assert plan.rollout == RolloutMove(state, REASON)
+    assert plan.rollout == RolloutMove(state, REASON, "web.1-g3")
     assert plan.stop == ()
 
 
@@ -208,7 +209,7 @@ def test_so_many_failures_are_put_up_with() -> None:
     half: dict[str, Any] = {"max_failure_ratio": 0.5, "rollout": rollout()}
     assert stopped(plan_for(given_up(), old("web.2"), **half)) == ["web.2-g1"]
     both = plan_for(given_up("web.1"), given_up("web.2"), **half).rollout
-    assert both == RolloutMove(RolloutState.FAILED, f"{REASON} (and 1 more)")
+    assert both == RolloutMove(RolloutState.FAILED, f"{REASON} (and 1 more)", "web.1-g3")
     done = plan_for(given_up(), running("web.2"), **half).rollout
     assert done == RolloutMove(RolloutState.SUCCEEDED, REASON)
 
@@ -217,7 +218,7 @@ def test_continue_goes_through_all_slots_and_then_tells_of_the_failure() -> None
     go_on: dict[str, Any] = {"failure_action": "continue", "rollout": rollout()}
     plan = plan_for(given_up(), old("web.2"), **go_on)
     assert (plan.rollout, stopped(plan)) == (None, ["web.2-g1"])
-    assert plan_for(given_up(), running("web.2"), **go_on).rollout == RolloutMove(RolloutState.FAILED, REASON)
+    assert plan_for(given_up(), running("web.2"), **go_on).rollout == FAILED
 
 
 def test_after_a_failure_what_served_beside_the_new_one_serves_on() -> None:
@@ -229,13 +230,13 @@ def test_a_slot_that_gave_up_beside_its_old_one_rests_and_ends_the_rollout_when_
     rests = beside(State.FAILED, failures=3, not_before=99.0, exit_code=1, removed=True)
     go_on: dict[str, Any] = {"failure_action": "continue", "start_first": True, "rollout": rollout()}
     assert placed(plan_for(rests, old("web.2"), **go_on)) == [("web", 2)]
-    assert plan_for(rests, running("web.2"), **go_on).rollout == RolloutMove(RolloutState.FAILED, REASON)
+    assert plan_for(rests, running("web.2"), **go_on).rollout == replace(FAILED, container="web.1-g2")
 
 
 def test_a_slot_that_gave_up_has_done_so_while_it_is_tried_once_more() -> None:
     once_more = slot("web.1", container("web.1", 4, State.STARTING, running_since=None), failures=3)
     end = plan_for(once_more, running("web.2"), failure_action="continue", rollout=rollout()).rollout
-    assert end == RolloutMove(RolloutState.FAILED, "web.1 failed three times")
+    assert end == RolloutMove(RolloutState.FAILED, "web.1 failed three times", "web.1-g4")
 
 
 # -- paused

@@ -18,6 +18,7 @@ from scheduler.model import (
     NodeState,
     Placement,
     Plan,
+    Rehearsed,
     RolloutState,
     RolloutView,
     ServiceView,
@@ -26,7 +27,7 @@ from scheduler.model import (
     Want,
 )
 from scheduler.placement import Cluster
-from scheduler.reconcile import reconcile
+from scheduler.rehearsal import Stage, plan_with
 
 
 @dataclass
@@ -41,6 +42,12 @@ class World:
     good: str = ""
     """Digest of the last rollout that succeeded."""
     frozen: bool = False
+    waiting: set[str] = field(default_factory=set)
+    """Slots whose next generation found no node when last looked at."""
+    absent: set[str] = field(default_factory=set)
+    """Nodes that do not have the wanted images yet."""
+    refused: str = ""
+    """Why no image can be had by those nodes; empty: they will have it."""
 
     # -- what the controller loads
 
@@ -50,7 +57,10 @@ class World:
         return AppView(
             "shop",
             tuple(replace(each, eligible=self.eligible(each)) for each in self.services.values()),
-            tuple(replace(each, containers=_seen(each)) for each in self.slots.values()),
+            tuple(
+                replace(each, containers=_seen(each), waiting=each.id in self.waiting)
+                for each in self.slots.values()
+            ),
             self.rollout,
             states,
             cordoned,
@@ -81,7 +91,17 @@ class World:
     # -- what the controller does
 
     def plan(self) -> Plan:
-        return reconcile(self.view(), self.now)
+        stage = Stage(self.cluster())
+        return plan_with(self.view(), self.now, lambda slot, placement: self._rehearse(stage, placement))
+
+    def _rehearse(self, stage: Stage, placement: Placement) -> Rehearsed:
+        want = self._want(placement)
+        decision = stage.take_place(want, placement.leaves)
+        if decision.node is not None and decision.node not in self.absent:
+            return Rehearsed(decision.node)
+        stage.take_back(want)
+        self.waiting.add(want.slot)
+        return Rehearsed(failure=self.refused) if decision.node is not None else Rehearsed()
 
     def step(self) -> Plan:
         plan = self.plan()
@@ -133,7 +153,10 @@ class World:
         decisions = self.cluster().place([self._want(each) for each in placements])
         for placement, decision in zip(placements, decisions, strict=True):
             if decision.node is not None:
+                self.waiting.discard(decision.want.slot)
                 self._fill(placement, decision, decision.node)
+            else:
+                self.waiting.add(decision.want.slot)
         return decisions
 
     def _want(self, placement: Placement) -> Want:

@@ -54,8 +54,8 @@ def verdict(name: str, reason: str = "", **scores: float) -> dict[str, object]:
 def test_a_service_says_how_it_is_run(people: Visitors, app: App) -> None:
     text = page(people.viewer, "services/web/")
     for words in (
-        "2 at a time, new first, 10 s apart, rolls back on failure",
-        "1 at a time, old stops first, stops on failure",
+        "2 at a time, new first, 10 s apart, watched for 5 s, rolls back on failure",
+        "1 at a time, new first, watched for 5 s, stops on failure",
         "node.labels.disk == ssd",
         "at most 3 on a node",
         "away from web (node.id), required",

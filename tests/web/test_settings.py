@@ -51,3 +51,14 @@ def test_a_wrong_login_is_said_at_the_field(people: Visitors) -> None:
     assert answer.status_code == 422
     assert 'id="id_host-error"' in answer.content.decode()
     assert RegistryCredential.objects.count() == 0
+
+
+def test_how_long_logs_are_kept_is_the_owners_to_set(people: Visitors) -> None:
+    assert "for 7 days" in people.viewer.get("/t/ours/settings/").content.decode()
+    address = "/t/ours/settings/logs/"
+    assert people.developer.post(address, {"log_days": "1"}).status_code == 403
+    answer = people.owner.post(address, {"log_days": "366"})
+    assert answer.status_code == 422
+    assert 'id="id_log_days-error"' in answer.content.decode()
+    assert people.owner.post(address, {"log_days": "0"}).status_code == 302
+    assert "Not kept" in people.viewer.get("/t/ours/settings/").content.decode()

@@ -42,6 +42,9 @@ class TeamDetailOutput(serializers.Serializer[Access]):
     slug = serializers.CharField(source="team.slug")
     name = serializers.CharField(source="team.name")
     created_at = serializers.DateTimeField(source="team.created_at")
+    log_retention_days = serializers.IntegerField(
+        source="team.log_retention_days", help_text="How long logs of ended containers are kept."
+    )
     role = serializers.ChoiceField(choices=Role.choices, help_text="Your own.")
     members = serializers.SerializerMethodField()
 

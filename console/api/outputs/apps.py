@@ -70,7 +70,7 @@ class UpdateOutput(serializers.Serializer[Update]):
     parallelism = serializers.IntegerField(help_text="0: all at once.")
     delay = serializers.FloatField(help_text="Seconds.")
     order = serializers.ChoiceField(choices=("stop-first", "start-first"))
-    monitor = serializers.FloatField(source="watched", help_text="Seconds.")
+    monitor = serializers.FloatField(help_text="Seconds.")
     max_failure_ratio = serializers.FloatField()
     failure_action = serializers.ChoiceField(choices=("pause", "continue", "rollback"))
 
@@ -82,8 +82,8 @@ class ServiceWantedOutput(serializers.Serializer[ServiceDetail]):
     image = serializers.CharField(source="spec.image", default="", help_text="As the release names it.")
     mode = serializers.ChoiceField(choices=[mode.value for mode in Mode])
     priority = serializers.IntegerField(source="spec.priority", default=0)
-    update_config = UpdateOutput(source="spec.update", default=None, allow_null=True)
-    rollback_config = UpdateOutput(source="spec.rollback", default=None, allow_null=True)
+    update_config = UpdateOutput(source="update", default=None, allow_null=True)
+    rollback_config = UpdateOutput(source="rollback", default=None, allow_null=True)
 
 
 class ServiceSeenOutput(serializers.Serializer[ServiceDetail]):

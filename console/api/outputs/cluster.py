@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from console.cluster.enums import NodeState
-from console.cluster.models import Node
+from console.cluster.enums import JoinTokenState, NodeState
+from console.cluster.models import JoinToken, Node
+from console.cluster.versions import skew
 from console.workloads.drains import Drain
 
 
@@ -32,6 +35,10 @@ class NodeWantedOutput(serializers.Serializer[Node]):
     draining = serializers.BooleanField()
     zone = serializers.CharField()
     labels = serializers.DictField(child=serializers.CharField())
+    leaving = serializers.SerializerMethodField(help_text="It is removed once nothing is on it.")
+
+    def get_leaving(self, node: Node) -> bool:
+        return hasattr(node, "departure")
 
 
 class NodeSeenOutput(serializers.Serializer[Node]):
@@ -39,6 +46,8 @@ class NodeSeenOutput(serializers.Serializer[Node]):
     state_reason = serializers.CharField()
     address = serializers.CharField()
     agent_version = serializers.CharField()
+    protocol = serializers.IntegerField(help_text="The version that the agent speaks; 0: not known yet.")
+    version_warning = serializers.SerializerMethodField(help_text="Empty when agent and console match.")
     engine = serializers.DictField()
     labels = serializers.DictField(source="observed_labels", child=serializers.CharField())
     cpu = serializers.IntegerField()
@@ -53,6 +62,43 @@ class NodeSeenOutput(serializers.Serializer[Node]):
     foreign_containers = serializers.IntegerField(
         help_text="Containers of other consoles, which are left alone."
     )
+
+    def get_version_warning(self, node: Node) -> str:
+        return skew(node)
+
+
+class CredentialOutput(serializers.Serializer[Node]):
+    """Of a node's link token and broker password, which change together."""
+
+    renewed_at = serializers.DateTimeField(source="rotation.renewed_at", default=None, allow_null=True)
+    asked_at = serializers.DateTimeField(
+        source="rotation.asked_at",
+        default=None,
+        allow_null=True,
+        help_text="Since when new ones are wanted of the agent.",
+    )
+    revoked_at = serializers.DateTimeField(source="rotation.revoked_at", default=None, allow_null=True)
+
+
+class JoinTokenOutput(serializers.Serializer[JoinToken]):
+    id = serializers.CharField()
+    hint = serializers.CharField(help_text="How the token begins.")
+    state = serializers.SerializerMethodField()
+    name = serializers.CharField(help_text="Of the node to be; empty: the host says its own.")
+    zone = serializers.CharField()
+    labels = serializers.DictField(child=serializers.CharField())
+    rejoins = serializers.BooleanField(
+        source="node_id", help_text="It is for a node that is there, which gets new credentials."
+    )
+    created_by = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField()
+    used_at = serializers.DateTimeField(allow_null=True)
+    used_for = serializers.CharField(help_text="Name of the node that joined with it.")
+
+    @extend_schema_field(serializers.ChoiceField(choices=JoinTokenState.choices))
+    def get_state(self, token: JoinToken) -> str:
+        return token.state(timezone.now()).value
 
 
 class ReservedOutput(serializers.Serializer[LoadedNode]):
@@ -82,4 +128,5 @@ class NodeOutput(serializers.Serializer[LoadedNode]):
     desired = NodeWantedOutput(source="node")
     observed = NodeSeenOutput(source="node")
     observed_at = serializers.DateTimeField(source="node.contact_at", allow_null=True)
+    credential = CredentialOutput(source="node")
     reserved = ReservedOutput(source="*")

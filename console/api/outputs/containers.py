@@ -64,11 +64,15 @@ class ContainerSeenOutput(serializers.Serializer[Container]):
     engine_id = serializers.CharField()
     restarts = serializers.IntegerField()
     exit_code = serializers.IntegerField(allow_null=True)
-    oom = serializers.BooleanField()
+    oom = serializers.BooleanField(help_text="It ended for lack of memory.")
+    oom_events = serializers.IntegerField(
+        help_text="How often something in it was killed for lack of memory since its start."
+    )
     error = serializers.CharField()
     stop_reason = serializers.CharField()
     progress = serializers.CharField()
     last_lines = serializers.ListField(child=serializers.CharField())
+    log_lost = serializers.CharField(help_text="Why its log was not kept when it was removed; else empty.")
     started_at = serializers.DateTimeField(allow_null=True)
     ended_at = serializers.DateTimeField(allow_null=True)
     removed_at = serializers.DateTimeField(allow_null=True)

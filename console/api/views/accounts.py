@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from drf_spectacular.utils import extend_schema, inline_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -13,7 +15,7 @@ from console.accounts import services
 from console.accounts.access import teams_of
 from console.accounts.models import ApiToken, Team, User
 from console.accounts.queries import tokens_of
-from console.api.inputs import TokenInput, checked
+from console.api.inputs import TeamInput, TokenInput, checked
 from console.api.outputs import shown
 from console.api.outputs.accounts import TeamDetailOutput, TeamOutput, TokenOutput, UserOutput
 from console.api.views.base import ApiView, TeamView, listing, page
@@ -56,6 +58,14 @@ class TeamDetail(TeamView):
     def get(self, request: Request, team: str) -> Response:
         """The team, your role in it, and its members."""
         return Response(TeamDetailOutput(self.access).data)
+
+    @extend_schema(operation_id="set_team", request=TeamInput, responses=TeamDetailOutput)
+    def post(self, request: Request, team: str) -> Response:
+        """Change the team's settings. Owners only."""
+        found = services.set_log_retention(
+            self.access, days=checked(TeamInput, request.data)["log_retention_days"]
+        )
+        return Response(TeamDetailOutput(replace(self.access, team=found)).data)
 
 
 class Tokens(TeamView):

@@ -19,6 +19,11 @@ const FILES = {
   "uplot/uPlot.min.css": "uplot/dist/uPlot.min.css",
   "uplot/LICENSE": "uplot/LICENSE",
   "codemirror/LICENSE": "@codemirror/view/LICENSE",
+  "xterm/xterm.js": "@xterm/xterm/lib/xterm.mjs",
+  "xterm/addon-fit.js": "@xterm/addon-fit/lib/addon-fit.mjs",
+  "xterm/xterm.css": "@xterm/xterm/css/xterm.css",
+  "xterm/LICENSE": "@xterm/xterm/LICENSE",
+  "xterm/ADDON-FIT-LICENSE": "@xterm/addon-fit/LICENSE",
   "tabler/ICONS-LICENSE": "@tabler/icons/LICENSE",
 };
 
@@ -31,6 +36,16 @@ function copyFiles() {
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, withoutMaps(readFileSync(join(MODULES, source), "utf8")));
   }
+}
+
+// The pages' policy forbids style attributes, in which xterm.js puts 24-bit colours. Set through the object model
+// they are allowed.
+function allowColours() {
+  const path = join(VENDOR, "xterm/xterm.js");
+  const attribute = 't.setAttribute("style",`${t.getAttribute("style")||""}${e};`)';
+  const parts = readFileSync(path, "utf8").split(attribute);
+  if (parts.length !== 2) throw new Error("xterm.js sets style attributes in another way: see to allowColours");
+  writeFileSync(path, parts.join("t.style.cssText+=`${e};`"));
 }
 
 // Tabler's package carries no licence file; its package.json names MIT and its authors.
@@ -60,6 +75,7 @@ function writeSprite() {
 
 rmSync(VENDOR, { recursive: true, force: true });
 copyFiles();
+allowColours();
 writeTablerLicence();
 writeSprite();
 await build({

@@ -12,14 +12,14 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
 from console.accounts.access import Access
-from console.common.errors import BerthError
+from console.common.errors import BerthError, NotFound
 from console.web.addresses import app_url
 from console.web.apptabs import render_tab
 from console.web.composing import differences
 from console.web.files import as_mapping, posted_rows, rows_of
 from console.web.forms import ReleaseForm
 from console.web.shell import WebRequest, add_errors, team_page
-from console.workloads.access import find_app, find_release
+from console.workloads.access import find_app, find_container, find_release
 from console.workloads.models import App
 from console.workloads.queries import (
     containers_of,
@@ -73,11 +73,16 @@ def _newest_rollouts(app: App) -> dict[int, Any]:
 @require_GET
 @team_page
 def logs(request: WebRequest, access: Access, name: str) -> HttpResponse:
-    """All containers' output, or one service's or container's."""
+    """All containers' output, or one service's, slot's or container's, also of one that ended."""
     app = find_app(access, name)
+    asked = {key: request.GET.get(key, "") for key in ("service", "slot", "container", "ended")}
+    one = find_container(access, asked["container"]) if asked["container"] else None
+    if one and one.app_id != app.id:
+        raise NotFound(_("The app has no such container."))
     context = {
-        "service": request.GET.get("service", ""),
-        "container": request.GET.get("container", ""),
+        **asked,
+        "slot": asked["slot"] if asked["service"] and asked["slot"].isdecimal() else "",
+        "gone": one if one and one.removed_at else None,
         "containers": sorted(containers_of(app), key=lambda one: (one.slot.service.name, one.slot.index)),
     }
     return render_tab(request, access, app, "app-logs", context)

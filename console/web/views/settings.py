@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
@@ -18,7 +19,7 @@ from console.accounts.access import Access
 from console.accounts.queries import members_of, tokens_of
 from console.common.errors import BerthError
 from console.images import services as images
-from console.web.forms import RegistryForm, TokenForm
+from console.web.forms import LogRetentionForm, RegistryForm, TokenForm
 from console.web.shell import WebRequest, add_errors, render_page, team_page
 
 
@@ -80,10 +81,24 @@ def delete_registry(request: WebRequest, access: Access, registry: str) -> HttpR
     return redirect("web:settings", access.team.slug)
 
 
+@require_POST
+@team_page
+def set_log_retention(request: WebRequest, access: Access) -> HttpResponse:
+    access.require_owner()
+    form = LogRetentionForm(request.POST)
+    if form.is_valid():
+        accounts.set_log_retention(access, days=form.cleaned_data["log_days"])
+        messages.success(request, _("The time is set."))
+        return redirect("web:settings", access.team.slug)
+    return _page(request, access, retention_form=form, status=422)
+
+
 def _page(request: WebRequest, access: Access, *, status: int = 200, **context: Any) -> HttpResponse:
     values = {
         "token_form": TokenForm(),
         "registry_form": RegistryForm(),
+        "retention_form": LogRetentionForm(initial={"log_days": access.team.log_retention_days}),
+        "logs_share": settings.TEAM_LOGS_MIB * 1024 * 1024,
         "tokens": tokens_of(access.user, access.team),
         "registries": images.list_credentials(access.team),
         "members": members_of(access.team),

@@ -3,6 +3,7 @@
 from .canonical import canonical
 from .digest import spec_digest
 from .model import (
+    COMMAND_SUFFIX,
     Affinity,
     ConfigFile,
     Constraint,
@@ -26,6 +27,7 @@ from .problems import ComposeError, Problem
 from .project import load
 
 __all__ = [
+    "COMMAND_SUFFIX",
     "Affinity",
     "ComposeError",
     "ConfigFile",

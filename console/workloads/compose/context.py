@@ -17,7 +17,8 @@ from .scalars import storable
 class Context:
     """`volumes` and `configs` are the file's own top-level ones; `files` are the uploaded texts by path.
 
-    `dependencies` and `named` grow while services are read: whom they depend on, and whom else they name.
+    `dependencies`, `named` and `commands` grow while services are read: whom they depend on, whom else they name,
+    and where they have a release command.
     """
 
     policy: Policy
@@ -29,6 +30,7 @@ class Context:
     budget: Budget = field(default_factory=lambda: Budget(0))
     dependencies: list[tuple[Cursor, Dependency]] = field(default_factory=list)
     named: list[tuple[Cursor, str]] = field(default_factory=list)
+    commands: list[Cursor] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.files = {posixpath.normpath(name): text for name, text in self.files.items()}

@@ -7,10 +7,12 @@ from typing import Literal, cast
 
 from .context import Context
 from .cursor import Cursor, value
-from .model import Dependency, Service
+from .model import COMMAND_SUFFIX, Dependency, Service
 from .problems import clip
 from .values import boolean, filled_text, one_of
 
+MOST_NAME = 63
+"""Characters of a service's name."""
 _CONDITIONS = {
     "service_started": "started",
     "service_healthy": "healthy",
@@ -69,6 +71,19 @@ def check_relations(services: Mapping[str, Service], context: Context) -> None:
                 "note", f"there is no service {clip(dependency.service)} in this file: nothing waits for it"
             )
     _check_circles(services, context)
+    _check_commands(services, context)
+
+
+def _check_commands(services: Mapping[str, Service], context: Context) -> None:
+    """A release command runs under a name of its own."""
+    for at in context.commands:
+        name = f"{at.service}{COMMAND_SUFFIX}"
+        if name in services:
+            at.fail_key(
+                "invalid", f"its containers are named {clip(name)}, and the file has a service of this name"
+            )
+        elif len(name) > MOST_NAME:
+            at.fail_key("invalid", f"{clip(name)} is longer than the {MOST_NAME} characters of a name")
 
 
 def _check_condition(at: Cursor, dependency: Dependency, target: Service) -> None:

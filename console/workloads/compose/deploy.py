@@ -90,7 +90,7 @@ def check_together(fields: dict[str, Cursor], found: Deployment, *, ports: bool,
                 f"max_replicas_per_node has no place in mode {found.mode}: there is one on every node",
             )
     for key, update in (("update_config", found.update), ("rollback_config", found.rollback)):
-        if update.order == "stop-first":
+        if update.order != "start-first":
             continue
         if found.own.exclusive:
             found.fields[key].warn("note", "start-first has no effect: an exclusive service never runs twice")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .cursor import Cursor
+from .cursor import OWN, Cursor
 from .nodes import Key, Node
 from .problems import ComposeError, clip
 
@@ -61,7 +61,7 @@ class _Resolver:
             return own
         base = self._resolved(self._known[name], chain)
         self._spend(extends, base)
-        merged = _merge(base, own, ())
+        merged = _merge(_inherited(base), own, ())
         return Node(merged.value, own.line, own.column)
 
     def _spend(self, at: Cursor, base: Node) -> None:
@@ -70,6 +70,18 @@ class _Resolver:
         if self._left < 0:
             at.fail("limit", "extends makes the file too large")
             raise ComposeError(at.problems.errors)
+
+
+def _inherited(base: Node) -> Node:
+    """But for a release command, which would run once for each service that extends another."""
+    own = base.value.get(Key(OWN)) if isinstance(base.value, dict) else None
+    if own is None or not isinstance(own.value, dict) or not isinstance(base.value, dict):
+        return base
+    kept = {key: node for key, node in own.value.items() if key != "release_command"}
+    value = {
+        key: Node(kept, node.line, node.column) if node is own else node for key, node in base.value.items()
+    }
+    return Node(value, base.line, base.column)
 
 
 def _count(node: Node) -> int:

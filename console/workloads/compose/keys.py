@@ -95,6 +95,9 @@ DEPLOY = frozenset(
 )
 
 X_BERTH = frozenset(
-    ("priority", "exclusive", "spread", "affinity", "anti_affinity", "disk", "gpu", "resources")
+    (
+        *("priority", "exclusive", "spread", "affinity", "anti_affinity", "disk", "gpu", "resources"),
+        "release_command",
+    )
 )
 X_BERTH_UNSUPPORTED = {"domains": _LATER, "autoscale": _LATER}

@@ -13,8 +13,13 @@ import msgspec
 from .problems import Problem
 
 MIB = 1024 * 1024
-MONITOR = 2.0
-"""Seconds for which a new container is watched when the file does not say how long."""
+MONITOR = 5.0
+"""Seconds for which a new container without a health check must stay up when the file does not say how long; as
+long as Swarm watches one. With a check, being healthy is enough."""
+PART_AT_ONCE = 4
+"""Where the file does not say how many slots are under replacement at once, it is one in so many."""
+COMMAND_SUFFIX = ".release"
+"""What a service's name and this make is the name of its release command among the containers."""
 _OUTWEIGHED = 1e-3
 Mode = Literal["replicated", "global", "replicated-job", "global-job"]
 
@@ -174,19 +179,15 @@ class Placement(Part, frozen=True, kw_only=True):
 class Update(Part, frozen=True, kw_only=True):
     """Compose's update_config or rollback_config."""
 
-    parallelism: int = 1
-    """Slots under replacement at once; 0 is all."""
+    parallelism: int | None = None
+    """Slots under replacement at once; 0 is all, None one in `PART_AT_ONCE`."""
     delay: float = 0.0
     failure_action: Literal["pause", "continue", "rollback"] = "pause"
     monitor: float = 0.0
-    """0 takes Berth's own, `MONITOR`."""
+    """Seconds for which a new container must stay well; 0: `MONITOR`, or with a health check none."""
     max_failure_ratio: float = 0.0
-    order: Literal["stop-first", "start-first"] = "stop-first"
-
-    @property
-    def watched(self) -> float:
-        """Seconds for which a new container must stay well."""
-        return self.monitor or MONITOR
+    order: Literal["stop-first", "start-first"] | None = None
+    """None: start-first, where two containers of a slot can be on one node."""
 
 
 USUAL_UPDATE = Update()
@@ -246,12 +247,35 @@ class Service(Part, frozen=True, kw_only=True):
     priority: int = 0
     exclusive: bool = False
     """Never two containers of one slot at once, whatever was lost."""
+    release_command: tuple[str, ...] | None = None
+    """Must succeed once before a new release replaces anything of the app."""
     deploy_labels: dict[str, str] = {}
     """Of the service itself; its containers do not get them."""
     defaults: tuple[str, ...] = ()
     """What the file left out and Berth filled in: cpu, memory, pids, logging, restart."""
     x: dict[str, Any] = {}
     """Its `x-` fields."""
+
+    @property
+    def checked(self) -> bool:
+        """The file gives it a health check."""
+        return self.healthcheck is not None and self.healthcheck.test[:1] != ("NONE",)
+
+    def filled_in(self, config: Update, replicas: int) -> Update:
+        """Its update_config or rollback_config, with what the file leaves open decided for so many slots."""
+        given = config.parallelism
+        return msgspec.structs.replace(
+            config,
+            parallelism=max(1, replicas // PART_AT_ONCE) if given is None else given,
+            order=config.order or ("stop-first" if self._alone else "start-first"),
+            monitor=config.monitor or (0.0 if self.checked else MONITOR),
+        )
+
+    @property
+    def _alone(self) -> bool:
+        """Two containers of one slot could not, or should not, be there at once."""
+        held = any(port.host for port in self.ports) or any(one.kind == "volume" for one in self.volumes)
+        return held or self.exclusive or self.mode != "replicated" or self.restart.condition == "no"
 
 
 class Project(Part, frozen=True, kw_only=True):
@@ -263,3 +287,34 @@ class Project(Part, frozen=True, kw_only=True):
     configs: dict[str, str] = {}
     x: dict[str, Any] = {}
     warnings: tuple[Problem, ...] = ()
+
+    @property
+    def commands(self) -> dict[str, Service]:
+        """The release commands as services that run to their end once, by their own names (`web.release`)."""
+        found = (_command(one, one.release_command) for one in self.services.values() if one.release_command)
+        return {command.name: command for command in found}
+
+    def find(self, name: str) -> Service | None:
+        """The service, or release command, of this name."""
+        return self.services.get(name) or self.commands.get(name)
+
+
+def _command(service: Service, words: tuple[str, ...]) -> Service:
+    """The service's own image, environment, files and volumes. It waits for what the service waits for, takes no
+    traffic, and is never tried again."""
+    return msgspec.structs.replace(
+        service,
+        name=f"{service.name}{COMMAND_SUFFIX}",
+        command=words,
+        release_command=None,
+        healthcheck=Healthcheck(test=("NONE",)),
+        ports=(),
+        expose=(),
+        restart=Restart(condition="no"),
+        mode="replicated-job",
+        replicas=1,
+        placement=Placement(constraints=service.placement.constraints),
+        update=USUAL_UPDATE,
+        rollback=USUAL_UPDATE,
+        exclusive=False,
+    )

@@ -10,6 +10,7 @@ from .cursor import OWN, Cursor, value
 from .keys import X_BERTH, X_BERTH_UNSUPPORTED
 from .model import MIB, Affinity, Spread
 from .placement import node_key
+from .process import read_command
 from .values import at_least, boolean, filled_text, integer, number, size
 
 _weight = number(1, 100)
@@ -22,6 +23,7 @@ class Own:
     fields: dict[str, Cursor]
     priority: int
     exclusive: bool
+    release_command: tuple[str, ...] | None
     disk: int
     spread: tuple[Spread, ...]
     affinity: tuple[Affinity, ...]
@@ -33,6 +35,7 @@ def read_own(fields: dict[str, Cursor], context: Context) -> Own:
         fields=found,
         priority=value(found, "priority", integer(-1000, 1000), 0),
         exclusive=value(found, "exclusive", boolean, False),
+        release_command=_release_command(found.get("release_command"), context),
         disk=value(found, "disk", at_least(size, MIB, "1m"), 0),
         spread=tuple(_spread(found.get("spread"))),
         affinity=(
@@ -40,6 +43,17 @@ def read_own(fields: dict[str, Cursor], context: Context) -> Own:
             *_affinity(found.get("anti_affinity"), context, anti=True),
         ),
     )
+
+
+def _release_command(at: Cursor | None, context: Context) -> tuple[str, ...] | None:
+    words = read_command(at)
+    if at is None:
+        return None
+    if not words or not words[0]:
+        at.fail_key("invalid", "a release command needs a program to run")
+        return None
+    context.commands.append(at)
+    return words
 
 
 def _spread(at: Cursor | None) -> Iterator[Spread]:

@@ -94,6 +94,7 @@ def read_service(at: Cursor, context: Context) -> Service:
         depends_on=read_depends_on(fields.get("depends_on"), context),
         priority=deployment.own.priority,
         exclusive=deployment.own.exclusive,
+        release_command=deployment.own.release_command,
         deploy_labels=deployment.labels,
         defaults=tuple(deployment.defaults),
         x=read_extensions(at, own=True),

@@ -10,6 +10,7 @@ from .values import duration, integer, number, one_of
 
 _KEYS = frozenset(("parallelism", "delay", "failure_action", "monitor", "max_failure_ratio", "order"))
 _Action = Literal["pause", "continue", "rollback"]
+_Order = Literal["stop-first", "start-first"]
 
 
 def read_update(at: Cursor | None, *, rollback: bool = False) -> Update:
@@ -21,10 +22,17 @@ def read_update(at: Cursor | None, *, rollback: bool = False) -> Update:
     if rollback and action == "rollback":
         fields["failure_action"].fail("invalid", "a rollback cannot be rolled back: use pause or continue")
     return Update(
-        parallelism=value(fields, "parallelism", integer(0, 100_000), 1),
+        parallelism=value(fields, "parallelism", integer(0, 100_000), None),
         delay=value(fields, "delay", duration, 0.0),
         failure_action=action,
         monitor=value(fields, "monitor", duration, 0.0),
         max_failure_ratio=value(fields, "max_failure_ratio", number(0, 1), 0.0),
-        order=value(fields, "order", one_of("stop-first", "start-first"), "stop-first"),
+        order=_order(fields.get("order")),
     )
+
+
+def _order(at: Cursor | None) -> _Order | None:
+    if at is None:
+        return None
+    order: _Order = at.parse(one_of("stop-first", "start-first"), "stop-first")
+    return order

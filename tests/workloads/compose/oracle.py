@@ -137,11 +137,9 @@ def _units(held: dict[str, Any]) -> dict[str, Any]:
 def _mode_and_updates(deploy: dict[str, Any]) -> dict[str, Any]:
     """What differs from Compose's defaults. An endpoint_mode changes nothing here, so it is not kept."""
     usual = {
-        "parallelism": 1,
         "delay": "0s",
         "failure_action": "pause",
         "monitor": "0s",
-        "order": "stop-first",
     }
     kept = {
         key: {name: value for name, value in deploy.get(key, {}).items() if usual.get(name) != value}

@@ -62,10 +62,54 @@ def test_value(body: str, field: str, wanted: object) -> None:
     assert getattr(service(body), field) == wanted
 
 
-def test_what_is_not_said_is_as_in_compose_and_watched_for_two_seconds() -> None:
-    found = service("")
-    assert (found.mode, found.update, found.rollback) == ("replicated", Update(), Update())
-    assert (found.update.watched, Update(monitor=7.0).watched) == (2.0, 7.0)
+CHECKED = "healthcheck: {test: [CMD, check]}"
+
+
+@pytest.mark.parametrize(
+    ("body", "replicas", "wanted"),
+    [
+        ("", 1, Update(parallelism=1, order="start-first", monitor=5.0)),
+        ("", 7, Update(parallelism=1, order="start-first", monitor=5.0)),
+        ("", 200, Update(parallelism=50, order="start-first", monitor=5.0)),
+        (CHECKED, 8, Update(parallelism=2, order="start-first")),
+        ("healthcheck: {disable: true}", 8, Update(parallelism=2, order="start-first", monitor=5.0)),
+        (
+            "deploy: {update_config: {parallelism: 0}}",
+            8,
+            Update(parallelism=0, order="start-first", monitor=5.0),
+        ),
+        (f"{CHECKED}\ndeploy: {{update_config: {FULL}}}", 9, WHOLE),
+        (
+            "deploy: {update_config: {order: stop-first}}",
+            1,
+            Update(parallelism=1, order="stop-first", monitor=5.0),
+        ),
+    ],
+)
+def test_what_is_left_open_is_decided_by_what_the_service_is(
+    body: str, replicas: int, wanted: Update
+) -> None:
+    found = service(body)
+    assert found.filled_in(found.update, replicas) == wanted
+
+
+@pytest.mark.parametrize(
+    ("body", "order"),
+    [
+        ("ports: [80]", "start-first"),
+        ("ports: ['8080:80']", "stop-first"),
+        ("volumes: ['data:/d']", "stop-first"),
+        ("volumes: [{type: tmpfs, target: /t}]", "start-first"),
+        ("tmpfs: /t", "start-first"),
+        ("x-berth: {exclusive: true}", "stop-first"),
+        ("deploy: {mode: global}", "stop-first"),
+        ("deploy: {mode: replicated-job}", "stop-first"),
+        ("ports: ['8080:80']\ndeploy: {update_config: {order: start-first}}", "start-first"),
+    ],
+)
+def test_the_new_one_starts_first_where_nothing_keeps_two_from_being_there(body: str, order: str) -> None:
+    found = service(body)
+    assert found.filled_in(found.update, 1).order == order
 
 
 @pytest.mark.parametrize(

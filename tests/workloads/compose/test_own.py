@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from console.workloads.compose import Affinity, GenericResource, Spread, canonical
-from tests.workloads.compose.helpers import project, service, told
+from console.workloads.compose import Affinity, GenericResource, Spread, canonical, load
+from tests.workloads.compose.helpers import problems, project, service, told
 
 GIB = 1024**3
 NODE_KEY = "is not a node's key such as node.zone or node.labels.rack"
@@ -26,6 +26,73 @@ def test_left_out() -> None:
     found = own("{}")
     assert (found.priority, found.exclusive, found.resources.disk) == (0, False, 0)
     assert found == service("x-berth:") == service("")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("manage.py migrate --noinput", ("manage.py", "migrate", "--noinput")),
+        ("[sh, -c, 'a && b']", ("sh", "-c", "a && b")),
+        ("sh -c 'a && b'", ("sh", "-c", "a && b")),
+    ],
+)
+def test_a_release_command(text: str, words: tuple[str, ...]) -> None:
+    found = load(
+        f"services:\n  web:\n    image: busybox\n    x-berth:\n      release_command: {text}\n"
+        "    entrypoint: [/run]\n    ports: [80]\n    volumes: ['data:/d']\n    environment: {A: b}\n"
+        "    depends_on: [db]\n    deploy: {replicas: 5, placement: {max_replicas_per_node: 1}}\n"
+        "  db: {image: redis}\nvolumes: {data: }\n"
+    )
+    web = found.services["web"]
+    assert web.release_command == words
+    [command] = found.commands.values()
+    assert found.find("web.release") == command
+    assert (command.name, command.command, command.entrypoint) == ("web.release", words, ("/run",))
+    assert (command.image, command.environment, command.volumes) == (web.image, {"A": "b"}, web.volumes)
+    assert (command.mode, command.replicas, command.restart.condition) == ("replicated-job", 1, "no")
+    assert (command.ports, command.placement.max_per_node, command.depends_on) == ((), 0, web.depends_on)
+    assert command.release_command is None
+    assert canonical(found)["services"]["web"]["x-berth"] == {"release_command": list(words)}
+    assert list(canonical(found)["services"]) == ["web", "db"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("''", "a release command needs a program to run"),
+        ("[]", "a release command needs a program to run"),
+        ("['']", "a release command needs a program to run"),
+        ("a && b", "& needs a shell: put it in quotes, or write ['sh', '-c', '…']"),
+        ("{a: b}", "must be a single value, not a mapping"),
+    ],
+)
+def test_what_is_no_release_command(text: str, message: str) -> None:
+    assert (2, "x-berth.release_command", "invalid", message) in told(f"x-berth:\n  release_command: {text}")
+
+
+def test_a_release_command_needs_its_name() -> None:
+    found = problems(
+        "services:\n  web:\n    image: busybox\n    x-berth:\n      release_command: 'true'\n"
+        "  web.release: {image: busybox}\n"
+    )
+    assert [(one.line, one.service, one.key, one.message) for one in found] == [
+        (
+            5,
+            "web",
+            "services.web.x-berth.release_command",
+            "its containers are named 'web.release', and the file has a service of this name",
+        )
+    ]
+
+
+def test_a_release_command_is_not_inherited() -> None:
+    """A worker that extends the web service must not run the migrations a second time."""
+    found = load(
+        "services:\n  web: {image: busybox, x-berth: {release_command: migrate, priority: 3}}\n"
+        "  worker: {extends: web, command: work}\n"
+    )
+    assert list(found.commands) == ["web.release"]
+    assert found.services["worker"].priority == 3
 
 
 def test_spread_comes_after_what_compose_prefers() -> None:

@@ -11,10 +11,11 @@ from console.accounts.access import Access
 from console.accounts.enums import Role
 from console.accounts.models import User
 from console.accounts.services import create_first_owner, create_sign_in_link, create_token
+from console.cluster import trust
 from console.cluster.management.commands.add_node import write_private
 from console.cluster.models import Node
 from console.cluster.queries import cluster
-from console.cluster.services import add_node, renew_credential
+from console.cluster.services import add_node, addresses, renew_credential
 
 
 class Command(BaseCommand):
@@ -29,6 +30,11 @@ class Command(BaseCommand):
             "--agent-config", type=Path, default=settings.BERTH_HOME / "agent" / "config.json"
         )
         parser.add_argument("--agent-option", action="append", default=[], metavar="KEY=VALUE")
+        parser.add_argument(
+            "--local-links",
+            action="store_true",
+            help="the node's agent is on this very machine: its links are plain and stay on it",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         cluster()
@@ -42,18 +48,25 @@ class Command(BaseCommand):
         self.stdout.write(json.dumps({"url": self._link(user)}))
 
     def _local_node(self, options: dict[str, Any]) -> None:
-        """The node's row and its agent's file belong together; a lost file means new credentials."""
-        path: Path = options["agent_config"]
+        """The node's row and its agent's file belong together; a lost file means new credentials. The addresses in
+        a file that is there follow the settings."""
+        path, local = options["agent_config"], options["local_links"]
         node = Node.objects.filter(name=options["node"]).first()
+        extra = dict(pair.split("=", 1) for pair in options["agent_option"])
         if node and path.exists():
+            known = json.loads(path.read_text())
+            login = trust.login_of(known["broker"])
+            kept = {key: value for key, value in known.items() if key != "ca"}
+            found = {**kept, **addresses(*login, local=local), **extra}
+            if found != known:
+                write_private(path, json.dumps(found, indent=2))
             return
         credential = (
             renew_credential(node, actor="bootstrap")
             if node
             else add_node(name=options["node"], actor="bootstrap")
         )
-        extra = dict(pair.split("=", 1) for pair in options["agent_option"])
-        write_private(path, json.dumps({**credential.config(), **extra}, indent=2))
+        write_private(path, json.dumps({**credential.config(local=local), **extra}, indent=2))
 
     def _link(self, user: User) -> str:
         if user.has_usable_password():

@@ -1,0 +1,144 @@
+"""Who may run a program inside a container: one-use tickets, the check that is repeated, and the audit."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import redis
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from console.accounts.access import Access, renewed_access
+from console.accounts.models import ApiToken
+from console.accounts.secrets import digest, new_secret
+from console.common import events
+from console.common import redis as keys
+from console.common.errors import Conflict, Unavailable
+from console.workloads.access import find_container
+from console.workloads.enums import ContainerState
+from console.workloads.models import Container
+
+TICKET_LIFETIME = 30
+"""Seconds in which a ticket must be used."""
+SHELL = ("/bin/sh", "-c", "[ -x /bin/bash ] && exec /bin/bash; exec /bin/sh")
+"""What is run where no command is given."""
+MOST_SHOWN = 300
+
+
+class Grant(msgspec.Struct, frozen=True, kw_only=True):
+    """What a ticket stands for. `token` is empty for somebody who came with a browser's session."""
+
+    user: str
+    token: str
+    team: str
+    container: str
+    command: tuple[str, ...]
+    tty: bool
+    exec_user: str
+    working_dir: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a terminal ended. `reason` is why it was ended before its program did."""
+
+    seconds: float
+    bytes_in: int
+    bytes_out: int
+    exit_code: int | None = None
+    reason: str = ""
+
+
+def grant_exec(
+    access: Access,
+    container: Container,
+    *,
+    token: ApiToken | None,
+    command: Sequence[str] = (),
+    tty: bool = True,
+    user: str = "",
+    working_dir: str = "",
+    width: int = 80,
+    height: int = 24,
+) -> str:
+    """A one-use ticket for one program in this container. Raises Forbidden, Conflict, Unavailable."""
+    access.require_exec()
+    _require_running(container)
+    grant = Grant(
+        user=access.user.id,
+        token=token.id if token else "",
+        team=access.team.id,
+        container=container.id,
+        command=tuple(command) or SHELL,
+        tty=tty,
+        exec_user=user,
+        working_dir=working_dir,
+        width=width,
+        height=height,
+    )
+    ticket = new_secret("exec")
+    key = keys.exec_ticket_key(digest(ticket))
+    try:
+        keys.client().set(key, msgspec.msgpack.encode(grant), ex=TICKET_LIFETIME)
+    except redis.RedisError as error:
+        raise Unavailable(
+            _("Redis cannot be reached, so no terminal can be opened. Try again soon.")
+        ) from error
+    return ticket
+
+
+def redeem(ticket: str) -> Grant | None:
+    """What the ticket stands for, once; None for one that is unknown, used or too old."""
+    found = keys.client().getdel(keys.exec_ticket_key(digest(ticket)))
+    return msgspec.msgpack.decode(found, type=Grant) if isinstance(found, bytes) else None
+
+
+def authorize(grant: Grant) -> tuple[Access, Container]:
+    """All that was true when the ticket was given, as it is now. Raises NotFound, Forbidden, Conflict."""
+    access = renewed_access(grant.user, grant.token, grant.team, timezone.now())
+    access.require_exec()
+    container = find_container(access, grant.container)
+    _require_running(container)
+    return access, container
+
+
+def _require_running(container: Container) -> None:
+    if container.state != ContainerState.RUNNING:
+        raise Conflict(_("The container does not run, so nothing can be run in it."), code="not_running")
+
+
+def record_opened(access: Access, container: Container, grant: Grant, address: str) -> None:
+    """Written before anything runs."""
+    _record("exec.opened", "opened", access, container, grant, {"address": address})
+
+
+def record_closed(access: Access, container: Container, grant: Grant, address: str, ended: Ended) -> None:
+    data = {
+        "address": address,
+        "exit_code": ended.exit_code,
+        "seconds": round(ended.seconds, 1),
+        "bytes_in": ended.bytes_in,
+        "bytes_out": ended.bytes_out,
+        "reason": ended.reason,
+    }
+    _record("exec.closed", "closed", access, container, grant, data)
+
+
+def _record(
+    kind: str, verb: str, access: Access, container: Container, grant: Grant, data: Mapping[str, object]
+) -> None:
+    command = "a shell" if grant.command == SHELL else shlex.join(grant.command)[:MOST_SHOWN]
+    events.record(
+        kind,
+        f"Terminal in {container.name} on {container.node.name} {verb}: {command}",
+        actor=access.actor,
+        team=access.team.id,
+        app=container.app_id,
+        node=container.node_id,
+        data={"container": container.id, "command": list(grant.command), "user": grant.exec_user, **data},
+    )
