@@ -20,7 +20,7 @@ RUN python manage.py collectstatic --no-input --verbosity 0 \
 
 FROM python:3.11-slim
 RUN useradd --system --uid 10001 --home-dir /var/lib/berth --create-home berth \
-    && install -d -o berth -g berth -m 0700 /var/lib/berth-agent
+    && install -d -o berth -g berth -m 0700 /var/lib/berth-agent /var/lib/berth-logs
 COPY --from=build /venv /venv
 COPY --from=build /app /app
 ENV PATH=/venv/bin:$PATH \

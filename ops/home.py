@@ -98,7 +98,7 @@ class Home:
     def join_bind(self) -> str:
         """Where the link and the broker listen for further hosts: on their address if this machine has it (it may be
         that of a router in front), else on all."""
-        return self.join if _is_own(self.join) else "0.0.0.0"
+        return self.join if _is_own(self.join) else "0.0.0.0"  # nosec B104
 
     def check_ports(self) -> None:
         """Raises `RunError` when a port that is needed is taken."""
