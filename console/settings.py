@@ -213,12 +213,15 @@ SPECTACULAR_SETTINGS = {
         "console.api.openapi.complete",
     ],
     "ENUM_NAME_OVERRIDES": {
+        "AppRole": "console.accounts.enums.APP_ROLES",
         "AppState": "console.workloads.enums.AppState",
         "ContainerState": "console.workloads.enums.ContainerState",
         "JoinTokenState": "console.cluster.enums.JoinTokenState",
         "NodeState": "console.cluster.enums.NodeState",
         "OperationState": "console.workloads.enums.OperationState",
         "ReleaseState": "console.workloads.enums.ReleaseState",
+        "Role": "console.accounts.enums.Role",
+        "Verb": "console.accounts.enums.Verb",
     },
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024

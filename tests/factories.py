@@ -11,7 +11,7 @@ from django.utils import timezone
 from console.accounts.access import Access, team_access
 from console.accounts.enums import Role
 from console.accounts.models import Membership, Team, User
-from console.accounts.services import create_token
+from console.accounts.tokens import create_token
 from console.cluster.enums import NodeState
 from console.cluster.models import Node
 from console.cluster.services import add_node
@@ -51,6 +51,10 @@ def make_member(
 def join(user: User, team: Team, role: Role) -> Access:
     Membership.objects.create(user=user, team=team, role=role)
     return team_access(user, team.slug)
+
+
+def membership_of(access: Access) -> Membership:
+    return Membership.objects.select_related("user", "team").get(user=access.user, team=access.team)
 
 
 def make_token(access: Access, name: str = "test") -> str:

@@ -9,7 +9,7 @@ from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models.functions import Lower
 
-from console.accounts.enums import Role
+from console.accounts.enums import ALL_VERBS, APP_ROLES, Role, Verb, Verbs, every_verb
 from console.common.ids import IdField
 
 MOST_LOG_DAYS = 365
@@ -24,7 +24,7 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractBaseUser):
-    """A person. Rights come from memberships; `is_staff` marks a platform administrator."""
+    """A person, or a team's service account. Rights come from memberships; `is_staff`: a platform administrator."""
 
     id = IdField()
     email = models.EmailField(unique=True)
@@ -32,6 +32,10 @@ class User(AbstractBaseUser):
     is_staff = models.BooleanField(default=False)
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
+    service_of = models.ForeignKey(
+        "Team", on_delete=models.CASCADE, null=True, blank=True, related_name="service_accounts"
+    )
+    """The team whose service account this is: nobody signs in as it, and its address receives no mail."""
 
     USERNAME_FIELD = "email"
     objects: ClassVar[UserManager] = UserManager()
@@ -41,6 +45,11 @@ class User(AbstractBaseUser):
 
     def __str__(self) -> str:
         return self.name or self.email
+
+    @property
+    def actor(self) -> str:
+        """How history names whoever acts."""
+        return f"service account {self.name}" if self.service_of_id else self.email
 
 
 class Team(models.Model):
@@ -72,8 +81,24 @@ class Membership(models.Model):
         return f"{self.user} · {self.team} · {self.role}"
 
 
+class AppRole(models.Model):
+    """A member's role in one app, where it is not the role in the team. Apps are named by id."""
+
+    id = IdField()
+    membership = models.ForeignKey(Membership, on_delete=models.CASCADE, related_name="app_roles")
+    app_id = models.CharField(max_length=16)
+    role = models.CharField(max_length=16, choices=APP_ROLES)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["membership", "app_id"], name="app_role_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.membership} · {self.app_id} · {self.role}"
+
+
 class ApiToken(models.Model):
-    """A bearer token. Only its SHA-256 is kept; it acts with its owner's present rights in one team."""
+    """A bearer token. Only its SHA-256 is kept. It acts in one team, with what `verbs` leaves of its holder's
+    present rights there."""
 
     id = IdField()
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="tokens")
@@ -81,12 +106,26 @@ class ApiToken(models.Model):
     name = models.CharField(max_length=100)
     digest = models.CharField(max_length=64, unique=True)
     hint = models.CharField(max_length=12)
+    verbs = models.JSONField(default=every_verb)
+    apps = models.JSONField(null=True, blank=True)
+    """Ids of the apps it is for; null: the whole team. An empty list is for nothing, not for all."""
+    created_by = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def scope(self) -> Verbs:
+        known = set(Verb.values)
+        return frozenset(Verb(verb) for verb in self.verbs if verb in known)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it holds all of its holder's rights."""
+        return self.apps is None and self.scope == ALL_VERBS
 
 
 class SignInLink(models.Model):

@@ -1,11 +1,53 @@
 from __future__ import annotations
 
-from console.accounts.models import ApiToken, Membership, Team, User
+from dataclasses import dataclass
+
+from django.db.models import QuerySet
+
+from console.accounts.enums import Role
+from console.accounts.models import ApiToken, AppRole, Membership, Team, User
 
 
 def members_of(team: Team) -> list[Membership]:
-    return list(Membership.objects.select_related("user").filter(team=team).order_by("user__email"))
+    """People, by address. Service accounts are listed by themselves."""
+    rows = Membership.objects.select_related("user").filter(team=team, user__service_of=None)
+    return list(rows.order_by("user__email"))
+
+
+def service_accounts_of(team: Team) -> list[Membership]:
+    rows = Membership.objects.select_related("user").filter(team=team, user__service_of=team)
+    return list(rows.order_by("user__name"))
 
 
 def tokens_of(user: User, team: Team) -> list[ApiToken]:
-    return list(ApiToken.objects.filter(user=user, team=team).order_by("-created_at"))
+    """Somebody's own."""
+    return list(_tokens(team).filter(user=user))
+
+
+def tokens_in(team: Team) -> list[ApiToken]:
+    """Everybody's, service accounts' too."""
+    return list(_tokens(team))
+
+
+def _tokens(team: Team) -> QuerySet[ApiToken]:
+    return ApiToken.objects.filter(team=team).select_related("user").order_by("-created_at")
+
+
+@dataclass(frozen=True, slots=True)
+class AppMember:
+    """A member or service account, and the role that holds in one app."""
+
+    membership: Membership
+    role: Role
+
+    @property
+    def differs(self) -> bool:
+        return self.role != self.membership.role
+
+
+def app_members(team: Team, app_id: str) -> list[AppMember]:
+    """Everybody in the team, people first."""
+    rows = AppRole.objects.filter(membership__team=team, app_id=app_id)
+    own = dict(rows.values_list("membership_id", "role"))
+    everybody = [*members_of(team), *service_accounts_of(team)]
+    return [AppMember(one, Role(own.get(one.pk, one.role))) for one in everybody]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from console.accounts.access import Access
 from console.accounts.enums import Role
-from console.accounts.models import MOST_LOG_DAYS, ApiToken, Membership, SignInLink, Team, User
+from console.accounts.models import MOST_LOG_DAYS, Membership, SignInLink, Team, User
 from console.accounts.secrets import digest, new_secret
 from console.common import events
 from console.common.errors import BerthError, NotFound
@@ -51,43 +51,6 @@ def set_log_retention(access: Access, *, days: int) -> Team:
             team=team.id,
         )
     return team
-
-
-@transaction.atomic
-def create_token(access: Access, *, name: str, expires_at: datetime | None = None) -> tuple[ApiToken, str]:
-    """A new token of this user in this team, and its secret, which is not kept."""
-    name = name.strip()
-    if not name:
-        raise BerthError(_("Give the token a name."), fields={"name": [_("Give the token a name.")]})
-    if expires_at and expires_at <= timezone.now():
-        raise BerthError(
-            _("The expiry lies in the past."), fields={"expires_at": [_("Choose a later time.")]}
-        )
-    secret = new_secret("berth")
-    token = ApiToken.objects.create(
-        user=access.user,
-        team=access.team,
-        name=name[:100],
-        digest=digest(secret),
-        hint=secret[:10],
-        expires_at=expires_at,
-    )
-    events.record(
-        "token.created", f"API token “{token.name}” created", actor=access.actor, team=access.team.id
-    )
-    return token, secret
-
-
-@transaction.atomic
-def revoke_token(access: Access, token_id: str) -> None:
-    """End a token of one's own."""
-    token = ApiToken.objects.filter(user=access.user, team=access.team, pk=token_id).first()
-    if token is None:
-        raise NotFound(_("There is no such token."))
-    token.delete()
-    events.record(
-        "token.revoked", f"API token “{token.name}” revoked", actor=access.actor, team=access.team.id
-    )
 
 
 @transaction.atomic

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -36,13 +36,13 @@ async def read(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T
     return await sync_to_async(call)()
 
 
-def authorize(request: HttpRequest, team: str) -> Access:
+def authorize(request: HttpRequest, team: str, names: Iterable[str] = ()) -> Access:
     """As BearerAuthentication, SessionAuthentication and TeamPermission do; without CSRF: for GET alone."""
     token = bearer_token(request)
     user = token.user if token else request.user
     if not user.is_authenticated:
         raise NotAuthenticated
-    return enter(user, token, team)
+    return enter(user, token, team, names=names)
 
 
 def team_stream(
@@ -54,7 +54,7 @@ def team_stream(
     @wraps(view)
     async def wrapper(request: HttpRequest, team: str, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
-            access = await read(authorize, request, team)
+            access = await read(authorize, request, team, list(kwargs))
             if request.method not in {"GET", "HEAD"}:
                 raise MethodNotAllowed(request.method or "", _("Only GET is possible here."))
             return await view(request, access, *args, **kwargs)

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
+from console.accounts.enums import APP_ROLES, Role, Verb
 from console.accounts.models import MOST_LOG_DAYS
 from console.images.services import DEFAULT_HOST
 from console.workloads.logevents import MOST_PATTERN, moment_of
@@ -248,6 +249,47 @@ class RegistryInput(Input):
 class TokenInput(Input):
     name = serializers.CharField(max_length=100)
     expires_at = serializers.DateTimeField(required=False, allow_null=True)
+    verbs = serializers.ListField(
+        child=serializers.ChoiceField(choices=Verb.choices),
+        required=False,
+        allow_empty=False,
+        max_length=len(Verb),
+        help_text="What it may do, as far as its holder may. All when left out; each includes “read”.",
+    )
+    apps = serializers.ListField(
+        child=serializers.CharField(max_length=100),
+        required=False,
+        allow_empty=False,
+        max_length=100,
+        help_text="Names or ids of the apps it is for; the whole team when left out.",
+    )
+    service_account = serializers.CharField(
+        required=False, max_length=40, help_text="Whose token it is, instead of your own. For owners."
+    )
+
+
+class TokensQuery(Input):
+    all = serializers.BooleanField(default=False, help_text="Everybody's in the team. For owners.")
+
+
+class RoleInput(Input):
+    role = serializers.ChoiceField(choices=Role.choices)
+
+
+class AppRoleInput(Input):
+    member = serializers.CharField(
+        max_length=254, help_text="Address or id of a member, or a service account."
+    )
+    role = serializers.ChoiceField(
+        choices=APP_ROLES,
+        allow_null=True,
+        help_text="null: the role in the team again.",
+    )
+
+
+class ServiceAccountInput(Input):
+    name = serializers.CharField(max_length=40)
+    role = serializers.ChoiceField(choices=Role.choices, default=Role.DEVELOPER.value)
 
 
 class CommandField(serializers.ListField):

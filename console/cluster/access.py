@@ -18,5 +18,5 @@ def find_node(name: str) -> Node:
 
 
 def require_administrator(access: Access) -> None:
-    if not access.user.is_staff:
+    if not access.administrator:
         raise Forbidden(_("Only a platform administrator may change nodes."))

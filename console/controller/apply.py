@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import timedelta
 
+from console.accounts.members import forget_app
 from console.controller import appview, jobs, rollouts, rows
 from console.controller.appview import Rows
 from console.controller.context import Step
@@ -138,6 +139,7 @@ def finish_deletion(step: Step, app: App) -> None:
     step.releases.prune(app.id)
     step.wishes.forget([app.id])
     step.wakes[app.id] = None
+    forget_app(app.id)
     app.delete()
 
 

@@ -36,6 +36,7 @@ def render_tab(
         ("app-events", _("Events"), "history"),
         ("app-compose", _("Compose"), "file-code"),
     )
+    access = access.inside(app)
     tabs = [Link(label, app_url(app, name), icon, active=name == page) for name, label, icon in names]
     here = next(tab for tab in tabs if tab.active)
     below = trail or ([] if page == "app" else [Link(here.label)])

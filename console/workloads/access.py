@@ -13,7 +13,7 @@ def find_app(access: Access, name: str) -> App:
     """The team's app of this name or id. An app that is being deleted is found by its id alone."""
     apps = App.objects.filter(team=access.team).select_related("team")
     app = apps.filter(name=name, deleting=False).first() or apps.filter(pk=name).first()
-    if app is None:
+    if app is None or not access.sees(app.pk):
         raise NotFound(_("There is no such app."))
     return app
 
@@ -46,13 +46,13 @@ def find_container(access: Access, container_id: str) -> Container:
         .select_related("app", "slot__service", "node", "release")
         .first()
     )
-    if container is None:
+    if container is None or not access.sees(container.app_id):
         raise NotFound(_("There is no such container."))
     return container
 
 
 def find_operation(access: Access, operation_id: str) -> Operation:
     operation = Operation.objects.filter(team=access.team, pk=operation_id).first()
-    if operation is None:
+    if operation is None or not access.sees(operation.app_id):
         raise NotFound(_("There is no such operation."))
     return operation

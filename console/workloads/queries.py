@@ -107,10 +107,10 @@ def is_done(container: Container) -> bool:
     return container.state == ContainerState.EXITED and container.exit_code == 0 and not container.stop_reason
 
 
-def summaries(team: Team, *, search: str = "") -> list[AppSummary]:
-    """The team's apps by name, those being deleted last."""
+def summaries(team: Team, *, search: str = "", only: Collection[str] | None = None) -> list[AppSummary]:
+    """The team's apps (with `only`: those of these ids) by name, those being deleted last."""
     apps = App.objects.filter(team=team, name__icontains=search.strip()).order_by("deleting", "name")
-    return _summarize(list(apps))
+    return _summarize(list(apps if only is None else apps.filter(pk__in=only)))
 
 
 def summary(app: App) -> AppSummary:
@@ -295,5 +295,7 @@ def _state(app: App, rollout: Rollout | None, services: Iterable[ServiceDetail])
     return AppState.FAILED if failed and not well else AppState.DEGRADED
 
 
-def running_operations(team: Team) -> list[Operation]:
-    return list(Operation.objects.filter(team=team, state=OperationState.RUNNING)[:50])
+def running_operations(team: Team, *, only: Collection[str] | None = None) -> list[Operation]:
+    """The team's, or with `only` those of these apps."""
+    rows = Operation.objects.filter(team=team, state=OperationState.RUNNING)
+    return list((rows if only is None else rows.filter(app_id__in=only))[:50])

@@ -18,7 +18,7 @@ from console.workloads.services import UNDER_WAY, go_back, lock_app
 @transaction.atomic
 def pause_rollout(access: Access, app: App) -> Operation:
     """Replace nothing more until it is resumed; its deadline stands still. What runs goes on running."""
-    access.require_write()
+    access.require_deploy(app)
     app = lock_app(app)
     rollout = _under_way(app)
     if rollout.state == RolloutState.PAUSED:
@@ -31,7 +31,7 @@ def pause_rollout(access: Access, app: App) -> Operation:
 @transaction.atomic
 def resume_rollout(access: Access, app: App) -> Operation:
     """Go on with a paused rollout; its deadline moves on by the pause."""
-    access.require_write()
+    access.require_deploy(app)
     app = lock_app(app)
     rollout = _under_way(app)
     if rollout.state == RolloutState.RUNNING:
@@ -46,7 +46,7 @@ def resume_rollout(access: Access, app: App) -> Operation:
 @transaction.atomic
 def cancel_rollout(access: Access, app: App) -> Operation:
     """Go back to the last release before it that was rolled out well. The answer is the rollback's operation."""
-    access.require_write()
+    access.require_deploy(app)
     app = lock_app(app)
     rollout = _under_way(app)
     if rollout.rollback:

@@ -66,7 +66,7 @@ def create_release(
     files: Mapping[str, str] | None = None,
 ) -> Operation:
     """The app's next release. Variables and files that are not given stay as they were."""
-    access.require_write()
+    access.require_deploy(app)
     app = lock_app(app)
     last = Release.objects.filter(app=app).first()
     variables = dict(last.variables if last else {}) if variables is None else variables
@@ -78,7 +78,7 @@ def create_release(
 @transaction.atomic
 def roll_back(access: Access, app: App, *, to: Release) -> Operation:
     """A new release with the content, and the very images, of an old one."""
-    access.require_write()
+    access.require_deploy(app)
     app = lock_app(app)
     if to.state != ReleaseState.READY:
         raise Conflict(
@@ -113,7 +113,7 @@ def go_back(app: App, to: Release, *, actor: str, reason: str = "") -> Operation
 @transaction.atomic
 def scale(access: Access, service: Service, *, replicas: int) -> Operation:
     """How many slots the service has, until scaled again or a release changes the file's number."""
-    access.require_write()
+    access.require_write(service.app)
     if not 0 <= replicas <= MOST_REPLICAS:
         message = _("Choose between 0 and %(most)s replicas.") % {"most": MOST_REPLICAS}
         raise BerthError(message, fields={"replicas": [message]})
@@ -132,7 +132,7 @@ def scale(access: Access, service: Service, *, replicas: int) -> Operation:
 @transaction.atomic
 def restart(access: Access, app: App, service: Service | None = None) -> Operation:
     """Replace the running containers one by one."""
-    access.require_write()
+    access.require_write(app)
     app = lock_app(app)
     _check_service(service)
     chosen = Service.objects.filter(app=app, present=True)
@@ -152,7 +152,7 @@ def restart(access: Access, app: App, service: Service | None = None) -> Operati
 @transaction.atomic
 def set_stopped(access: Access, app: App, service: Service | None = None, *, stopped: bool) -> Operation:
     """Stop or start a service, or the whole app; starting an app leaves single stopped services stopped."""
-    access.require_write()
+    access.require_write(app)
     app = lock_app(app)
     _check_service(service)
     if service:
@@ -171,7 +171,7 @@ def set_stopped(access: Access, app: App, service: Service | None = None, *, sto
 @transaction.atomic
 def delete_app(access: Access, app: App, *, delete_volumes: bool) -> Operation:
     """Stop and forget the app. Its name is free at once; what is on a node that is away goes at its return."""
-    access.require_write()
+    access.require_write(app)
     app = lock_app(app)
     app.deleting, app.delete_volumes = True, delete_volumes
     app.save(update_fields=["deleting", "delete_volumes"])

@@ -67,7 +67,7 @@ def grant_exec(
     height: int = 24,
 ) -> str:
     """A one-use ticket for one program in this container. Raises Forbidden, Conflict, Unavailable."""
-    access.require_exec()
+    access.require_exec(container.app)
     _require_running(container)
     grant = Grant(
         user=access.user.id,
@@ -101,8 +101,8 @@ def redeem(ticket: str) -> Grant | None:
 def authorize(grant: Grant) -> tuple[Access, Container]:
     """All that was true when the ticket was given, as it is now. Raises NotFound, Forbidden, Conflict."""
     access = renewed_access(grant.user, grant.token, grant.team, timezone.now())
-    access.require_exec()
     container = find_container(access, grant.container)
+    access.require_exec(container.app)
     _require_running(container)
     return access, container
 

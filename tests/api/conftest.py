@@ -10,7 +10,7 @@ from console.accounts.access import Access
 from console.accounts.enums import Role
 from console.accounts.models import ApiToken
 from console.accounts.secrets import digest
-from console.accounts.services import revoke_token
+from console.accounts.tokens import revoke_token
 from console.common import redis
 from tests import factories
 from tests.api.caller import Caller, People

@@ -77,7 +77,7 @@ def test_a_token_is_shown_once_works_and_ends(people: People) -> None:
     listed = people.viewer.get("/teams/home/tokens")
     assert [token["name"] for token in listed.body["items"]] == ["ci", "test"]
     assert secret not in str(listed.body)
-    assert people.owner.delete(f"/teams/home/tokens/{made.body['token']['id']}").status == 404
+    assert people.developer.delete(f"/teams/home/tokens/{made.body['token']['id']}").status == 404
     assert people.viewer.delete(f"/teams/home/tokens/{made.body['token']['id']}").status == 204
     assert holder.get("/me").status == 401
 

@@ -12,14 +12,20 @@ def test_the_next_release_keeps_what_is_not_given(people: People) -> None:
     factories.make_app(people.access, "shop", variables={"A": "1"}, files={"a.env": "B=2"})
     answer = people.developer.post(f"{SHOP}/releases", {"compose": NEXT, "variables": {}})
     assert (answer.status, answer.body["operation"]["target"]) == (202, "#2")
-    body = people.viewer.get(f"{SHOP}/releases/2").body
+    body = people.developer.get(f"{SHOP}/releases/2").body
     assert (body["compose"], body["variables"], body["files"]) == (NEXT, {}, {"a.env": "B=2"})
     assert (body["state"], body["created_by"]) == ("resolving", "developer@example.com")
-    first = people.viewer.get(f"{SHOP}/releases/1").body
+    first = people.developer.get(f"{SHOP}/releases/1").body
     assert (first["compose"], first["variables"]) == (factories.COMPOSE, {"A": "1"})
     listed = people.viewer.get(f"{SHOP}/releases").body["items"]
     assert [release["number"] for release in listed] == [2, 1]
     assert "compose" not in listed[0]
+
+
+def test_a_viewer_sees_the_names_of_variables_and_files_alone(people: People) -> None:
+    factories.make_app(people.access, "shop", variables={"A": "1"}, files={"a.env": "B=2"})
+    body = people.viewer.get(f"{SHOP}/releases/1").body
+    assert (body["variables"], body["files"]) == ({"A": None}, {"a.env": None})
 
 
 def test_a_release_shows_its_warnings(people: People) -> None:

@@ -51,6 +51,8 @@ def test_outsiders(people: People, pattern: URLPattern, method: str) -> None:
         "operation": factories.operation_of(app).id,
         "registry": "x",
         "token": "x",
+        "member": "x",
+        "account": "x",
         "join_token": "x",
         **INDICES,
     }

@@ -29,7 +29,7 @@ def test_a_token_needs_a_name(people: Visitors) -> None:
 def test_only_ones_own_token_is_revoked(people: Visitors) -> None:
     people.viewer.post("/t/ours/settings/tokens/", {"name": "CI", "days": "0"})
     token = ApiToken.objects.get()
-    assert people.owner.post(f"/t/ours/settings/tokens/{token.id}/revoke/").status_code == 404
+    assert people.developer.post(f"/t/ours/settings/tokens/{token.id}/revoke/").status_code == 404
     assert ApiToken.objects.count() == 1
     people.viewer.post(f"/t/ours/settings/tokens/{token.id}/revoke/")
     assert ApiToken.objects.count() == 0

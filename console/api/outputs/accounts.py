@@ -8,9 +8,9 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from console.accounts.access import Access
-from console.accounts.enums import Role
+from console.accounts.enums import Role, Verb
 from console.accounts.models import ApiToken, Membership, Team, User
-from console.accounts.queries import members_of
+from console.accounts.queries import AppMember, members_of
 from console.api.outputs import shown
 from console.images.models import RegistryCredential
 
@@ -30,9 +30,26 @@ class TeamOutput(serializers.Serializer[Team]):
 
 
 class MemberOutput(serializers.Serializer[Membership]):
+    id = serializers.CharField(source="user_id")
     email = serializers.CharField(source="user.email")
     name = serializers.CharField(source="user.name")
     role = serializers.ChoiceField(choices=Role.choices)
+
+
+class ServiceAccountOutput(serializers.Serializer[Membership]):
+    id = serializers.CharField(source="user_id")
+    name = serializers.CharField(source="user.name")
+    role = serializers.ChoiceField(choices=Role.choices)
+    created_at = serializers.DateTimeField(source="user.created_at")
+
+
+class AppMemberOutput(serializers.Serializer[AppMember]):
+    """Whoever may do something in an app, and as what."""
+
+    member = serializers.CharField(source="membership.user.actor")
+    id = serializers.CharField(source="membership.user_id")
+    role = serializers.ChoiceField(choices=Role.choices, help_text="In this app.")
+    team_role = serializers.ChoiceField(choices=Role.choices, source="membership.role")
 
 
 class TeamDetailOutput(serializers.Serializer[Access]):
@@ -58,6 +75,11 @@ class TokenOutput(serializers.Serializer[ApiToken]):
     name = serializers.CharField()
     hint = serializers.CharField(help_text="How the token begins.")
     created_at = serializers.DateTimeField()
+    holder = serializers.CharField(source="user.actor", help_text="Whose rights it acts with.")
+    verbs = serializers.ListField(child=serializers.ChoiceField(choices=Verb.choices))
+    apps = serializers.ListField(
+        child=serializers.CharField(), allow_null=True, help_text="Ids; null: the whole team."
+    )
     expires_at = serializers.DateTimeField(allow_null=True)
     last_used_at = serializers.DateTimeField(allow_null=True)
 

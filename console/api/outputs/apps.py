@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from console.api.outputs.containers import NodeNameOutput, SlotOutput
@@ -137,11 +139,28 @@ class ReleaseOutput(serializers.Serializer[Release]):
     created_at = serializers.DateTimeField()
 
 
+_TEXTS = serializers.DictField(child=serializers.CharField(allow_null=True))
+
+
 class ReleaseDetailOutput(ReleaseOutput):
     """With all that it was made from, and the images that it resolved to."""
 
     compose = serializers.CharField()
-    variables = serializers.DictField(child=serializers.CharField())
-    files = serializers.DictField(child=serializers.CharField())
+    variables = serializers.SerializerMethodField(
+        help_text="By name; null to whoever may not read what may be secret (“read-secrets”)."
+    )
+    files = serializers.SerializerMethodField(help_text="By path; null as for variables.")
     images = serializers.DictField(child=serializers.DictField())
     digests = serializers.DictField(child=serializers.CharField(), help_text="Spec digest by service.")
+
+    @extend_schema_field(_TEXTS)
+    def get_variables(self, release: Release) -> dict[str, str | None]:
+        return self._open(release.variables)
+
+    @extend_schema_field(_TEXTS)
+    def get_files(self, release: Release) -> dict[str, str | None]:
+        return self._open(release.files)
+
+    def _open(self, texts: Mapping[str, str]) -> dict[str, str | None]:
+        """As they are where the context says `secrets`, else their names alone."""
+        return {name: text if self.context.get("secrets") else None for name, text in texts.items()}

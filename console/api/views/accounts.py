@@ -11,14 +11,17 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from console.accounts import services
+from console.accounts import services, tokens
 from console.accounts.access import teams_of
+from console.accounts.enums import Verb
+from console.accounts.members import find_service_account
 from console.accounts.models import ApiToken, Team, User
-from console.accounts.queries import tokens_of
-from console.api.inputs import TeamInput, TokenInput, checked
+from console.accounts.queries import tokens_in, tokens_of
+from console.api.inputs import TeamInput, TokenInput, TokensQuery, checked
 from console.api.outputs import shown
 from console.api.outputs.accounts import TeamDetailOutput, TeamOutput, TokenOutput, UserOutput
 from console.api.views.base import ApiView, TeamView, listing, page
+from console.workloads.access import find_app
 
 ME = inline_serializer(
     "Me", {"user": UserOutput(), "token": TokenOutput(allow_null=True), "teams": TeamOutput(many=True)}
@@ -69,21 +72,32 @@ class TeamDetail(TeamView):
 
 
 class Tokens(TeamView):
-    @extend_schema(operation_id="list_tokens", responses=listing(TokenOutput))
+    @extend_schema(operation_id="list_tokens", parameters=[TokensQuery], responses=listing(TokenOutput))
     def get(self, request: Request, team: str) -> Response:
-        """Your own tokens in this team."""
+        """Your own tokens in this team; for owners with `all`, everybody's."""
+        if checked(TokensQuery, request.query_params.dict())["all"]:
+            self.access.require_owner()
+            return page(TokenOutput, tokens_in(self.access.team))
         return page(TokenOutput, tokens_of(self.access.user, self.access.team))
 
     @extend_schema(operation_id="create_token", request=TokenInput, responses={201: NEW_TOKEN})
     def post(self, request: Request, team: str) -> Response:
-        """A new token of yours in this team. It acts with your rights there, as they are at the time."""
-        token, secret = services.create_token(self.access, **checked(TokenInput, request.data))
+        """A new token of yours, or of a service account, in this team. It acts with its holder's rights there, as
+        they are at the time, as far as its verbs and apps go."""
+        given = checked(TokenInput, request.data)
+        if "apps" in given:
+            given["apps"] = [find_app(self.access, name).pk for name in given["apps"]]
+        if "verbs" in given:
+            given["verbs"] = [Verb(verb) for verb in given["verbs"]]
+        if "service_account" in given:
+            given["service_account"] = find_service_account(self.access, given["service_account"]).user
+        token, secret = tokens.create_token(self.access, **given)
         return Response({"token": TokenOutput(token).data, "secret": secret}, status=201)
 
 
 class Token(TeamView):
     @extend_schema(operation_id="revoke_token", responses={204: None})
     def delete(self, request: Request, team: str, token: str) -> Response:
-        """End one of your tokens, at once."""
-        services.revoke_token(self.access, token)
+        """End one of your tokens, at once; as an owner, any of the team's."""
+        tokens.revoke_token(self.access, token)
         return Response(status=204)

@@ -46,10 +46,12 @@ CHECKED = inline_serializer(
 
 
 class Apps(TeamView):
+    open_to_app_tokens = True
+
     @extend_schema(operation_id="list_apps", responses=listing(AppOutput))
     def get(self, request: Request, team: str) -> Response:
         """The team's apps, those being deleted last."""
-        return page(AppOutput, queries.summaries(self.access.team))
+        return page(AppOutput, queries.summaries(self.access.team, only=self.access.apps))
 
     @extend_schema(operation_id="create_app", request=AppInput, responses={202: ACCEPTED})
     def post(self, request: Request, team: str) -> Response:
@@ -89,6 +91,8 @@ class AppDetail(AppView):
 
 
 class ComposeCheck(TeamView):
+    open_to_app_tokens = True
+
     @extend_schema(operation_id="check_compose", request=ComposeInput, responses=CHECKED)
     def post(self, request: Request, team: str) -> Response:
         """What a file would mean. Nothing changes; a wrong file gives the error that deploying it would."""

@@ -59,6 +59,8 @@ class TeamView(ApiView):
     """A view under `/teams/{team}`. `access` is set by TeamPermission before anything else happens."""
 
     access: Access
+    open_to_app_tokens = False
+    """Whether a token of named apps comes in, though the path names no app: then the view shows those alone."""
 
 
 class AppView(TeamView):

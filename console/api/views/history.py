@@ -20,6 +20,8 @@ from console.workloads.access import find_app, find_operation
 
 
 class Operations(TeamView):
+    open_to_app_tokens = True
+
     @extend_schema(
         operation_id="list_operations", parameters=[OperationsQuery], responses=listing(OperationOutput)
     )
@@ -28,7 +30,7 @@ class Operations(TeamView):
         name = checked(OperationsQuery, request.query_params.dict()).get("app")
         if name:
             return page(OperationOutput, queries.operations_of(find_app(self.access, name)))
-        return page(OperationOutput, queries.running_operations(self.access.team))
+        return page(OperationOutput, queries.running_operations(self.access.team, only=self.access.apps))
 
 
 class OperationDetail(TeamView):

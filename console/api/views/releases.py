@@ -8,6 +8,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from console.accounts.enums import Verb
 from console.api.inputs import ComposeInput, RollbackInput, checked
 from console.api.outputs.apps import ReleaseDetailOutput, ReleaseOutput
 from console.api.views.base import ACCEPTED, AppView, accepted, listing, page
@@ -32,7 +33,10 @@ class ReleaseDetail(AppView):
     @extend_schema(operation_id="get_release", responses=ReleaseDetailOutput)
     def get(self, request: Request, team: str, app: str, number: int) -> Response:
         """One release with what it was made from."""
-        return Response(ReleaseDetailOutput(find_release(self.app, number)).data)
+        found = self.app
+        secrets = self.access.may(Verb.READ_SECRETS, found)
+        release = find_release(found, number)
+        return Response(ReleaseDetailOutput(release, context={"secrets": secrets}).data)
 
 
 class Rollback(AppView):

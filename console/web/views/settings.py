@@ -15,6 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from console.accounts import services as accounts
+from console.accounts import tokens
 from console.accounts.access import Access
 from console.accounts.queries import members_of, tokens_of
 from console.common.errors import BerthError
@@ -39,9 +40,7 @@ def create_token(request: WebRequest, access: Access) -> HttpResponse:
         days = form.cleaned_data["days"]
         expires_at = timezone.now() + timedelta(days=days) if days else None
         try:
-            token, secret = accounts.create_token(
-                access, name=form.cleaned_data["name"], expires_at=expires_at
-            )
+            token, secret = tokens.create_token(access, name=form.cleaned_data["name"], expires_at=expires_at)
         except BerthError as error:
             add_errors(form, error)
         else:
@@ -52,7 +51,7 @@ def create_token(request: WebRequest, access: Access) -> HttpResponse:
 @require_POST
 @team_page
 def revoke_token(request: WebRequest, access: Access, token: str) -> HttpResponse:
-    accounts.revoke_token(access, token)
+    tokens.revoke_token(access, token)
     messages.success(request, _("The token is revoked."))
     return redirect("web:settings", access.team.slug)
 

@@ -22,10 +22,10 @@ from console.workloads.enums import ContainerState
 @team_page
 def terminal(request: WebRequest, access: Access, name: str, container: str) -> HttpResponse:
     """The page's script asks the API for a ticket and opens the socket. xterm.js makes style elements: a nonce."""
-    access.require_exec()
     app, one = find_app(access, name), find_container(access, container)
     if one.app_id != app.id:
         raise NotFound(_("The app has no such container."))
+    access.require_exec(app)
     nonce = secrets.token_urlsafe(16)
     service = one.slot.service.name
     context = {

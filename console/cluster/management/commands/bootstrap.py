@@ -10,7 +10,8 @@ from django.core.management.base import BaseCommand, CommandParser
 from console.accounts.access import Access
 from console.accounts.enums import Role
 from console.accounts.models import User
-from console.accounts.services import create_first_owner, create_sign_in_link, create_token
+from console.accounts.services import create_first_owner, create_sign_in_link
+from console.accounts.tokens import create_token
 from console.cluster import trust
 from console.cluster.management.commands.add_node import write_private
 from console.cluster.models import Node
