@@ -8,7 +8,7 @@ from tests.api.caller import BASE, Caller, People
 
 
 def _id(email: str) -> str:
-    return User.objects.get(email=email).id
+    return str(User.objects.get(email=email).pk)
 
 
 def test_an_owner_changes_roles(people: People) -> None:
