@@ -9,7 +9,7 @@ from ops import steps
 from ops.home import ROOT
 
 BIN = Path(sys.executable).parent
-SCANNED = ("console", "nodeagent", "scheduler", "lab", "ops")
+SCANNED = ("berth", "console", "nodeagent", "scheduler", "lab", "ops")
 
 
 def gates() -> list[tuple[str, list[str]]]:

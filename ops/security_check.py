@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ops.home import ROOT
 
-PACKAGES = ("console", "nodeagent", "scheduler", "lab", "ops", "bench")
+PACKAGES = ("berth", "console", "nodeagent", "scheduler", "lab", "ops", "bench")
 MODULES = {"pickle", "marshal", "shelve", "dill"}
 CALLS = {
     "eval": "runs text as code",

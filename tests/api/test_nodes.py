@@ -26,6 +26,7 @@ def test_an_administrator_adds_a_node_and_sees_its_config_once(people: People, a
         "draining": False,
         "zone": "a",
         "labels": {"disk": "ssd"},
+        "leaving": False,
     }
     assert (node["observed"]["state"], node["observed_at"]) == ("joining", None)
     assert config["node"] == node["id"]

@@ -48,7 +48,7 @@ def test_the_check_can_fail(tmp_path: Path) -> None:
 
 def test_it_has_the_production_shape(model: dict[str, Any]) -> None:
     assert sorted(model["services"]) == ["agent", "controller", "postgres", "redis", "setup", "web", "worker"]
-    assert sorted(model["volumes"]) == ["agent", "home", "postgres", "redis"]
+    assert sorted(model["volumes"]) == ["agent", "home", "logs", "postgres", "redis"]
     ours = {
         name: service
         for name, service in model["services"].items()

@@ -13,14 +13,15 @@ from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
 
 from nodeagent import protocol
-from nodeagent.protocol import Ack, Down, Heartbeat, Up, Welcome
+from nodeagent.protocol import Ack, Down, Heartbeat, LogSegment, LogStored, Up, Welcome
 from tests.nodeagent.builders import CLUSTER
 
 M = TypeVar("M", bound=Up)
 
 
 class ConsoleStub:
-    """`heard` grows over all sessions; `session` counts them. Heartbeats are acknowledged while `acks`."""
+    """`heard` grows over all sessions; `session` counts them. Heartbeats are acknowledged while `acks`, and
+    logs of ended containers are taken."""
 
     def __init__(self, node: str = "n1", token: str = "secret", cluster: str = CLUSTER) -> None:
         self.node, self.token, self.cluster = node, token, cluster
@@ -64,6 +65,9 @@ class ConsoleStub:
             self._changed.notify_all()
         if isinstance(message, Heartbeat) and self.acks:
             self.send(Ack(sent=message.sent))
+        if isinstance(message, LogSegment):
+            slot, generation = message.slot, message.generation
+            self.send(LogStored(slot=slot, generation=generation, number=message.number, outcome="stored"))
 
     def send(self, message: Down) -> None:
         assert self._connection is not None

@@ -1,0 +1,189 @@
+"""The console's REST API over HTTP: requests, pages, waiting, server-sent events."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import httpx
+
+from berth import __version__
+from berth.config import Login
+from berth.errors import ApiError, CliError, Exit
+
+Json = dict[str, Any]
+Query = Mapping[str, str | int | float | bool]
+TIMEOUT = httpx.Timeout(30.0, connect=10.0)
+FOLLOWING = httpx.Timeout(60.0, connect=10.0)
+"""A stream speaks at least every 15 s."""
+LONGEST_WAIT = 20.0
+"""Seconds that one request waits for an operation; longer waits are made of several."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerEvent:
+    """One server-sent event: its id (empty for none), its name and its JSON."""
+
+    id: str
+    name: str
+    data: Json
+
+
+class Client:
+    """One console and one team. Paths are below `/api/v1/teams/{team}`, unless they begin with `//`."""
+
+    def __init__(self, login: Login) -> None:
+        self.login = login
+        headers = {"Authorization": f"Bearer {login.token}", "User-Agent": f"berth-cli/{__version__}"}
+        self._http = httpx.Client(headers=headers, timeout=TIMEOUT, verify=tls(login), trust_env=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_about: object) -> None:
+        self._http.close()
+
+    def get(self, path: str, query: Query | None = None) -> Any:
+        return self._ask("GET", path, query)
+
+    def post(self, path: str, body: Json | None = None, query: Query | None = None) -> Any:
+        """A write is sent with a key of its own: one that is sent twice counts once."""
+        return self._ask("POST", path, query, body or {}, {"Idempotency-Key": str(uuid.uuid4())})
+
+    def delete(self, path: str, query: Query | None = None) -> Any:
+        return self._ask("DELETE", path, query, None, {"Idempotency-Key": str(uuid.uuid4())})
+
+    def items(self, path: str, query: Query | None = None, most: int | None = None) -> Iterator[Json]:
+        """A list's items, page after page; `most` of them at the most."""
+        page, count = self.get(path, query), 0
+        while True:
+            for item in page["items"]:
+                if most is not None and count >= most:
+                    return
+                count += 1
+                yield item
+            if not (more := page.get("next")) or count == most:
+                return
+            page = self._json(self._send("GET", self._absolute(more)))
+
+    def lines(self, path: str, query: Query | None = None) -> Iterator[Json]:
+        """The objects of an answer that has one in each line."""
+        try:
+            with self._http.stream(
+                "GET", self._url(path), params=_params(query), timeout=FOLLOWING
+            ) as answer:
+                self._look_at(answer)
+                yield from (json.loads(line) for line in answer.iter_lines() if line)
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+
+    def events(self, path: str, query: Query | None = None) -> Iterator[ServerEvent]:
+        """A stream of server-sent events. It dials again where it broke off, and goes on after the last id."""
+        last = ""
+        while True:
+            headers = {"Accept": "text/event-stream", **({"Last-Event-ID": last} if last else {})}
+            try:
+                with self._http.stream(
+                    "GET", self._url(path), params=_params(query), headers=headers, timeout=FOLLOWING
+                ) as answer:
+                    self._look_at(answer)
+                    for event in parse_events(answer.iter_lines()):
+                        last = event.id or last
+                        yield event
+                    return
+            except httpx.TransportError as error:
+                if not last:
+                    raise self._unreachable(error) from error
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        query: Query | None = None,
+        body: Json | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
+        return self._json(self._send(method, self._url(path), query, body, headers))
+
+    def _send(
+        self,
+        method: str,
+        url: str,
+        query: Query | None = None,
+        body: Json | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        try:
+            return self._http.request(method, url, params=_params(query), json=body, headers=headers)
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+
+    def _look_at(self, answer: httpx.Response) -> None:
+        """Raises what a stream's answer says, if it is an error."""
+        if answer.status_code >= 400:
+            answer.read()
+            self._json(answer)
+
+    def _json(self, answer: httpx.Response) -> Any:
+        if answer.status_code < 400:
+            return answer.json() if answer.content else None
+        try:
+            error = answer.json()["error"]
+        except (ValueError, KeyError, TypeError):
+            # A proxy's words, or another program's at this address.
+            text = f"{self.login.url} answered {answer.status_code} {answer.reason_phrase}; is it a Berth console?"
+            raise CliError(text, Exit.UNREACHABLE) from None
+        raise ApiError(answer.status_code, error)
+
+    def _url(self, path: str) -> str:
+        if path.startswith("//"):
+            return f"{self.login.url}/api/v1{path[1:]}"
+        return f"{self.login.url}/api/v1/teams/{self.login.team}{path}"
+
+    def _absolute(self, more: str) -> str:
+        """The address of a further page, on this console alone: the token goes nowhere else."""
+        address = httpx.URL(self.login.url).join(more)
+        return self.login.url + address.raw_path.decode()
+
+    def _unreachable(self, error: Exception) -> CliError:
+        reason = str(error) or type(error).__name__
+        return CliError(f"The console at {self.login.url} cannot be reached: {reason}", Exit.UNREACHABLE)
+
+
+def tls(login: Login) -> ssl.SSLContext | bool:
+    """What to trust: the system's authorities, and the login's own one."""
+    if not login.ca:
+        return True
+    context = ssl.create_default_context()
+    try:
+        context.load_verify_locations(login.ca)
+    except (OSError, ssl.SSLError) as error:
+        raise CliError(f"{login.ca} is no certificate authority: {error}", Exit.USAGE) from error
+    return context
+
+
+def parse_events(lines: Iterator[str]) -> Iterator[ServerEvent]:
+    """Events of a stream's lines (WHATWG HTML, 9.2.6): comments and events without data are passed over."""
+    fields: dict[str, str] = {}
+    for line in lines:
+        if line and not line.startswith(":"):
+            name, _colon, value = line.partition(":")
+            fields[name] = value.removeprefix(" ")
+        elif not line and "data" in fields:
+            data = json.loads(fields["data"])
+            yield ServerEvent(fields.get("id", ""), fields.get("event", "message"), data)
+        if not line:
+            fields = {}
+
+
+def _params(query: Query | None) -> dict[str, str | int | float]:
+    """Booleans as the API writes them; what is empty is left out."""
+    found = {}
+    for name, value in (query or {}).items():
+        if value is not False and value not in ("", None):
+            found[name] = "true" if value is True else value
+    return found
