@@ -71,6 +71,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "console.common.middleware.request_id",
+    "console.common.origin.middleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "console.common.middleware.content_security_policy",
@@ -158,6 +159,7 @@ CELERY_BEAT_SCHEDULE = {
     "leaving": {"task": "console.cluster.tasks.let_go", "schedule": 5.0},
     "retention": {"task": "console.workloads.tasks.sweep", "schedule": 600.0},
     "logs": {"task": "console.workloads.tasks.sweep_logs", "schedule": 300.0},
+    "audit": {"task": "console.accounts.tasks.seal_audit", "schedule": 2.0},
 }
 
 AUTH_USER_MODEL = "accounts.User"

@@ -14,7 +14,7 @@ from console.accounts.access import Access
 from console.accounts.enums import Role
 from console.accounts.models import MOST_LOG_DAYS, Membership, SignInLink, Team, User
 from console.accounts.secrets import digest, new_secret
-from console.common import events
+from console.common import audit, events
 from console.common.errors import BerthError, NotFound
 
 LINK_LIFETIME = timedelta(hours=12)
@@ -49,6 +49,7 @@ def set_log_retention(access: Access, *, days: int) -> Team:
             f"Logs of ended containers are kept for {days} days (before: {before})",
             actor=access.actor,
             team=team.id,
+            data={"before": {"log_retention_days": before}, "after": {"log_retention_days": days}},
         )
     return team
 
@@ -59,6 +60,7 @@ def create_sign_in_link(user: User) -> str:
     SignInLink.objects.filter(user=user).delete()
     secret = new_secret("link")
     SignInLink.objects.create(user=user, digest=digest(secret), expires_at=timezone.now() + LINK_LIFETIME)
+    audit.write("link.created", f"One-time sign-in link for {user.actor} made", actor="console")
     return secret
 
 
@@ -83,9 +85,11 @@ def use_sign_in_link(secret: str) -> User:
     deleted, _rows = SignInLink.objects.filter(pk=link.pk).delete()
     if not deleted:
         raise NotFound(_("This link has just been used."))
+    audit.write("link.used", "One-time sign-in link used", actor=link.user.actor)
     return link.user
 
 
+@transaction.atomic
 def set_profile(user: User, *, name: str, email: str, password: str) -> User:
     """Name, address and password of one's own account. An empty password leaves the old one."""
     if password:
@@ -98,6 +102,11 @@ def set_profile(user: User, *, name: str, email: str, password: str) -> User:
         user.set_password(password)
     if User.objects.filter(email__iexact=email).exclude(pk=user.pk).exists():
         raise BerthError(_("This address is taken."), fields={"email": [_("This address is taken.")]})
+    before = {"name": user.name, "email": user.email}
     user.name, user.email = name.strip()[:100], email
     user.save()
+    after = {"name": user.name, "email": user.email}
+    text = "Own account changed" + (", with a new password" if password else "")
+    data = {"before": before, "after": after, "password": bool(password)}
+    audit.write("account.changed", text, actor=before["email"], data=data)
     return user

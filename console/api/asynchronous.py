@@ -14,7 +14,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework.exceptions import MethodNotAllowed, NotAuthenticated
 
-from console.accounts.access import Access
+from console.accounts.access import Access, require_administrator
+from console.accounts.models import User
 from console.api.authentication import bearer_token
 from console.api.errors import failure_of
 from console.api.permissions import enter
@@ -45,6 +46,16 @@ def authorize(request: HttpRequest, team: str, names: Iterable[str] = ()) -> Acc
     return enter(user, token, team, names=names)
 
 
+def authorize_administrator(request: HttpRequest) -> User:
+    """The platform administrator who asks. Raises as `authorize` does, or Forbidden."""
+    token = bearer_token(request)
+    user = token.user if token else request.user
+    if not isinstance(user, User):
+        raise NotAuthenticated
+    require_administrator(user, token)
+    return user
+
+
 def team_stream(
     view: Callable[Concatenate[HttpRequest, Access, P], Coroutine[Any, Any, HttpResponseBase]],
 ) -> Callable[..., Coroutine[Any, Any, HttpResponseBase]]:
@@ -53,18 +64,50 @@ def team_stream(
     @csrf_exempt  # nothing but GET comes through
     @wraps(view)
     async def wrapper(request: HttpRequest, team: str, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        try:
+        async def answer() -> HttpResponseBase:
             access = await read(authorize, request, team, list(kwargs))
-            if request.method not in {"GET", "HEAD"}:
-                raise MethodNotAllowed(request.method or "", _("Only GET is possible here."))
+            _only_get(request)
             return await view(request, access, *args, **kwargs)
-        except Exception as error:
-            failure = failure_of(error)
-            if failure is None:
-                raise
-            response = failure.response(request)
-            if failure.status == MethodNotAllowed.status_code:
-                response.headers["Allow"] = "GET, HEAD"
-            return response
+
+        return await _told(request, answer)
 
     return wrapper
+
+
+def platform_stream(
+    view: Callable[[HttpRequest, User], Coroutine[Any, Any, HttpResponseBase]],
+) -> Callable[[HttpRequest], Coroutine[Any, Any, HttpResponseBase]]:
+    """The same for platform administrators, of what is no team's."""
+
+    @csrf_exempt  # nothing but GET comes through
+    @wraps(view)
+    async def wrapper(request: HttpRequest) -> HttpResponseBase:
+        async def answer() -> HttpResponseBase:
+            user = await read(authorize_administrator, request)
+            _only_get(request)
+            return await view(request, user)
+
+        return await _told(request, answer)
+
+    return wrapper
+
+
+def _only_get(request: HttpRequest) -> None:
+    if request.method not in {"GET", "HEAD"}:
+        raise MethodNotAllowed(request.method or "", _("Only GET is possible here."))
+
+
+async def _told(
+    request: HttpRequest, answer: Callable[[], Coroutine[Any, Any, HttpResponseBase]]
+) -> HttpResponseBase:
+    """The answer, or its error in the one shape."""
+    try:
+        return await answer()
+    except Exception as error:
+        failure = failure_of(error)
+        if failure is None:
+            raise
+        response = failure.response(request)
+        if failure.status == MethodNotAllowed.status_code:
+            response.headers["Allow"] = "GET, HEAD"
+        return response

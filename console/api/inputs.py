@@ -98,6 +98,22 @@ class EventsQuery(Input):
     limit = serializers.IntegerField(min_value=1, max_value=200, default=50)
 
 
+class AuditQuery(EventsQuery):
+    actor = serializers.CharField(required=False, max_length=254, help_text="Who did it: an address.")
+    kind = serializers.RegexField(
+        r"^[a-z_]+(\.[a-z_]+)*$",
+        max_length=64,
+        required=False,
+        help_text="One kind, as `member.role`, or all that begin with a word, as `member`.",
+    )
+
+
+class AuditExportQuery(Input):
+    after = serializers.IntegerField(
+        min_value=0, max_value=2**63 - 1, default=0, help_text="Number (`seq`) of the last row that you have."
+    )
+
+
 class WaitQuery(Input):
     timeout = serializers.FloatField(min_value=0, max_value=LONGEST_WAIT, default=60, help_text="Seconds.")
 

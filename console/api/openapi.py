@@ -98,12 +98,27 @@ def _logs() -> dict[str, Any]:
     }
 
 
+def _audit_export(name: str, *path: str) -> dict[str, Any]:
+    return {
+        "operationId": name,
+        "description": "Sealed rows of the audit as JSON lines, in the chain's order. "
+        + ("For owners." if path else "For administrators."),
+        "parameters": [
+            *(_parameter(each, "path", _TEXT) for each in path),
+            _parameter("after", "query", {"type": "integer", "minimum": 0, "default": 0}),
+        ],
+        "responses": {"200": {"description": "", "content": {"application/x-ndjson": {"schema": _TEXT}}}},
+    }
+
+
 def complete(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:  # noqa: ARG001
     """Postprocessing hook: adds the async views' paths, and the error as every operation's default answer."""
     paths = result["paths"]
     for path, operation in (
         ("/api/v1/teams/{team}/operations/{operation}/wait", _wait()),
         ("/api/v1/teams/{team}/apps/{app}/logs", _logs()),
+        ("/api/v1/teams/{team}/audit/export", _audit_export("export_team_audit", "team")),
+        ("/api/v1/audit/export", _audit_export("export_audit")),
     ):
         paths[path] = {"get": {**operation, "tags": ["teams"], "security": _SECURITY}}
     result["paths"] = dict(sorted(paths.items()))

@@ -16,6 +16,7 @@ from channels.layers import get_channel_layer
 from django.db import transaction
 from django.utils import timezone
 
+from console.common import audit, origin
 from console.common import redis as keys
 from console.common.models import Dirty, Event
 
@@ -37,7 +38,9 @@ def record(
     warning: bool = False,
     at: datetime | None = None,
 ) -> Event:
-    """One line of history, in the caller's transaction."""
+    """One line of history, in the caller's transaction; of what somebody asked for, a row of the audit as well."""
+    if origin.current() is not None:
+        audit.write(kind, message, actor=actor, team=team, app=app, node=node, data=data, at=at)
     event = Event.objects.create(
         at=at or timezone.now(),
         kind=kind,

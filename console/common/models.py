@@ -38,3 +38,45 @@ class Dirty(models.Model):
 
     def __str__(self) -> str:
         return self.app_id
+
+
+class AuditEntry(models.Model):
+    """One row of the audit. `seq`, `previous` and `hash` are its place in the chain, once it is sealed."""
+
+    id = models.BigAutoField(primary_key=True)
+    at = models.DateTimeField()
+    kind = models.CharField(max_length=64)
+    message = models.TextField()
+    actor = models.CharField(max_length=254)
+    address = models.CharField(max_length=200, blank=True)
+    agent = models.CharField(max_length=200, blank=True)
+    request_id = models.CharField(max_length=64, blank=True)
+    token_id = models.CharField(max_length=16, blank=True)
+    token_name = models.CharField(max_length=200, blank=True)
+    team_id = models.CharField(max_length=16, blank=True)
+    app_id = models.CharField(max_length=16, blank=True)
+    node_id = models.CharField(max_length=16, blank=True)
+    data = models.JSONField(default=dict)
+    seq = models.BigIntegerField(null=True, unique=True)
+    previous = models.CharField(max_length=64, blank=True)
+    hash = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["team_id", "-id"], name="audit_team"),
+            models.Index(fields=["app_id", "-id"], name="audit_app"),
+            models.Index(fields=["id"], name="audit_unsealed", condition=models.Q(seq=None)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.actor}: {self.message}"
+
+
+class AuditHead(models.Model):
+    """The end of the audit's chain: one row, locked by whoever seals."""
+
+    seq = models.BigIntegerField(default=0)
+    hash = models.CharField(max_length=64)
+
+    def __str__(self) -> str:
+        return f"{self.seq} {self.hash}"

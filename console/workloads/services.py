@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from datetime import timedelta
@@ -126,7 +127,8 @@ def scale(access: Access, service: Service, *, replicas: int) -> Operation:
     service.replicas = replicas
     service.save(update_fields=["replicas"])
     text = f"{service.name} scaled from {before} to {replicas}"
-    return _operate(app, OperationKind.SCALE, actor=access.actor, target=service.name, text=text)
+    change = {"before": {"replicas": before}, "after": {"replicas": replicas}}
+    return _operate(app, OperationKind.SCALE, actor=access.actor, target=service.name, text=text, data=change)
 
 
 @transaction.atomic
@@ -155,6 +157,7 @@ def set_stopped(access: Access, app: App, service: Service | None = None, *, sto
     access.require_write(app)
     app = lock_app(app)
     _check_service(service)
+    before = service.stopped if service else app.stopped
     if service:
         service.stopped = stopped
         service.save(update_fields=["stopped"])
@@ -165,7 +168,8 @@ def set_stopped(access: Access, app: App, service: Service | None = None, *, sto
     name = service.name if service else app.name
     text = f"{'Stop' if stopped else 'Start'} of {name} asked for"
     target = service.name if service else ""
-    return _operate(app, kind, actor=access.actor, target=target, text=text)
+    change = {"service": target, "before": {"stopped": before}, "after": {"stopped": stopped}}
+    return _operate(app, kind, actor=access.actor, target=target, text=text, data=change)
 
 
 @transaction.atomic
@@ -183,7 +187,8 @@ def delete_app(access: Access, app: App, *, delete_volumes: bool) -> Operation:
         else ""
     )
     text = f"Deletion of {app.name} asked for{fate}"
-    return _operate(app, OperationKind.DELETE, actor=access.actor, text=text)
+    change = {"before": {"name": app.name}, "after": None, "delete_volumes": delete_volumes}
+    return _operate(app, OperationKind.DELETE, actor=access.actor, text=text, data=change)
 
 
 def _check_service(service: Service | None) -> None:
@@ -244,7 +249,9 @@ def _roll_out(
     # Slots first, as the controller does: in another order the two could wait for each other.
     Slot.objects.filter(service__app=app).update(failures=0, not_before=None)
     _supersede(app, reason)
-    operation = _operate(app, kind, actor=actor, target=f"#{release.number}", text=text)
+    before = Release.objects.filter(app=app, number__lt=release.number).order_by("-number").first()
+    change = {"before": _sketch(before), "after": _sketch(release)}
+    operation = _operate(app, kind, actor=actor, target=f"#{release.number}", text=text, data=change)
     now = timezone.now()
     Rollout.objects.create(
         app=app,
@@ -298,9 +305,26 @@ def take_services(app: App, release: Release) -> None:
             service.save(update_fields=["replicas", "present"])
 
 
-def _operate(app: App, kind: OperationKind, *, actor: str, text: str, target: str = "") -> Operation:
+def _sketch(release: Release | None) -> dict[str, Any] | None:
+    """What the audit says of a release: which, and of what text and images. Its values may be secret."""
+    if release is None:
+        return None
+    images = {name: spec.image for name, spec in release.project.services.items()}
+    digest = hashlib.sha256(release.compose.encode()).hexdigest()
+    return {"release": release.number, "compose_sha256": digest, "images": images}
+
+
+def _operate(
+    app: App,
+    kind: OperationKind,
+    *,
+    actor: str,
+    text: str,
+    target: str = "",
+    data: Mapping[str, Any] | None = None,
+) -> Operation:
     operation = operations.begin(app, kind, actor=actor, target=target, text=text)
-    events.record(f"app.{kind}", text, actor=actor, team=app.team_id, app=app.id)
+    events.record(f"app.{kind}", text, actor=actor, team=app.team_id, app=app.id, data=data)
     events.mark_dirty(app.id)
     events.announce(app.team_id, "app", app.id)
     return operation

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 import msgspec
 import redis
+from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from console.accounts.access import Access, renewed_access
 from console.accounts.models import ApiToken
 from console.accounts.secrets import digest, new_secret
-from console.common import events
+from console.common import events, origin
 from console.common import redis as keys
 from console.common.errors import Conflict, Unavailable
 from console.workloads.access import find_container
@@ -132,13 +133,18 @@ def record_closed(access: Access, container: Container, grant: Grant, address: s
 def _record(
     kind: str, verb: str, access: Access, container: Container, grant: Grant, data: Mapping[str, object]
 ) -> None:
-    command = "a shell" if grant.command == SHELL else shlex.join(grant.command)[:MOST_SHOWN]
-    events.record(
-        kind,
-        f"Terminal in {container.name} on {container.node.name} {verb}: {command}",
-        actor=access.actor,
-        team=access.team.id,
-        app=container.app_id,
-        node=container.node_id,
-        data={"container": container.id, "command": list(grant.command), "user": grant.exec_user, **data},
+    token = access.token
+    where = origin.Origin(
+        address=str(data["address"]), token=grant.token, token_name=token.name if token else ""
     )
+    command = "a shell" if grant.command == SHELL else shlex.join(grant.command)[:MOST_SHOWN]
+    with transaction.atomic(), origin.use(where):
+        events.record(
+            kind,
+            f"Terminal in {container.name} on {container.node.name} {verb}: {command}",
+            actor=access.actor,
+            team=access.team.id,
+            app=container.app_id,
+            node=container.node_id,
+            data={"container": container.id, "command": list(grant.command), "user": grant.exec_user, **data},
+        )

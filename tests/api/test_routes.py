@@ -11,7 +11,7 @@ from console.api.urls import urlpatterns
 from tests import factories
 from tests.api.caller import BASE, People
 
-WITHOUT_A_TEAM = {"schema", "me", "teams", "join"}
+WITHOUT_A_TEAM = {"schema", "me", "teams", "join", "audit", "audit-export"}
 INDICES = {"index": 1, "number": 1}
 
 
@@ -30,7 +30,7 @@ ROUTES = [
 ]
 
 
-def test_all_but_four_begin_with_a_team() -> None:
+def test_all_but_these_begin_with_a_team() -> None:
     outside = {
         pattern.name for pattern in urlpatterns if not str(pattern.pattern).startswith("teams/<slug:team>")
     }

@@ -21,7 +21,7 @@ from console.accounts.models import ApiToken, Membership, User
 from console.cluster.services import NodeCredential, add_node
 from console.common import redis as keys
 from console.common.errors import Forbidden
-from console.common.models import Event
+from console.common.models import AuditEntry, Event
 from console.live import exec as door
 from console.workloads import exec as streams
 from console.workloads import terminals
@@ -158,6 +158,11 @@ async def test_a_program_is_run_spoken_with_and_audited(world: World) -> None:
         world.credential.node.id,
     )
     assert (begun.data["container"], begun.data["command"]) == (world.container.id, ["cat", "-n"])
+    rows = [row async for row in AuditEntry.objects.filter(kind__startswith="exec.").order_by("id")]
+    assert [row.kind for row in rows] == ["exec.opened", "exec.closed"]
+    assert {(row.actor, row.token_name, row.address) for row in rows} == {
+        (world.owner.actor, "test", begun.data["address"])
+    }
     assert "cat -n" in begun.message
     assert (ended.data["exit_code"], ended.data["bytes_in"], ended.data["bytes_out"]) == (3, 5, 4)
 

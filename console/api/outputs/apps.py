@@ -14,6 +14,7 @@ from console.workloads.compose.model import Update
 from console.workloads.enums import AppState, ReleaseState, RolloutState
 from console.workloads.models import Release, Rollout, Volume
 from console.workloads.queries import AppSummary, ServiceDetail
+from console.workloads.reading import Texts
 from scheduler.model import Mode
 
 
@@ -154,13 +155,15 @@ class ReleaseDetailOutput(ReleaseOutput):
     digests = serializers.DictField(child=serializers.CharField(), help_text="Spec digest by service.")
 
     @extend_schema_field(_TEXTS)
-    def get_variables(self, release: Release) -> dict[str, str | None]:
-        return self._open(release.variables)
+    def get_variables(self, release: Release) -> Mapping[str, str | None]:  # noqa: ARG002
+        return self._texts.variables
 
     @extend_schema_field(_TEXTS)
-    def get_files(self, release: Release) -> dict[str, str | None]:
-        return self._open(release.files)
+    def get_files(self, release: Release) -> Mapping[str, str | None]:  # noqa: ARG002
+        return self._texts.files
 
-    def _open(self, texts: Mapping[str, str]) -> dict[str, str | None]:
-        """As they are where the context says `secrets`, else their names alone."""
-        return {name: text if self.context.get("secrets") else None for name, text in texts.items()}
+    @property
+    def _texts(self) -> Texts:
+        """As they may be read; the view gives them in the context."""
+        texts: Texts = self.context["texts"]
+        return texts

@@ -7,7 +7,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from console.common.models import Event
+from console.common.models import AuditEntry, Event
 from console.workloads.enums import OperationKind, OperationState
 from console.workloads.models import Operation
 
@@ -52,3 +52,27 @@ class EventOutput(serializers.Serializer[Event]):
     node = serializers.CharField(source="node_id")
     warning = serializers.BooleanField()
     details = serializers.DictField(source="data")
+
+
+class AuditOutput(serializers.Serializer[AuditEntry]):
+    """A row of the audit. Until it is sealed, some seconds later, it has no place in the chain."""
+
+    id = serializers.IntegerField()
+    at = serializers.DateTimeField()
+    kind = serializers.CharField()
+    message = serializers.CharField()
+    actor = serializers.CharField()
+    address = serializers.CharField(help_text="The client's.")
+    agent = serializers.CharField(help_text="The client's word for itself.")
+    request_id = serializers.CharField()
+    token = serializers.CharField(source="token_id", help_text="Id of the API token; empty without one.")
+    token_name = serializers.CharField()
+    team = serializers.CharField(source="team_id")
+    app = serializers.CharField(source="app_id")
+    node = serializers.CharField(source="node_id")
+    details = serializers.DictField(
+        source="data", help_text="What it was about; `before` and `after` of a change."
+    )
+    seq = serializers.IntegerField(allow_null=True, help_text="Place in the chain.")
+    previous = serializers.CharField(help_text="Hash of the row before it.")
+    hash = serializers.CharField()

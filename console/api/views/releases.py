@@ -8,12 +8,12 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from console.accounts.enums import Verb
 from console.api.inputs import ComposeInput, RollbackInput, checked
 from console.api.outputs.apps import ReleaseDetailOutput, ReleaseOutput
 from console.api.views.base import ACCEPTED, AppView, accepted, listing, page
 from console.workloads import queries, services
 from console.workloads.access import find_release
+from console.workloads.reading import read_texts
 
 
 class Releases(AppView):
@@ -33,10 +33,9 @@ class ReleaseDetail(AppView):
     @extend_schema(operation_id="get_release", responses=ReleaseDetailOutput)
     def get(self, request: Request, team: str, app: str, number: int) -> Response:
         """One release with what it was made from."""
-        found = self.app
-        secrets = self.access.may(Verb.READ_SECRETS, found)
-        release = find_release(found, number)
-        return Response(ReleaseDetailOutput(release, context={"secrets": secrets}).data)
+        release = find_release(self.app, number)
+        texts = read_texts(self.access, release)
+        return Response(ReleaseDetailOutput(release, context={"texts": texts}).data)
 
 
 class Rollback(AppView):

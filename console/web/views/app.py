@@ -30,6 +30,7 @@ from console.workloads.queries import (
     remedies_of,
     rollouts_of,
 )
+from console.workloads.reading import read_texts
 from console.workloads.services import create_release
 
 PAGE = 50
@@ -115,9 +116,14 @@ def compose(request: WebRequest, access: Access, name: str) -> HttpResponse:
     """The newest release's text; a changed one is the next release."""
     app = find_app(access, name)
     last = releases_of(app)[0]
-    lines = "\n".join(f"{key}={value}" for key, value in last.variables.items())
+    texts = read_texts(access, last)
+    lines = "\n".join(f"{key}={value or ''}" for key, value in texts.variables.items())
     form = ReleaseForm(request.POST or None, initial={"compose": last.compose, "variables": lines})
-    rows = posted_rows(request) if request.method == "POST" else rows_of(last.files)
+    rows = (
+        posted_rows(request)
+        if request.method == "POST"
+        else rows_of({path: text or "" for path, text in texts.files.items()})
+    )
     problems: list[Mapping[str, Any]] = []
     if request.method == "POST" and form.is_valid():
         try:

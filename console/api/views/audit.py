@@ -1,0 +1,88 @@
+"""The audit: who did what, from where, by which token; of an app, a team, the platform."""
+
+# ruff: noqa: ARG002  (Django passes the names in the path)
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase, StreamingHttpResponse
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from console.accounts.access import Access, require_administrator
+from console.accounts.models import User
+from console.api.asynchronous import platform_stream, read, team_stream
+from console.api.inputs import AuditExportQuery, AuditQuery, checked
+from console.api.outputs.history import AuditOutput
+from console.api.views.base import ApiView, AppView, TeamView, listing, page
+from console.common import audit
+
+
+def _page(request: Request, *, team: str = "", app: str = "") -> Response:
+    query = checked(AuditQuery, request.query_params.dict())
+    found = audit.entries(team=team, app=app, **query)
+    more = None
+    if len(found) == query["limit"]:
+        more = f"{request.path}?{urlencode({**query, 'before': found[-1].pk})}"
+    return page(AuditOutput, found, more)
+
+
+class PlatformAudit(ApiView):
+    @extend_schema(operation_id="list_audit", parameters=[AuditQuery], responses=listing(AuditOutput))
+    def get(self, request: Request) -> Response:
+        """The whole installation's, newest first. For administrators."""
+        require_administrator(self.user, self.token)
+        return _page(request)
+
+
+class TeamAudit(TeamView):
+    @extend_schema(operation_id="list_team_audit", parameters=[AuditQuery], responses=listing(AuditOutput))
+    def get(self, request: Request, team: str) -> Response:
+        """The team's, newest first. For owners."""
+        self.access.require_owner()
+        return _page(request, team=self.access.team.pk)
+
+
+class AppAudit(AppView):
+    @extend_schema(operation_id="list_app_audit", parameters=[AuditQuery], responses=listing(AuditOutput))
+    def get(self, request: Request, team: str, app: str) -> Response:
+        """One app's, newest first. For owners."""
+        found = self.app
+        self.access.require_owner()
+        return _page(request, team=self.access.team.pk, app=found.pk)
+
+
+@team_stream
+async def export_team(request: HttpRequest, access: Access) -> HttpResponseBase:
+    await read(access.require_owner)
+    return _lines(request, access.team.pk)
+
+
+@platform_stream
+async def export_all(request: HttpRequest, user: User) -> HttpResponseBase:  # noqa: ARG001
+    return _lines(request, "")
+
+
+def _lines(request: HttpRequest, team: str) -> StreamingHttpResponse:
+    after = checked(AuditExportQuery, request.GET.dict())["after"]
+    response = StreamingHttpResponse(_export(team, after), content_type="application/x-ndjson")
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Content-Disposition"] = 'attachment; filename="audit.jsonl"'
+    return response
+
+
+async def _export(team: str, after: int) -> AsyncIterator[bytes]:
+    await read(audit.seal)
+    while rows := await read(_batch, team, after):
+        yield "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+        after = rows[-1]["seq"]
+
+
+def _batch(team: str, after: int) -> list[dict[str, Any]]:
+    return list(audit.export(team=team, after=after))

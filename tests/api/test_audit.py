@@ -1,0 +1,270 @@
+"""Every write leaves a row, with who, from where and by which token; and who may read them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.urls import URLPattern
+from pytest_django.fixtures import Settings
+
+from console.accounts.models import ApiToken, User
+from console.api.urls import urlpatterns
+from console.common import audit
+from console.common.models import AuditEntry
+from console.workloads.models import Release, Rollout
+from tests import factories
+from tests.api.caller import Caller, People
+from tests.api.test_routes import _methods
+
+TEAM = "/teams/home"
+SHOP = f"{TEAM}/apps/shop"
+NEXT = {"compose": factories.COMPOSE.replace("berth/demo", "berth/demo:2")}
+CHANGES_NOTHING = {
+    ("POST", "compose-check"),
+    ("POST", "exec"),  # a ticket, which lies in Redis; the terminal that it opens is audited (tests/live)
+    ("POST", "join"),  # by an agent: tests/cluster
+    ("POST", "leave-team"),  # by a session: below
+    ("POST", "rebalance"),  # moves of a plan: tests/controller
+}
+
+
+@dataclass(frozen=True)
+class World:
+    people: People
+    administrator: Caller
+    node: str
+    spare: str
+
+
+def _call(path: str, body: Any = None, method: str = "POST") -> Callable[[World], None]:
+    def go(world: World) -> None:
+        answer = world.people.owner.send(method, path, body if body is not None else {})
+        assert answer.status < 300, (path, answer.body)
+
+    return go
+
+
+def _admin(path: str, body: Any = None, method: str = "POST") -> Callable[[World], None]:
+    def go(world: World) -> None:
+        answer = world.administrator.send(method, path, body if body is not None else {})
+        assert answer.status < 300, (path, answer.body)
+
+    return go
+
+
+def _on_rollout(path: str, *, paused: bool = False) -> Callable[[World], None]:
+    def go(world: World) -> None:
+        if paused:
+            _call(f"{SHOP}/rollout/pause")(world)
+        _call(path)(world)
+
+    return go
+
+
+def _delete_join_token(world: World) -> None:
+    made = world.administrator.post(f"{TEAM}/join-tokens", {})
+    world.administrator.delete(f"{TEAM}/join-tokens/{made.body['join_token']['id']}")
+
+
+def _delete_registry(world: World) -> None:
+    made = world.people.owner.post(f"{TEAM}/registries", {"host": "r.io", "username": "u", "password": "p"})
+    assert world.people.owner.delete(f"{TEAM}/registries/{made.body['id']}").status == 204
+
+
+def _delete_token(world: World) -> None:
+    made = world.people.owner.post(f"{TEAM}/tokens", {"name": "x"})
+    assert world.people.owner.delete(f"{TEAM}/tokens/{made.body['token']['id']}").status == 204
+
+
+def _account(method: str, body: Any = None) -> Callable[[World], None]:
+    def go(world: World) -> None:
+        _call(f"{TEAM}/service-accounts", {"name": "ci"})(world)
+        _call(f"{TEAM}/service-accounts/ci", body, method)(world)
+
+    return go
+
+
+def _member(method: str, body: Any = None) -> Callable[[World], None]:
+    def go(world: World) -> None:
+        viewer = User.objects.get(email="viewer@example.com")
+        _call(f"{TEAM}/members/{viewer.pk}", body, method)(world)
+
+    return go
+
+
+def _cancel(world: World) -> None:
+    first = Release.objects.get()
+    factories.make_ready(first)
+    Rollout.objects.update(state="succeeded")
+    _call(f"{SHOP}/releases", NEXT)(world)
+    _call(f"{SHOP}/rollout/cancel")(world)
+
+
+def _roll_back(world: World) -> None:
+    factories.make_ready(Release.objects.get())
+    _call(f"{SHOP}/rollback", {"release": 1})(world)
+
+
+CALLS: dict[tuple[str, str], tuple[Callable[[World], None], str]] = {
+    ("POST", "team"): (_call(TEAM, {"log_retention_days": 3}), "team.changed"),
+    ("POST", "apps"): (_call(f"{TEAM}/apps", {"name": "blog", **NEXT}), "app.deploy"),
+    ("DELETE", "app"): (_call(SHOP, method="DELETE"), "app.delete"),
+    ("POST", "releases"): (_call(f"{SHOP}/releases", NEXT), "app.deploy"),
+    ("POST", "rollback"): (_roll_back, "app.rollback"),
+    ("POST", "pause-rollout"): (_on_rollout(f"{SHOP}/rollout/pause"), "rollout.paused"),
+    ("POST", "resume-rollout"): (_on_rollout(f"{SHOP}/rollout/resume", paused=True), "rollout.resumed"),
+    ("POST", "cancel-rollout"): (_cancel, "app.rollback"),
+    ("POST", "restart-app"): (_call(f"{SHOP}/restart"), "app.restart"),
+    ("POST", "stop-app"): (_call(f"{SHOP}/stop"), "app.stop"),
+    ("POST", "start-app"): (_call(f"{SHOP}/start"), "app.start"),
+    ("POST", "scale"): (_call(f"{SHOP}/services/web/scale", {"replicas": 3}), "app.scale"),
+    ("POST", "restart-service"): (_call(f"{SHOP}/services/web/restart"), "app.restart"),
+    ("POST", "stop-service"): (_call(f"{SHOP}/services/web/stop"), "app.stop"),
+    ("POST", "start-service"): (_call(f"{SHOP}/services/web/start"), "app.start"),
+    ("POST", "app-members"): (
+        _call(f"{SHOP}/members", {"member": "viewer@example.com", "role": "developer"}),
+        "member.app_role",
+    ),
+    ("POST", "nodes"): (_admin(f"{TEAM}/nodes", {"name": "n9"}), "node.added"),
+    ("POST", "cordon"): (_admin(f"{TEAM}/nodes/n1/cordon"), "node.cordoned"),
+    ("POST", "drain"): (_admin(f"{TEAM}/nodes/n1/drain"), "node.draining"),
+    ("POST", "registries"): (
+        _call(f"{TEAM}/registries", {"host": "r.io", "username": "u", "password": "canary-p"}),
+        "registry.stored",
+    ),
+    ("DELETE", "registry"): (_delete_registry, "registry.deleted"),
+    ("POST", "join-tokens"): (_admin(f"{TEAM}/join-tokens", {}), ""),
+    ("DELETE", "join-token"): (_delete_join_token, ""),
+    ("POST", "tokens"): (_call(f"{TEAM}/tokens", {"name": "x"}), "token.created"),
+    ("DELETE", "token"): (_delete_token, "token.revoked"),
+    ("POST", "member"): (_member("POST", {"role": "developer"}), "member.role"),
+    ("DELETE", "member"): (_member("DELETE"), "member.removed"),
+    ("POST", "service-accounts"): (
+        _call(f"{TEAM}/service-accounts", {"name": "ci"}),
+        "service_account.created",
+    ),
+    ("POST", "service-account"): (_account("POST", {"role": "viewer"}), "member.role"),
+    ("DELETE", "service-account"): (_account("DELETE"), "service_account.deleted"),
+}
+
+
+def _then(first: str, second: str) -> Callable[[World], None]:
+    def go(world: World) -> None:
+        _admin(f"{TEAM}/nodes/n1/{first}")(world)
+        _admin(f"{TEAM}/nodes/n1/{second}")(world)
+
+    return go
+
+
+def _remove_node(world: World) -> None:
+    factories.make_node(world.spare)
+    _admin(f"{TEAM}/nodes/{world.spare}/cordon")(world)
+    _admin(f"{TEAM}/nodes/{world.spare}", method="DELETE")(world)
+
+
+CALLS |= {
+    ("DELETE", "node"): (_remove_node, "node.removed"),
+    ("POST", "uncordon"): (_then("cordon", "uncordon"), "node.cordoned"),
+    ("POST", "undrain"): (_then("drain", "undrain"), "node.undrained"),
+    ("POST", "leave"): (_admin(f"{TEAM}/nodes/n1/leave"), ""),
+    ("POST", "rotate-credential"): (_admin(f"{TEAM}/nodes/n1/rotate"), ""),
+    ("POST", "revoke-credential"): (_admin(f"{TEAM}/nodes/n1/revoke"), ""),
+}
+WRITES = [
+    (method, pattern)
+    for pattern in urlpatterns
+    for method in _methods(pattern)
+    if method != "GET" and (method, pattern.name) not in CHANGES_NOTHING
+]
+
+
+@pytest.fixture
+def world(people: People, administrator: Caller, settings: Settings, tmp_path: Any) -> World:
+    settings.BERTH_HOME = tmp_path
+    factories.make_app(people.access, "shop")
+    factories.make_node("n1")
+    return World(people, administrator, "n1", "n2")
+
+
+@pytest.mark.parametrize(("method", "pattern"), WRITES, ids=[f"{m} {p.name}" for m, p in WRITES])
+def test_every_write_leaves_a_row(world: World, method: str, pattern: URLPattern) -> None:
+    call, kind = CALLS[method, str(pattern.name)]
+    before = set(AuditEntry.objects.values_list("pk", flat=True))
+    call(world)
+    rows = AuditEntry.objects.exclude(pk__in=before)
+    row = rows.filter(kind=kind).latest("id") if kind else rows.latest("id")
+    assert row.address == "127.0.0.1"
+    assert row.actor in {"owner@example.com", world_email(row)}
+    assert ApiToken.objects.filter(pk=row.token_id, name="test").exists()
+    assert row.request_id
+    assert "canary" not in json.dumps(row.data) + row.message
+
+
+def world_email(row: AuditEntry) -> str:
+    """An administrator's address is made up by the factory."""
+    return str(User.objects.get(email=row.actor, is_staff=True).email) if "owner" not in row.actor else ""
+
+
+def test_a_change_says_before_and_after(world: World) -> None:
+    _call(f"{SHOP}/services/web/scale", {"replicas": 3})(world)
+    row = AuditEntry.objects.get(kind="app.scale")
+    assert (row.data["before"], row.data["after"]) == ({"replicas": 1}, {"replicas": 3})
+    _call(f"{SHOP}/releases", NEXT)(world)
+    release = AuditEntry.objects.filter(kind="app.deploy").latest("id").data
+    assert release["before"]["images"] == {"web": "berth/demo"}
+    assert release["after"]["images"] == {"web": "berth/demo:2"}
+
+
+def test_reading_what_may_be_secret_leaves_a_row_without_it(people: People) -> None:
+    factories.make_app(people.access, "shop", variables={"KEY": "canary-1"})
+    people.viewer.get(f"{SHOP}/releases/1")
+    assert not AuditEntry.objects.filter(kind="secret.read").exists()
+    assert people.developer.get(f"{SHOP}/releases/1").body["variables"] == {"KEY": "canary-1"}
+    row = AuditEntry.objects.get(kind="secret.read")
+    assert (row.actor, row.data) == ("developer@example.com", {"files": [], "variables": ["KEY"]})
+
+
+def test_owners_see_their_teams_rows_and_administrators_all(people: People, administrator: Caller) -> None:
+    factories.make_app(people.access, "shop")
+    people.owner.post(f"{SHOP}/restart")
+    audit.write("session.refused", "Sign-in refused", actor="eve@example.com")
+    audit.write("app.scale", "Other", actor="x", team="other")
+    body = people.owner.get(f"{TEAM}/audit?kind=app").body
+    assert {row["kind"] for row in body["items"]} == {"app.restart"}
+    assert people.owner.get(f"{SHOP}/audit").body["items"][0]["kind"] == "app.restart"
+    assert people.owner.get(f"{TEAM}/audit?actor=nobody").body["items"] == []
+    kinds = {row["kind"] for row in administrator.get("/audit").body["items"]}
+    assert kinds >= {"app.restart", "session.refused", "app.scale"}
+    for caller in (people.developer, people.viewer):
+        for path in (f"{TEAM}/audit", f"{SHOP}/audit", f"{TEAM}/audit/export", "/audit", "/audit/export"):
+            assert caller.get(path).status == 403, path
+    for path in ("/audit", "/audit/export"):
+        assert people.owner.get(path).status == 403
+        assert people.anonymous.get(path).status == 401
+    assert people.owner.get(f"{TEAM}/audit?kind=..").status == 400
+
+
+def test_pages_of_the_audit_follow_each_other(people: People) -> None:
+    for number in range(5):
+        audit.write("test.done", str(number), actor="x", team=people.access.team.pk)
+    first = people.owner.get(f"{TEAM}/audit?limit=3&kind=test").body
+    second = people.owner.get(first["next"].removeprefix("/api/v1")).body
+    assert [row["message"] for row in first["items"] + second["items"]] == ["4", "3", "2", "1", "0"]
+    assert second["next"] is None
+
+
+@pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume")
+def test_an_export_is_the_sealed_chain(people: People, administrator: Caller) -> None:
+    for team in (people.access.team.pk, "other"):
+        audit.write("test.done", team, actor="x", team=team)
+    lines = [json.loads(line) for line in administrator.get("/audit/export").body.splitlines()]
+    assert audit.verify_rows(lines).broken == ""
+    assert [line["team"] for line in lines if line["kind"] == "test.done"] == [people.access.team.pk, "other"]
+    own = [json.loads(line) for line in people.owner.get(f"{TEAM}/audit/export").body.splitlines()]
+    assert {line["team"] for line in own} == {people.access.team.pk}
+    rest = administrator.get(f"/audit/export?after={lines[-1]['seq']}")
+    assert (rest.status, rest.body) == (200, b"")
