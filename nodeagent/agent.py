@@ -9,6 +9,7 @@ from nodeagent.assignment import Assignment
 from nodeagent.config import Config
 from nodeagent.credentials import Credentials
 from nodeagent.desk import Desk
+from nodeagent.discovery import Discovery
 from nodeagent.dispatch import Dispatcher
 from nodeagent.exec import ExecStreams
 from nodeagent.fence import Fence
@@ -60,6 +61,7 @@ class Agent:
             last_logs.keep,
             self.observer.look_at,
         )
+        self.discovery = Discovery(self.observer, stepper)
         self.streams = Streams(runtime, self.observer, self.outgoing.wake)
         self.execs = ExecStreams(runtime, self.observer, self.outgoing.wake)
         self.sampler = Sampler(runtime, self.observer, self.outgoing.put_samples)
@@ -82,6 +84,7 @@ class Agent:
     def start(self) -> None:
         self.observer.start()
         self.sampler.start()
+        self.discovery.start()
         self.link.start()
         self.consumer.start()
 
@@ -91,13 +94,20 @@ class Agent:
         self.streams.close_all()
         self.execs.close_all()
         self.sampler.stop()
+        self.discovery.stop()
         self.observer.stop()
         self.link.thread.join(1.5)
         self.execs.wait(EXEC_END)
 
     def dead_thread(self) -> str:
         """Name of a thread that ended though the agent runs; empty while all live."""
-        threads = [self.link.thread, self.consumer, self.sampler.thread, *self.observer.threads]
+        threads = [
+            self.link.thread,
+            self.consumer,
+            self.sampler.thread,
+            self.discovery.thread,
+            *self.observer.threads,
+        ]
         return next((thread.name for thread in threads if not thread.is_alive()), "")
 
     def _engine_changed(self, well: bool) -> None:

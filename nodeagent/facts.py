@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from nodeagent import protocol
+from nodeagent import naming, protocol
 from nodeagent.names import MAX_GENERATION
-from nodeagent.protocol import Identity, Observed
+from nodeagent.protocol import Health, Identity, Observed
 from nodeagent.runtime.base import ContainerFacts
 
 Key = tuple[str, int]
@@ -57,6 +57,11 @@ class Known:
         # An OOM of a child is the end of the container only if it ended, and not well.
         return self.facts.oom or (self.oom_events > 0 and self.facts.exit_code not in {None, 0})
 
+    @property
+    def health(self) -> Health:
+        """Healthy once its names lead to it, too: whoever waits for it may then stop what served before."""
+        return "starting" if self.facts.health == "healthy" and naming.due(self.facts) else self.facts.health
+
     def essence(self) -> bytes:
         """Everything a digest covers: the facts, not their age."""
         facts = self.facts
@@ -65,7 +70,7 @@ class Known:
                 self.identity,
                 facts.engine_id,
                 facts.state,
-                facts.health,
+                self.health,
                 facts.exit_code,
                 self.oom,
                 self.oom_events,
@@ -83,7 +88,7 @@ class Known:
             identity=self.identity,
             engine_id=facts.engine_id,
             state=facts.state,
-            health=facts.health,
+            health=self.health,
             exit_code=facts.exit_code,
             oom=self.oom,
             oom_events=self.oom_events,

@@ -11,7 +11,7 @@ from typing import Any
 
 from nodeagent import grants, names
 from nodeagent.errors import Refused
-from nodeagent.protocol import Healthcheck, Mount, Spec
+from nodeagent.protocol import Healthcheck, Identity, Mount, Spec
 
 CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID", "NET_BIND_SERVICE", "KILL")
 """All that a container keeps of root's rights."""
@@ -21,6 +21,7 @@ ULIMITS = frozenset(
     {"core", "cpu", "data", "fsize", "memlock", "nofile", "nproc", "rss", "sigpending", "stack"}
 )
 MAX_GRACE = 3600.0
+MAX_NETWORKS = 32
 MAX_FILES_BYTES = 4 * 1024 * 1024
 _KERNEL_FOLDERS = frozenset({"proc", "sys", "dev"})
 
@@ -38,6 +39,12 @@ def check_spec(spec: Spec) -> None:
         _need(0 <= limit.soft <= limit.hard, f"The ulimit {limit.name} needs 0 <= soft <= hard.")
     if spec.healthcheck:
         _check_health(spec.healthcheck)
+
+
+def check_networks(identity: Identity, spec: Spec) -> None:
+    """Raises `Refused` unless each network is one of the container's own app, by its name."""
+    for one in spec.attachments:
+        names.check_network_of(identity.app, one.network)
 
 
 def assert_safe(spec: Spec, host_config: Mapping[str, Any]) -> None:
@@ -80,13 +87,16 @@ def _check_texts(spec: Spec) -> None:
 
 
 def _check_network(spec: Spec) -> None:
-    if spec.network:
-        names.check_network(spec.network)
-    for alias in spec.aliases:
-        names.check_name(names.ALIAS, alias, "The network alias")
+    joined = spec.attachments
+    _need(len(joined) <= MAX_NETWORKS, f"A container may join {MAX_NETWORKS} networks at most.")
+    _need(len({one.network for one in joined}) == len(joined), "The same network is joined twice.")
+    for one in joined:
+        names.check_network(one.network)
+        for alias in one.aliases:
+            names.check_name(names.ALIAS, alias, "The network alias")
     if spec.hostname:
         names.check_name(names.HOSTNAME, spec.hostname, "The host name")
-    _need(bool(spec.network) or not spec.ports, "A container without a network cannot publish ports.")
+    _need(bool(joined) or not spec.ports, "A container without a network cannot publish ports.")
     for port in spec.ports:
         valid = 1 <= port.host <= 65535 and 1 <= port.container <= 65535
         _need(valid, f"A port must be within 1 and 65535: {port.host}:{port.container}.")

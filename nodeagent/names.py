@@ -8,7 +8,7 @@ from nodeagent.errors import Refused
 
 SLOT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 VOLUME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,199}")
-NETWORK = re.compile(r"[a-z0-9][a-z0-9_.-]{0,127}")
+NETWORK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 ALIAS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}")
 HOSTNAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,61}[A-Za-z0-9])?")
 CLUSTER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
@@ -36,6 +36,16 @@ def check_network(value: str) -> str:
     if value in _RESERVED_NETWORKS:
         raise Refused(f"The network {value!r} is the engine's own; an app gets a network of its own.")
     return value
+
+
+def check_network_of(app: str, value: str) -> str:
+    """`berth-APP`, alone or with more behind a dash or a dot."""
+    own = f"berth-{app}"
+    if not app or not (value == own or value.startswith((f"{own}-", f"{own}."))):
+        raise Refused(
+            f"The network {value[:80]!r} is none of this app's own, so its containers do not join it."
+        )
+    return check_network(value)
 
 
 def check_image(value: str) -> str:

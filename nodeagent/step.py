@@ -11,11 +11,11 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from nodeagent import hardening, names
+from nodeagent import hardening, names, naming
 from nodeagent.errors import Refused, Unsettled
 from nodeagent.facts import identity_of
 from nodeagent.fence import Fence
-from nodeagent.protocol import Ensure, Remove, Stop, engine_name
+from nodeagent.protocol import LABEL_APP, Attachment, Ensure, Identity, Remove, Spec, Stop, engine_name
 from nodeagent.runtime.base import Conflict, ContainerFacts, Runtime
 from nodeagent.session import Session
 
@@ -34,6 +34,7 @@ class Act(StrEnum):
     PULL = "pull"
     NETWORK = "network"
     CREATE = "create"
+    JOIN = "join"
     FILES = "files"
     START = "start"
     STOP = "stop"
@@ -43,11 +44,14 @@ class Act(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the engine says now. The last three matter only on the way to a container."""
+    """What the engine says now. All but the container matter only on the way to one."""
 
     container: ContainerFacts | None
     image: bool = True
     network: bool = True
+    """Its networks are there."""
+    joined: bool = True
+    """It is on all of its networks."""
     files: bool = True
     """The container's files were written since this job began."""
 
@@ -75,6 +79,8 @@ def _towards_running(seen: Seen) -> Act:
         return Act.CREATE if seen.network else Act.NETWORK
     if container.state != "created" or container.ended:
         return Act.DONE
+    if not seen.joined:
+        return Act.JOIN
     return Act.START if seen.files else Act.FILES
 
 
@@ -99,6 +105,7 @@ class Stepper:
         if identity.cluster != self._session.cluster:
             raise Refused(f"{identity.name} belongs to another cluster than this node.")
         hardening.check_spec(spec)
+        hardening.check_networks(identity, spec)
         files_written = not spec.files
         for _ in range(MAX_STEPS):
             with self._lock(identity.slot):
@@ -130,12 +137,23 @@ class Stepper:
         self._fence.close((job.slot, job.generation))
         with self._lock(job.slot):
             name = engine_name(job.slot, job.generation)
-            if self._own(name) is not None:
+            container = self._own(name)
+            if container is not None:
                 self._runtime.remove(name)
         for volume in job.volumes:
             self._runtime.remove_volume(volume, self._session.cluster)
-        if job.network:
-            self._runtime.remove_network_if_unused(job.network, self._session.cluster)
+        for network in dict.fromkeys((job.network, *_own_networks(container))):
+            if network:
+                self._runtime.remove_network_if_unused(network, self._session.cluster)
+
+    def name(self, identity: Identity) -> None:
+        """Give a running container the names that it should have now, or take them from it."""
+        with self._lock(identity.slot):
+            container = self._own(identity.engine_name)
+            for one in naming.due(container) if container else ():
+                if one.joined:
+                    self._runtime.leave(identity.engine_name, one.network)
+                self._runtime.join(identity.engine_name, one.network, one.names, one.address)
 
     def halt(self, slot: str, generation: int, grace: float) -> None:
         """Stopped: a container that is not this node's any more, and is about to be cleared away."""
@@ -170,21 +188,34 @@ class Stepper:
                     f"The container {identity.engine_name} exists with another content than {identity.name} "
                     "is to have. Remove it by hand if it is not needed."
                 )
-            return Seen(container)
+            return Seen(container, joined=not _missing(container, spec))
         image = self._runtime.image(spec.image) is not None
         for mount in spec.mounts:
             if mount.kind == "volume":
                 self._runtime.check_volume(mount.source, identity.cluster)
-        network = not spec.network or self._runtime.network_exists(spec.network, identity.cluster)
-        return Seen(None, image=image, network=network)
+        there = [
+            self._runtime.network_exists(one.network, identity.cluster, identity.app)
+            for one in spec.attachments
+        ]
+        return Seen(None, image=image, network=all(there))
 
     def _towards(self, act: Act, job: Ensure) -> None:
         identity, spec = job.identity, job.spec
         match act:
             case Act.NETWORK:
-                self._runtime.ensure_network(spec.network, identity.cluster, identity.app)
+                for one in spec.attachments:
+                    self._runtime.ensure_network(
+                        *(one.network, identity.cluster, identity.app),
+                        internal=one.internal,
+                        steady=one.steady,
+                    )
             case Act.CREATE:
                 self._runtime.create(identity, spec)
+            case Act.JOIN:
+                container = self._own(identity.engine_name)
+                for one in _missing(container, spec) if container else ():
+                    names_now = naming.at_first(spec, one.aliases)
+                    self._runtime.join(identity.engine_name, one.network, names_now)
             case Act.FILES:
                 self._runtime.write_files(identity.engine_name, spec.files)
             case _:
@@ -203,6 +234,19 @@ class Stepper:
     def _lock(self, slot: str) -> threading.Lock:
         with self._locks_guard:
             return self._locks[slot]
+
+
+def _missing(container: ContainerFacts, spec: Spec) -> tuple[Attachment, ...]:
+    """Networks that a made container has not joined yet."""
+    return tuple(one for one in spec.attachments if one.network not in container.networks)
+
+
+def _own_networks(container: ContainerFacts | None) -> list[str]:
+    """Those of its app: the engine has others that nobody asked for."""
+    if container is None:
+        return []
+    app = container.labels.get(LABEL_APP, "")
+    return [name for name in container.networks if name.startswith(f"berth-{app}")]
 
 
 def _check_slot(slot: str, generation: int) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nodeagent import protocol
 from nodeagent.protocol import Identity, ImageFact, Spec
 from nodeagent.runtime import payload
-from nodeagent.runtime.base import ContainerFacts
+from nodeagent.runtime.base import ContainerFacts, Endpoint
 
 if TYPE_CHECKING:
     from sim.host import Host
@@ -55,6 +55,7 @@ class Containers:
             state="created",
             ports=spec.ports,
             stop_grace=spec.stop_grace,
+            networks={one.network: Endpoint() for one in spec.attachments},
         )
         self.boxes[name] = Box(facts, spec)
         self.volumes.update(mount.source for mount in spec.mounts if mount.kind == "volume")

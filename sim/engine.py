@@ -113,11 +113,13 @@ class Engine(Containers):
         same = (one for one in self.images.values() if reference == one.id or reference in one.digests)
         return self.images.get(reference) or next(same, None)
 
-    def ensure_network(self, name: str, cluster: str, app: str) -> None:
+    def ensure_network(
+        self, name: str, cluster: str, app: str, *, internal: bool = False, steady: bool = False
+    ) -> None:
         self._call()
         self.networks.add(name)
 
-    def network_exists(self, name: str, cluster: str) -> bool:
+    def network_exists(self, name: str, cluster: str, app: str = "") -> bool:
         self._call()
         return name in self.networks
 
@@ -126,7 +128,7 @@ class Engine(Containers):
 
     def remove_network_if_unused(self, name: str, cluster: str) -> bool:
         self._call()
-        if any(box.live and box.spec.network == name for box in self.boxes.values()):
+        if any(box.live and name in box.facts.networks for box in self.boxes.values()):
             return False
         self.networks.discard(name)
         return True

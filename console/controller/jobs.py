@@ -73,7 +73,8 @@ class _Maker:
         key = (container.release_id, container.slot.service.name)
         if key in self._specs:
             return specs.like(self._specs[key], container)
-        self._specs[key] = specs.build(container, self.step.releases.spec(*key))
+        spec = self.step.releases.spec(*key)
+        self._specs[key] = specs.build(container, spec, self.step.releases.project(key[0]))
         return self._specs[key]
 
     def _login(self, team: Team, image: str) -> str:

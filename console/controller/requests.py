@@ -68,13 +68,17 @@ class Releases:
 
     def spec(self, id_: str, service: str) -> Spec:
         """Raises `KeyError` where the release cannot be read, or has no such service."""
-        known = self.get(id_)
-        if known is None:
-            raise KeyError(f"release {id_} cannot be read")
-        spec = known.project.find(service)
+        spec = self.project(id_).find(service)
         if spec is None:
             raise KeyError(f"release {id_} has no {service}")
         return spec
+
+    def project(self, id_: str) -> Project:
+        """Raises `KeyError` where the release cannot be read."""
+        known = self.get(id_)
+        if known is None:
+            raise KeyError(f"release {id_} cannot be read")
+        return known.project
 
     def request(self, id_: str, service: str) -> model.Request | None:
         """The service's one object; None where the release has no such service, or cannot be read."""

@@ -4,13 +4,32 @@ from __future__ import annotations
 
 import msgspec
 
+from console.workloads.compose import DEFAULT_NETWORK, Project
 from console.workloads.compose import Service as Spec
 from console.workloads.models import Container, volume_name
 from nodeagent import protocol
 
 
-def network_name(app_id: str) -> str:
-    return f"berth-{app_id}"
+def network_name(app_id: str, network: str = DEFAULT_NETWORK, *, internal: bool = False) -> str:
+    """The engine's name of an app's network. The names of networks in a Compose file begin with a letter or a digit,
+    so that nothing else begins with the mark of an internal one."""
+    if network == DEFAULT_NETWORK and not internal:
+        return f"berth-{app_id}"
+    return f"berth-{app_id}-{'_' if internal else ''}{network}"
+
+
+def attachments(app_id: str, project: Project, spec: Spec) -> tuple[protocol.Attachment, ...]:
+    """The networks that a container of this service joins, under the service's name and its further ones."""
+    steady = any(one.checked for one in project.services.values())
+    return tuple(
+        protocol.Attachment(
+            network=network_name(app_id, one.network, internal=one.internal),
+            aliases=(spec.name, *(alias for alias in one.aliases if alias != spec.name)),
+            internal=one.internal,
+            steady=steady,
+        )
+        for one in spec.attachments
+    )
 
 
 def identity(container: Container, cluster_id: str) -> protocol.Identity:
@@ -27,8 +46,10 @@ def identity(container: Container, cluster_id: str) -> protocol.Identity:
     )
 
 
-def build(container: Container, spec: Spec) -> protocol.Spec:
-    """The agent's spec of this container, with the host ports and the image that were chosen for it."""
+def build(container: Container, spec: Spec, project: Project) -> protocol.Spec:
+    """The agent's spec of this container, with the host ports and the image that were chosen for it. `project` is
+    the whole of the release: what joins a network depends on who else does."""
+    joined = attachments(container.app_id, project, spec)
     return protocol.Spec(
         image=container.image,
         image_ref=spec.image,
@@ -64,8 +85,9 @@ def build(container: Container, spec: Spec) -> protocol.Spec:
         ulimits=tuple(protocol.Ulimit(name=one.name, soft=one.soft, hard=one.hard) for one in spec.ulimits),
         log_max_size=spec.logging.max_size,
         log_max_file=spec.logging.max_file,
-        network=network_name(container.app_id),
-        aliases=(spec.name,),
+        network=joined[0].network,
+        aliases=joined[0].aliases,
+        networks=joined,
         resources=_resources(container),
     )
 

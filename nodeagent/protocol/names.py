@@ -39,6 +39,8 @@ LABEL_GENERATION = "berth.generation"
 LABEL_CONTAINER = "berth.container"
 LABEL_DIGEST = "berth.digest"
 LABEL_NAME = "berth.name"
+LABEL_NAMES = "berth.names"
+"""Not of the identity: the names that a container is to have on its networks."""
 
 
 def key_prefix(node_id: str) -> str:

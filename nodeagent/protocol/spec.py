@@ -39,6 +39,19 @@ class Mount(msgspec.Struct, frozen=True, kw_only=True):
     mode: int = 0
 
 
+class Attachment(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the app's networks, as a container joins it."""
+
+    network: str
+    """The engine's name of it."""
+    aliases: tuple[str, ...] = ()
+    """Names that lead to the container there, while it is well."""
+    internal: bool = False
+    """It has no way out of the app."""
+    steady: bool = False
+    """Containers come and go there with their health, and keep their addresses: they must be given by whoever joins."""
+
+
 class File(msgspec.Struct, frozen=True, kw_only=True):
     """A file written into the container between create and start."""
 
@@ -110,9 +123,17 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     log_max_size: int = 10 * 1024 * 1024
     log_max_file: int = 3
     network: str = ""
-    """Name of the app's own bridge on this node, made when missing."""
+    """Name of the first of `networks`, made when missing: all that an agent without them knows."""
     aliases: tuple[str, ...] = ()
+    networks: tuple[Attachment, ...] = ()
     resources: tuple[Grant, ...] = ()
+
+    @property
+    def attachments(self) -> tuple[Attachment, ...]:
+        """The networks to join, also of a console that knows of one alone."""
+        if self.networks or not self.network:
+            return self.networks
+        return (Attachment(network=self.network, aliases=self.aliases),)
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):

@@ -98,6 +98,14 @@ class PortTaken(EngineError):
 
 
 @dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A container on one network. The engine adds names of its own."""
+
+    address: str = ""
+    names: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerFacts:
     """One container as the engine shows it."""
 
@@ -117,6 +125,7 @@ class ContainerFacts:
     tty: bool = False
     stop_grace: float = 10.0
     memory_limit: int = 0
+    networks: Mapping[str, Endpoint] = field(default_factory=dict)
 
     @property
     def ended(self) -> bool:
@@ -272,11 +281,21 @@ class Runtime(Protocol):
     def resolve(self, image: str, login: Login | None, timeout: float) -> ImageFact:
         """What the registry says the name stands for (`digests` filled, `id` empty), without a pull."""
 
-    def ensure_network(self, name: str, cluster: str, app: str) -> None:
-        """The app's own bridge. Raises `Conflict` when the name is somebody else's."""
+    def ensure_network(
+        self, name: str, cluster: str, app: str, *, internal: bool = False, steady: bool = False
+    ) -> None:
+        """The app's own bridge, `internal` without a way out, `steady` with addresses that can be asked for.
+        Raises `Conflict` when the name is somebody else's."""
 
-    def network_exists(self, name: str, cluster: str) -> bool:
-        """Raises `Conflict` when the name is somebody else's."""
+    def network_exists(self, name: str, cluster: str, app: str = "") -> bool:
+        """Raises `Conflict` when the name is another cluster's, or another app's than the one given."""
+
+    def join(self, name: str, network: str, aliases: tuple[str, ...], address: str = "") -> None:
+        """Connect a container under these names, at this address where the network lets one be asked for. Success if
+        it has joined already, whatever its names."""
+
+    def leave(self, name: str, network: str) -> None:
+        """Disconnect a container; success if it, or the network, is not there."""
 
     def check_volume(self, name: str, cluster: str) -> None:
         """Raises `Conflict` for a volume that exists and is not this cluster's: it may be any path of the host."""

@@ -26,6 +26,7 @@ from nodeagent.runtime.base import (
     EngineUnavailable,
     ExecRequest,
     HostInfo,
+    Invalid,
     Listing,
     Login,
     NotFound,
@@ -184,21 +185,68 @@ class DockerRuntime:
         )
         return ImageFact(id="", tags=(image,), digests=(f"{repository}@{answer['Descriptor']['digest']}",))
 
-    def ensure_network(self, name: str, cluster: str, app: str) -> None:
+    def ensure_network(
+        self, name: str, cluster: str, app: str, *, internal: bool = False, steady: bool = False
+    ) -> None:
         # The engine lets two networks have one name, so makers take turns.
         with self._network_lock:
-            if self._owned(f"/networks/{path_part(name)}", "network", name, cluster):
+            if self._owned(f"/networks/{path_part(name)}", "network", name, cluster, app):
                 return
-            body = {
-                "Name": name,
-                "Driver": "bridge",
-                "CheckDuplicate": True,
-                "Labels": {protocol.LABEL_CLUSTER: cluster, protocol.LABEL_APP: app},
-            }
-            self._engine.call("POST", "/networks/create", f"The network {name} cannot be made", body=body)
+            body = payload.network_body(name, cluster, app, internal=internal)
+            self._make_network(name, body)
+            if steady:
+                self._make_steady(name, body)
 
-    def network_exists(self, name: str, cluster: str) -> bool:
-        return self._owned(f"/networks/{path_part(name)}", "network", name, cluster) is not None
+    def _make_network(self, name: str, body: dict[str, Any]) -> None:
+        self._engine.call("POST", "/networks/create", f"The network {name} cannot be made", body=body)
+
+    def _make_steady(self, name: str, body: dict[str, Any]) -> None:
+        """Made again with the subnet that the engine chose: it lets nobody ask for an address in one of its choice."""
+        path, what = f"/networks/{path_part(name)}", f"The network {name} cannot be made"
+        chosen = self._engine.json("GET", path, what)["IPAM"]["Config"]
+        self._engine.call("DELETE", path, what)
+        try:
+            self._make_network(
+                name, {**body, "IPAM": {"Config": [{"Subnet": one["Subnet"]} for one in chosen]}}
+            )
+        except EngineUnavailable:
+            raise
+        except EngineError:
+            # Somebody else was given that subnet in between: any other will do, at the price of the addresses.
+            self._make_network(name, body)
+
+    def network_exists(self, name: str, cluster: str, app: str = "") -> bool:
+        return self._owned(f"/networks/{path_part(name)}", "network", name, cluster, app) is not None
+
+    def join(self, name: str, network: str, aliases: tuple[str, ...], address: str = "") -> None:
+        try:
+            self._connect(name, network, aliases, address)
+        except Invalid as error:
+            # A network whose subnet the engine chose gives no address that is asked for.
+            if not address or "user configured subnets" not in error.message:
+                raise
+            self._connect(name, network, aliases, "")
+
+    def _connect(self, name: str, network: str, aliases: tuple[str, ...], address: str) -> None:
+        endpoint: dict[str, Any] = {"Aliases": list(aliases)}
+        if address:
+            endpoint["IPAMConfig"] = {"IPv4Address": address}
+        with suppress(faults.AlreadyJoined):
+            self._engine.call(
+                "POST",
+                f"/networks/{path_part(network)}/connect",
+                body={"Container": name, "EndpointConfig": endpoint},
+                fault=lambda status, words: faults.join_fault(name, network, status, words),
+            )
+
+    def leave(self, name: str, network: str) -> None:
+        with suppress(NotFound, faults.NotJoined):
+            self._engine.call(
+                "POST",
+                f"/networks/{path_part(network)}/disconnect",
+                body={"Container": name},
+                fault=lambda status, words: faults.join_fault(name, network, status, words),
+            )
 
     def check_volume(self, name: str, cluster: str) -> None:
         self._owned(f"/volumes/{path_part(name)}", "volume", name, cluster)
@@ -279,9 +327,12 @@ class DockerRuntime:
             raise NotRunning(f"The container {name} is {facts.state}; a command runs in a running one alone.")
         return start_process(self._engine, facts, request)
 
-    def _owned(self, path: str, kind: str, name: str, cluster: str) -> dict[str, Any] | None:
+    def _owned(self, path: str, kind: str, name: str, cluster: str, app: str = "") -> dict[str, Any] | None:
         found = self._engine.found(path, f"The {kind} {name} cannot be looked at")
-        if found and (found.get("Labels") or {}).get(protocol.LABEL_CLUSTER) != cluster:
+        labels = (found or {}).get("Labels") or {}
+        if found and app and labels.get(protocol.LABEL_APP, app) != app:
+            raise Conflict(f"The {kind} {name} on this node is another app's, so it is not touched.")
+        if found and labels.get(protocol.LABEL_CLUSTER) != cluster:
             raise Conflict(
                 f"The {kind} {name} on this node was not made by this cluster, so it is not touched. "
                 "Rename or remove it by hand."

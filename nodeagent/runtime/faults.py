@@ -17,6 +17,15 @@ from nodeagent.runtime.base import (
     StillRunning,
 )
 
+
+class AlreadyJoined(EngineError):
+    """The container is on that network."""
+
+
+class NotJoined(EngineError):
+    """The container is not on that network."""
+
+
 Rule = tuple[tuple[str, ...], type[EngineError], str]
 """Words of the engine, any of which tells this error, and what to do about it."""
 
@@ -68,6 +77,11 @@ _EXEC: tuple[Rule, ...] = (
         Invalid,
         "Check the user and the folder.",
     ),
+)
+
+_JOIN: tuple[Rule, ...] = (
+    (("already exists in network",), AlreadyJoined, ""),
+    (("is not connected to",), NotJoined, ""),
 )
 
 _GENERAL: tuple[Rule, ...] = (
@@ -127,6 +141,12 @@ def exec_fault(name: str, status: int, words: str) -> EngineError:
     """Why a program cannot be run inside a container."""
     said = f"The command cannot be run in {name}: {_one_line(words)}."
     return _by_words(_EXEC, said, words) or _by_status(said, status, words)
+
+
+def join_fault(name: str, network: str, status: int, words: str) -> EngineError:
+    """Why a container cannot join or leave a network."""
+    said = f"The container {name} cannot be moved on the network {network}: {_one_line(words)}."
+    return _by_words(_JOIN, said, words) or _by_status(said, status, words)
 
 
 def general_fault(what: str, status: int, words: str) -> EngineError:

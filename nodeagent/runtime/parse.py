@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from nodeagent.protocol import Engine, EngineState, Health, ImageFact, PortBinding
-from nodeagent.runtime.base import ContainerFacts, EngineEvent, HostInfo, Usage
+from nodeagent.runtime.base import ContainerFacts, Endpoint, EngineEvent, HostInfo, Usage
 
 MAX_ERROR = 2000
 
@@ -43,6 +43,7 @@ def container(data: Mapping[str, Any]) -> ContainerFacts:
         tty=bool(config.get("Tty")),
         stop_grace=float(10 if config.get("StopTimeout") is None else config["StopTimeout"]),
         memory_limit=int(host.get("Memory") or 0),
+        networks=_networks((data.get("NetworkSettings") or {}).get("Networks") or {}),
     )
 
 
@@ -50,6 +51,13 @@ def _health(state: Mapping[str, Any], status: str) -> Health:
     word = (state.get("Health") or {}).get("Status") or "none"
     # A container that does not run has no health: the engine keeps showing the last one.
     return cast(Health, word) if status in {"running", "paused"} else "none"
+
+
+def _networks(joined: Mapping[str, Any]) -> dict[str, Endpoint]:
+    return {
+        name: Endpoint(str(one.get("IPAddress") or ""), frozenset(one.get("Aliases") or ()))
+        for name, one in joined.items()
+    }
 
 
 def _ports(bindings: Mapping[str, Any]) -> tuple[PortBinding, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from nodeagent import grants, protocol
+from nodeagent import grants, naming, protocol
 from nodeagent.hardening import CAPABILITIES, SECURITY_OPTIONS
 from nodeagent.protocol import Healthcheck, Identity, Mount, Spec
 
@@ -14,7 +14,7 @@ NOFILE = 20000
 
 
 def labels(identity: Identity) -> dict[str, str]:
-    """The engine's labels are the agent's memory: exactly the identity."""
+    """The engine's labels are the agent's memory: the identity."""
     return {
         protocol.LABEL_CLUSTER: identity.cluster,
         protocol.LABEL_TEAM: identity.team,
@@ -28,13 +28,18 @@ def labels(identity: Identity) -> dict[str, str]:
     }
 
 
+def all_labels(identity: Identity, spec: Spec) -> dict[str, str]:
+    """The user's, the identity, and the names that the container is to have."""
+    return {**spec.labels, **labels(identity), **naming.label(spec)}
+
+
 def create_body(identity: Identity, spec: Spec, nofile: int, default_runtime: str = "") -> dict[str, Any]:
     """Body of `POST /containers/create` (Engine API 1.41 and later). `nofile` is the host's hard limit."""
     variables = {**spec.environment, **grants.environment(spec, default_runtime)}
     body: dict[str, Any] = {
         "Image": spec.image,
         "Env": [f"{name}={value}" for name, value in variables.items()],
-        "Labels": {**spec.labels, **labels(identity)},
+        "Labels": all_labels(identity, spec),
         "Hostname": spec.hostname,
         "User": spec.user,
         "WorkingDir": spec.working_dir,
@@ -52,9 +57,22 @@ def create_body(identity: Identity, spec: Spec, nofile: int, default_runtime: st
         body["StopSignal"] = spec.stop_signal
     if spec.healthcheck:
         body["Healthcheck"] = _health(spec.healthcheck)
-    if spec.network:
-        body["NetworkingConfig"] = {"EndpointsConfig": {spec.network: {"Aliases": list(spec.aliases)}}}
+    # An engine takes one network here; the container joins the others before it is started.
+    for first in spec.attachments[:1]:
+        names = naming.at_first(spec, first.aliases)
+        body["NetworkingConfig"] = {"EndpointsConfig": {first.network: {"Aliases": list(names)}}}
     return body
+
+
+def network_body(name: str, cluster: str, app: str, *, internal: bool) -> dict[str, Any]:
+    """Body of `POST /networks/create` for a bridge."""
+    return {
+        "Name": name,
+        "Driver": "bridge",
+        "CheckDuplicate": True,
+        "Internal": internal,
+        "Labels": {protocol.LABEL_CLUSTER: cluster, protocol.LABEL_APP: app},
+    }
 
 
 def host_config(identity: Identity, spec: Spec, nofile: int) -> dict[str, Any]:
@@ -73,7 +91,7 @@ def host_config(identity: Identity, spec: Spec, nofile: int) -> dict[str, Any]:
         "MemorySwap": spec.memory,
         "Mounts": [_mount(identity, mount) for mount in spec.mounts],
         "NanoCpus": spec.cpu * 1_000_000,
-        "NetworkMode": spec.network or "none",
+        "NetworkMode": next((one.network for one in spec.attachments), "none"),
         "PidsLimit": spec.pids,
         "PortBindings": _port_bindings(spec),
         "Privileged": False,

@@ -11,8 +11,14 @@ from nodeagent import protocol
 
 
 def spec(service: str, **columns: object) -> protocol.Spec:
-    text = f"services: {{web: {{image: busybox, {service}}}}}"
-    return build(Container(app_id="a1", image="sha256:1", **columns), load(text).services["web"])
+    return whole(f"services: {{web: {{image: busybox, {service}}}}}", **columns)
+
+
+def whole(text: str, **columns: object) -> protocol.Spec:
+    """Of the service `web` of a whole file."""
+    project = load(text)
+    container = Container(app_id="a1", image="sha256:1", **columns)
+    return build(container, project.services["web"], project)
 
 
 def test_grants_go_along_as_they_were_given() -> None:
@@ -37,3 +43,28 @@ def test_grants_go_along_as_they_were_given() -> None:
 def test_the_engine_restarts_what_is_not_exclusive(service: str, restart: str, most: int) -> None:
     found = spec(service)
     assert (found.restart, found.restart_max) == (restart, most)
+
+
+def test_a_service_that_names_no_network_joins_the_apps_one() -> None:
+    found = spec("tty: true")
+    assert (found.network, found.aliases) == ("berth-a1", ("web",))
+    assert found.attachments == (protocol.Attachment(network="berth-a1", aliases=("web",)),)
+
+
+def test_several_networks_are_joined_each_under_the_services_names() -> None:
+    found = whole(
+        "services: {web: {image: a, networks: {back: {aliases: [store, web]}, front: }}}\n"
+        "networks: {front: , back: {internal: true}}"
+    )
+    assert found.attachments == (
+        protocol.Attachment(network="berth-a1-front", aliases=("web",)),
+        protocol.Attachment(network="berth-a1-_back", aliases=("web", "store"), internal=True),
+    )
+    # What an agent knows that is one version older.
+    assert (found.network, found.aliases) == ("berth-a1-front", ("web",))
+
+
+def test_addresses_are_kept_where_anybody_has_a_health_check() -> None:
+    text = "services: {{web: {{image: a}}, db: {{image: a, healthcheck: {{{check}}}}}}}"
+    assert whole(text.format(check="test: 'true'")).attachments[0].steady
+    assert not whole(text.format(check="disable: true")).attachments[0].steady

@@ -16,13 +16,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
-from nodeagent import grants, protocol
+from nodeagent import grants, naming, protocol
 from nodeagent.hardening import assert_safe
 from nodeagent.protocol import Engine, File, Identity, ImageFact, LogLine, Spec
 from nodeagent.runtime import payload
 from nodeagent.runtime.base import (
     Conflict,
     ContainerFacts,
+    Endpoint,
     EngineEvent,
     EngineUnavailable,
     ExecRequest,
@@ -85,6 +86,9 @@ class FakeRuntime:
         self.local_images = {name: ImageFact(id=_image_id(name), tags=(name,)) for name in images}
         self.registry: dict[str, ImageFact] = {}
         self.networks: dict[str, str] = {}
+        """Cluster by name."""
+        self.apps: dict[str, str] = {}
+        """App by name of the network."""
         self.volumes: dict[str, str] = {}
         self.runtimes = frozenset({"runc"})
         self.data_root = ""
@@ -96,6 +100,7 @@ class FakeRuntime:
         self.pull_may_end.set()
         self._feeds: list[Feed[EngineEvent]] = []
         self._ids = itertools.count(1)
+        self._addresses = itertools.count(2)
         self._lock = threading.RLock()
 
     def _call(self, name: str) -> None:
@@ -135,12 +140,16 @@ class FakeRuntime:
         facts = ContainerFacts(
             engine_id=f"{next(self._ids):064x}",
             name=name,
-            labels={**spec.labels, **labels},
+            labels=payload.all_labels(identity, spec),
             state="created",
             ports=spec.ports,
             stop_grace=spec.stop_grace,
             memory_limit=spec.memory,
             tty=spec.tty,
+            networks={
+                one.network: self._endpoint(naming.at_first(spec, one.aliases))
+                for one in spec.attachments[:1]
+            },
         )
         self.containers[name] = Container(facts, spec)
         for mount in spec.mounts:
@@ -218,16 +227,35 @@ class FakeRuntime:
             raise RegistryUnreachable(f"{image}: no such host.")
         return self.registry[image]
 
-    def ensure_network(self, name: str, cluster: str, app: str) -> None:
+    def ensure_network(
+        self, name: str, cluster: str, app: str, *, internal: bool = False, steady: bool = False
+    ) -> None:
         self._call("network")
-        if self.networks.setdefault(name, cluster) != cluster:
+        if self.networks.setdefault(name, cluster) != cluster or self.apps.setdefault(name, app) != app:
             raise Conflict(f"network {name} is not ours")
 
-    def network_exists(self, name: str, cluster: str) -> bool:
+    def network_exists(self, name: str, cluster: str, app: str = "") -> bool:
         self._call("network_exists")
-        if self.networks.get(name, cluster) != cluster:
+        if self.networks.get(name, cluster) != cluster or (app and self.apps.get(name, app) != app):
             raise Conflict(f"network {name} is not ours")
         return name in self.networks
+
+    def join(self, name: str, network: str, aliases: tuple[str, ...], address: str = "") -> None:
+        self._call("join")
+        facts = self._must(name).facts
+        if network not in self.networks:
+            raise NotFound(f"network {network} is not here")
+        if network not in facts.networks:
+            self.change(name, networks={**facts.networks, network: self._endpoint(aliases, address)})
+
+    def leave(self, name: str, network: str) -> None:
+        self._call("leave")
+        found = self._find(name)
+        if found:
+            self.change(name, networks={k: v for k, v in found.facts.networks.items() if k != network})
+
+    def _endpoint(self, names: tuple[str, ...], address: str = "") -> Endpoint:
+        return Endpoint(address or f"10.0.0.{next(self._addresses)}", frozenset(names))
 
     def check_volume(self, name: str, cluster: str) -> None:
         self._call("check_volume")
@@ -238,10 +266,11 @@ class FakeRuntime:
         self._call("remove_network")
         if self.networks.get(name, cluster) != cluster:
             raise Conflict(f"network {name} is not ours")
-        users = [item for item in self.containers.values() if item.spec.network == name]
+        users = [item for item in self.containers.values() if name in item.facts.networks]
         if any(item.facts.state in LIVE for item in users):
             return False
         self.networks.pop(name, None)
+        self.apps.pop(name, None)
         return True
 
     def remove_volume(self, name: str, cluster: str) -> None:

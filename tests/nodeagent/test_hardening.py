@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from nodeagent.errors import Refused
 from nodeagent.hardening import CAPABILITIES, assert_safe, check_spec
 from nodeagent.names import check_image
-from nodeagent.protocol import File, Healthcheck, Mount, PortBinding, Spec, Ulimit
+from nodeagent.protocol import Attachment, File, Healthcheck, Mount, PortBinding, Spec, Ulimit
 from nodeagent.runtime import payload
 from tests.nodeagent.builders import full_spec, identity, spec
 
@@ -62,6 +62,10 @@ HOSTILE_SPECS: dict[str, dict[str, Any]] = {
     "network as a path": {"network": "../x"},
     "alias with a slash": {"network": "n1", "aliases": ("a/b",)},
     "host name with a space": {"hostname": "a b"},
+    "one network twice": {"networks": (Attachment(network="n1"),) * 2},
+    "host network among others": {"networks": (Attachment(network="n1"), Attachment(network="host"))},
+    "an alias with a space": {"networks": (Attachment(network="n1", aliases=("a b",)),)},
+    "very many networks": {"networks": tuple(Attachment(network=f"n{n}") for n in range(40))},
     "ports without a network": {"ports": (PortBinding(host=80, container=80),)},
     "port 0": {"network": "n1", "ports": (PortBinding(host=0, container=80),)},
     "port 70000": {"network": "n1", "ports": (PortBinding(host=70000, container=80),)},

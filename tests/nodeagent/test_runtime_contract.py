@@ -13,6 +13,7 @@ from nodeagent.facts import identity_of
 from nodeagent.protocol import LABEL_SLOT, Mount, PortBinding
 from nodeagent.runtime.base import (
     Conflict,
+    Endpoint,
     EngineError,
     ImageMissing,
     InUse,
@@ -164,6 +165,52 @@ def test_an_app_network_lives_while_it_is_used(runtime: Runtime) -> None:
     assert runtime.remove_network_if_unused("berth-a1", CLUSTER) is True
     assert runtime.remove_network_if_unused("berth-a1", CLUSTER) is True
     assert not runtime.network_exists("berth-a1", CLUSTER)
+
+
+def test_a_container_leaves_a_network_and_joins_it_again_at_its_address(runtime: Runtime) -> None:
+    runtime.ensure_network("berth-a1", CLUSTER, "a1", steady=True)
+    name = identity().engine_name
+    runtime.create(identity(), shell("sleep 1000", network="berth-a1", aliases=("web",)))
+    runtime.start(name)
+    before = endpoint(runtime, name, "berth-a1")
+    assert "web" in before.names
+    runtime.join(name, "berth-a1", ("other",))
+    assert endpoint(runtime, name, "berth-a1") == before
+    for _ in range(2):
+        runtime.leave(name, "berth-a1")
+    facts = runtime.inspect(name)
+    assert facts is not None
+    assert "berth-a1" not in facts.networks
+    runtime.join(name, "berth-a1", (), before.address)
+    after = endpoint(runtime, name, "berth-a1")
+    assert (after.address, "web" in after.names) == (before.address, False)
+    runtime.leave(name, "berth-none")
+
+
+def endpoint(runtime: Runtime, name: str, network: str) -> Endpoint:
+    facts = runtime.inspect(name)
+    assert facts is not None
+    return facts.networks[network]
+
+
+def test_an_address_that_cannot_be_asked_for_is_another_one(runtime: Runtime) -> None:
+    runtime.ensure_network("berth-a1", CLUSTER, "a1")
+    name = identity().engine_name
+    runtime.create(identity(), shell("sleep 1000", network="berth-a1", aliases=("web",)))
+    runtime.start(name)
+    address = endpoint(runtime, name, "berth-a1").address
+    runtime.leave(name, "berth-a1")
+    runtime.join(name, "berth-a1", ("web",), address)
+    assert "web" in endpoint(runtime, name, "berth-a1").names
+
+
+def test_another_apps_network_is_a_conflict(runtime: Runtime) -> None:
+    runtime.ensure_network("berth-a1-back", CLUSTER, "a2")
+    with pytest.raises(Conflict):
+        runtime.network_exists("berth-a1-back", CLUSTER, "a1")
+    with pytest.raises(Conflict):
+        runtime.ensure_network("berth-a1-back", CLUSTER, "a1")
+    assert runtime.network_exists("berth-a1-back", CLUSTER, "a2")
 
 
 def test_networks_and_volumes_of_others_are_not_touched(runtime: Runtime) -> None:

@@ -98,7 +98,9 @@ def test_the_engine_holds_exactly_what_was_asked(docker_runtime: DockerRuntime, 
     }
     assert "A=b=c" in config["Env"]
     assert (config["Hostname"], config["StopTimeout"]) == ("web-1", 1)
-    assert "web" in data["NetworkSettings"]["Networks"]["berth-a1"]["Aliases"]
+    # Its health check has not spoken yet.
+    assert "web" not in (data["NetworkSettings"]["Networks"]["berth-a1"]["Aliases"] or ())
+    assert config["Labels"]["berth.names"] == '{"berth-a1":["web"]}'
     docker_runtime.start(NAME)
     docker_runtime.stop(NAME, 0.0)
 

@@ -9,7 +9,7 @@ import pytest
 from nodeagent.assignment import Assignment
 from nodeagent.errors import AgentError, Refused, Stale, Unsettled, Waiting
 from nodeagent.fence import Fence
-from nodeagent.protocol import File, Mount, Remove, Stop, Sync, Welcome
+from nodeagent.protocol import Attachment, File, Healthcheck, Mount, Remove, Stop, Sync, Welcome
 from nodeagent.runtime.base import (
     Conflict,
     ContainerFacts,
@@ -37,6 +37,7 @@ def test_the_whole_table_of_decisions() -> None:
     assert decide(Wanted.RUNNING, Seen(None, image=False, network=False)) is Act.PULL
     assert decide(Wanted.RUNNING, Seen(None, network=False)) is Act.NETWORK
     assert decide(Wanted.RUNNING, nothing) is Act.CREATE
+    assert decide(Wanted.RUNNING, Seen(facts("created"), joined=False, files=False)) is Act.JOIN
     assert decide(Wanted.RUNNING, Seen(facts("created"), files=False)) is Act.FILES
     assert decide(Wanted.RUNNING, Seen(facts("created"))) is Act.START
     assert decide(Wanted.RUNNING, Seen(facts("created", "no such program"))) is Act.DONE
@@ -90,6 +91,75 @@ def test_ensure_brings_a_container_up_once(house: House) -> None:
     assert house.runtime.containers["berth-s1-g1"].files == {"/x": b"1"}
     acts = [call for call in house.runtime.calls if call in {"network", "create", "files", "start"}]
     assert acts == ["network", "create", "files", "start"]
+
+
+TWO = (
+    Attachment(network="berth-a1", aliases=("web",)),
+    Attachment(network="berth-a1-_back", aliases=("web", "store"), internal=True),
+)
+
+
+def test_every_network_is_joined_before_the_start(house: House) -> None:
+    job = ensure(wanted=shell("sleep 1000", networks=TWO))
+    for _ in range(2):
+        house.stepper.ensure(job)
+    networks = house.runtime.containers["berth-s1-g1"].facts.networks
+    assert {name: one.names for name, one in networks.items()} == {
+        "berth-a1": {"web"},
+        "berth-a1-_back": {"web", "store"},
+    }
+    acts = [call for call in house.runtime.calls if call in {"network", "create", "join", "start"}]
+    assert acts == ["network", "network", "create", "join", "start"]
+
+
+@pytest.mark.parametrize("network", ["berth-a2", "berth-a1x", "their-net", "berth-", "berth-a2-a1"])
+def test_another_apps_network_is_not_joined(house: House, network: str) -> None:
+    for wanted in (
+        shell("sleep 1", network=network),
+        shell("sleep 1", networks=(TWO[0], Attachment(network=network))),
+    ):
+        with pytest.raises(Refused):
+            house.stepper.ensure(ensure(wanted=wanted))
+    assert house.runtime.calls == []
+
+
+def test_names_follow_health(house: House) -> None:
+    check = Healthcheck(test=("CMD", "true"))
+    house.stepper.ensure(ensure(wanted=shell("sleep 1000", networks=TWO, healthcheck=check)))
+    name = "berth-s1-g1"
+
+    def names() -> list[set[str]]:
+        found = house.runtime.containers[name].facts.networks
+        return [set(found[one.network].names) for one in TWO]
+
+    addresses = [one.address for one in house.runtime.containers[name].facts.networks.values()]
+    for health, wanted in (
+        ("starting", [set(), set()]),
+        ("healthy", [{"web"}, {"web", "store"}]),
+        ("unhealthy", [set(), set()]),
+        ("healthy", [{"web"}, {"web", "store"}]),
+        ("starting", [set(), set()]),
+    ):
+        house.runtime.change(name, health=health)
+        house.stepper.name(identity())
+        assert names() == wanted, health
+        before = len(house.runtime.calls)
+        house.stepper.name(identity())
+        assert house.runtime.calls[before:] == ["inspect"]
+    assert {one.address for one in house.runtime.containers[name].facts.networks.values()} == set(addresses)
+
+
+def test_a_container_that_was_left_off_its_network_joins_it_again(house: House) -> None:
+    house.stepper.ensure(ensure(wanted=shell("sleep 1000", networks=TWO)))
+    house.runtime.leave("berth-s1-g1", "berth-a1")
+    house.stepper.name(identity())
+    assert house.runtime.containers["berth-s1-g1"].facts.networks["berth-a1"].names == {"web"}
+
+
+def test_the_last_container_takes_all_its_networks_along(house: House) -> None:
+    house.stepper.ensure(ensure(wanted=shell("exit 0", networks=TWO)))
+    house.stepper.remove(Remove(id="remove", slot="s1", generation=1, network="berth-a1"))
+    assert house.runtime.networks == {}
 
 
 def test_ensure_survives_a_cut_after_every_engine_call(tmp_path: Path) -> None:
@@ -220,10 +290,10 @@ def test_another_clusters_container_is_not_touched(house: House) -> None:
 
 @pytest.mark.parametrize("owner", ["other", ""])
 def test_a_network_or_volume_of_others_is_not_joined_or_mounted(house: House, owner: str) -> None:
-    house.runtime.networks["their-net"] = owner
+    house.runtime.networks["berth-a1-back"] = owner
     house.runtime.volumes["their-data"] = owner
     mounts = (Mount(kind="volume", source="their-data", target="/data"),)
-    for wanted in (shell("sleep 1", network="their-net"), shell("sleep 1", mounts=mounts)):
+    for wanted in (shell("sleep 1", network="berth-a1-back"), shell("sleep 1", mounts=mounts)):
         with pytest.raises(Conflict):
             house.stepper.ensure(ensure(wanted=wanted))
     assert house.states() == {}

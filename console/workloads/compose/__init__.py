@@ -4,7 +4,9 @@ from .canonical import canonical
 from .digest import spec_digest
 from .model import (
     COMMAND_SUFFIX,
+    DEFAULT_NETWORK,
     Affinity,
+    Attachment,
     ConfigFile,
     Constraint,
     Dependency,
@@ -28,7 +30,9 @@ from .project import load
 
 __all__ = [
     "COMMAND_SUFFIX",
+    "DEFAULT_NETWORK",
     "Affinity",
+    "Attachment",
     "ComposeError",
     "ConfigFile",
     "Constraint",

@@ -15,12 +15,14 @@ from .model import Healthcheck, Mount, Project, Service
 
 
 def canonical(project: Project) -> dict[str, Any]:
-    """Plain JSON values, a `$` written once. Volumes and configs that no service takes are left out."""
+    """Plain JSON values, a `$` written once. Volumes, configs and networks that no service takes are left out."""
     mounted = {mount.source for service in project.services.values() for mount in service.volumes}
+    joined = [one for service in project.services.values() for one in service.attachments]
     used = {config.source for service in project.services.values() for config in service.configs}
     return {
         "name": project.name,
         "services": {name: _service(service) for name, service in project.services.items()},
+        "networks": {one.network: {"internal": True} if one.internal else {} for one in joined},
         "volumes": sorted(mounted & set(project.volumes)),
         "configs": {name: content for name, content in project.configs.items() if name in used},
         **project.x,
@@ -48,6 +50,10 @@ def _service(service: Service) -> dict[str, Any]:
         "healthcheck": _healthcheck(service.healthcheck) if service.healthcheck else None,
         "ports": _list(_port(port.container, port.host, port.protocol) for port in service.ports) or None,
         "expose": list(service.expose) or None,
+        "networks": {
+            one.network: {"aliases": list(one.aliases)} if one.aliases else None
+            for one in service.attachments
+        },
         "volumes": [_mount(mount) for mount in service.volumes] or None,
         "tmpfs": [_mount(mount) for mount in service.tmpfs] or None,
         "configs": [

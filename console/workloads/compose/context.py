@@ -15,7 +15,8 @@ from .scalars import storable
 
 @dataclass(slots=True)
 class Context:
-    """`volumes` and `configs` are the file's own top-level ones; `files` are the uploaded texts by path.
+    """`volumes`, `configs` and `networks` (each internal or not) are the file's own top-level ones; `files` are the
+    uploaded texts by path.
 
     `dependencies`, `named` and `commands` grow while services are read: whom they depend on, whom else they name,
     and where they have a release command.
@@ -26,6 +27,7 @@ class Context:
     files: Mapping[str, str]
     volumes: tuple[str, ...] = ()
     configs: dict[str, str] = field(default_factory=dict)
+    networks: dict[str, bool] = field(default_factory=dict)
     content_left: int = 0
     budget: Budget = field(default_factory=lambda: Budget(0))
     dependencies: list[tuple[Cursor, Dependency]] = field(default_factory=list)

@@ -116,6 +116,8 @@ def _merge(base: Node, over: Node, path: tuple[str, ...]) -> Node:
         base, over = _as_mapping(base), _as_mapping(over)
     if path == ("depends_on",):
         base, over = _as_conditions(base), _as_conditions(over)
+    if path == ("networks",) and not (isinstance(base.value, list) and isinstance(over.value, list)):
+        base, over = _as_names(base), _as_names(over)
     if len(path) == 1 and path[0] in _LISTED:
         base, over = _as_list(base), _as_list(over)
     if isinstance(base.value, dict) and isinstance(over.value, dict):
@@ -170,6 +172,17 @@ def _as_conditions(node: Node) -> Node:
         started = Node("service_started", item.line, item.column)
         condition = {Key.at("condition", item.line, item.column): started}
         entries[Key.at(item.value, item.line, item.column)] = Node(condition, item.line, item.column)
+    return Node(entries, node.line, node.column)
+
+
+def _as_names(node: Node) -> Node:
+    """A list of names as a mapping whose values say nothing."""
+    if not isinstance(node.value, list) or not all(isinstance(item.value, str) for item in node.value):
+        return node
+    entries = {
+        Key.at(str(item.value), item.line, item.column): Node(None, item.line, item.column)
+        for item in node.value
+    }
     return Node(entries, node.line, node.column)
 
 

@@ -14,7 +14,7 @@ SERVICE = frozenset(
         *("hostname", "stop_signal", "stop_grace_period", "init", "tty", "stdin_open", "read_only"),
         *("shm_size", "tmpfs", "ulimits", "healthcheck", "ports", "expose", "volumes", "configs", "logging"),
         *("restart", "pull_policy", "scale", "deploy", "mem_limit", "mem_reservation", "cpus", "pids_limit"),
-        *("depends_on", "extends", "privileged", "security_opt", "network_mode", OWN),
+        *("depends_on", "extends", "privileged", "security_opt", "network_mode", "networks", OWN),
     )
 )
 
@@ -45,7 +45,6 @@ SERVICE_UNSUPPORTED = {
     "build": "give an image",
     "container_name": "Berth names containers itself, as app/service.n",
     "cap_drop": _LATER,
-    "networks": _LATER,
     "secrets": _LATER,
     "profiles": _LATER,
     "annotations": _LATER,
@@ -79,9 +78,8 @@ SERVICE_UNSUPPORTED = {
     "pull_refresh_after": _LATER,
 }
 
-TOP = frozenset({"version", "name", "services", "volumes", "configs", OWN})
+TOP = frozenset({"version", "name", "services", "volumes", "configs", "networks", OWN})
 TOP_UNSUPPORTED = {
-    "networks": "the services of an app share one network",
     "secrets": _LATER,
     "include": "an app is one file",
     "models": _LATER,

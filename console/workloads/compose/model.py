@@ -21,6 +21,8 @@ PART_AT_ONCE = 4
 COMMAND_SUFFIX = ".release"
 """What a service's name and this make is the name of its release command among the containers."""
 _OUTWEIGHED = 1e-3
+DEFAULT_NETWORK = "default"
+"""Which a service joins that names none."""
 Mode = Literal["replicated", "global", "replicated-job", "global-job"]
 
 
@@ -37,6 +39,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     max_replicas: int = 1000
     max_ports: int = 100
     """Published ports of one service."""
+    max_networks: int = 16
+    """Of one app, the default one among them."""
     max_nodes: int = 20_000
     """YAML values after aliases and merge keys were written out."""
     max_expanded: int = MIB
@@ -90,6 +94,20 @@ class ConfigFile(Part, frozen=True, kw_only=True):
     uid: int = 0
     gid: int = 0
     mode: int = 0o444
+
+
+class Attachment(Part, frozen=True, kw_only=True):
+    """One of the app's networks, as a service joins it. `internal`, which is said of the network, counts here: one
+    that becomes internal is another network."""
+
+    network: str
+    aliases: tuple[str, ...] = ()
+    """Further names of the service there."""
+    internal: bool = False
+    """It has no way out."""
+
+
+DEFAULT_ATTACHMENT = Attachment(network=DEFAULT_NETWORK)
 
 
 class Ulimit(Part, frozen=True, kw_only=True):
@@ -229,6 +247,8 @@ class Service(Part, frozen=True, kw_only=True):
     healthcheck: Healthcheck | None = None
     ports: tuple[Port, ...] = ()
     expose: tuple[str, ...] = ()
+    networks: tuple[Attachment, ...] = ()
+    """Empty: the default one alone, as it usually is."""
     volumes: tuple[Mount, ...] = ()
     tmpfs: tuple[Mount, ...] = ()
     configs: tuple[ConfigFile, ...] = ()
@@ -255,6 +275,11 @@ class Service(Part, frozen=True, kw_only=True):
     """What the file left out and Berth filled in: cpu, memory, pids, logging, restart."""
     x: dict[str, Any] = {}
     """Its `x-` fields."""
+
+    @property
+    def attachments(self) -> tuple[Attachment, ...]:
+        """The networks that it joins."""
+        return self.networks or (DEFAULT_ATTACHMENT,)
 
     @property
     def checked(self) -> bool:

@@ -14,6 +14,7 @@ from .extends import resolve_extends
 from .interpolation import Budget, Interpolator
 from .keys import TOP, TOP_UNSUPPORTED
 from .model import Policy, Project, Service
+from .networks import read_top_networks
 from .nodes import Node, parse
 from .plain import read_extensions
 from .problems import ComposeError, Problem, Problems, clip
@@ -71,6 +72,7 @@ def _project(root: Cursor, context: Context) -> Project:
     name = value(fields, "name", _PROJECT_NAME, "")
     context.volumes = _volumes(fields.get("volumes"))
     context.configs = read_top_configs(fields.get("configs"), context)
+    context.networks = read_top_networks(fields.get("networks"), context)
     services = _services(root, fields, context)
     return Project(
         name=name,

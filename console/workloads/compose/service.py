@@ -14,6 +14,7 @@ from .environment import read_environment, read_labels
 from .keys import SERVICE, SERVICE_REFUSED, SERVICE_UNSUPPORTED
 from .model import MIB, Service
 from .mounts import check_targets, read_tmpfs, read_volumes
+from .networks import read_networks
 from .plain import read_extensions
 from .ports import read_expose, read_ports
 from .problems import clip
@@ -79,6 +80,7 @@ def read_service(at: Cursor, context: Context) -> Service:
         healthcheck=read_healthcheck(fields.get("healthcheck")),
         ports=ports,
         expose=read_expose(fields.get("expose")),
+        networks=read_networks(fields.get("networks"), context),
         volumes=volumes,
         tmpfs=tmpfs,
         configs=configs,
@@ -133,9 +135,7 @@ def _check_allowed(fields: dict[str, Cursor]) -> None:
                 "refused", f"network_mode {clip(mode)} is not allowed: it opens another network"
             )
         else:
-            fields["network_mode"].fail_key(
-                "unsupported", "network_mode is not supported yet: the app has a network"
-            )
+            fields["network_mode"].fail_key("unsupported", "network_mode is not supported yet: use networks")
     for option in fields["security_opt"].items() if "security_opt" in fields else []:
         if re.fullmatch(r"no-new-privileges([:=]true)?", option.parse(text, "")):
             option.warn("note", "no-new-privileges is always set")

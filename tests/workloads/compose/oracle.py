@@ -59,6 +59,10 @@ def reduced(config: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": config["name"],
         "services": {name: _service(service) for name, service in config["services"].items()},
+        "networks": {
+            name: {"internal": True} if one.get("internal") else {}
+            for name, one in config["networks"].items()
+        },
         "volumes": sorted(config.get("volumes", {})),
         "configs": {name: _config(one) for name, one in config.get("configs", {}).items()},
         **extensions,
@@ -82,7 +86,10 @@ def _config(one: dict[str, Any]) -> str:
 
 def _service(given: dict[str, Any]) -> dict[str, Any]:
     service = {**_DEFAULTS, **{key: value for key, value in given.items() if value is not None}}
-    service.pop("networks")
+    service["networks"] = {
+        name: {"aliases": sorted(one["aliases"])} if one else None
+        for name, one in service["networks"].items()
+    }
     deploy = service.pop("deploy", {})
     service["deploy"] = {
         "replicas": deploy.get("replicas", service.pop("scale", 1)),
