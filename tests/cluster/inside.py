@@ -19,7 +19,7 @@ _TEAM = """
 from console.accounts.access import Access
 from console.accounts.enums import Role
 from console.accounts.models import Membership, Team, User
-from console.accounts.services import create_token
+from console.accounts.tokens import create_token
 user = User.objects.order_by("pk").first()
 team, made = Team.objects.get_or_create(slug={slug!r}, defaults={{"name": {slug!r}}})
 Membership.objects.get_or_create(team=team, user=user, defaults={{"role": Role.OWNER}})
@@ -101,5 +101,5 @@ class Inside:
         return "HTTP/1" in self._asked(at, address, port)
 
     def _asked(self, at: Seen, address: str, port: int) -> str:
-        ask = f"printf 'GET /healthz HTTP/1.0\\r\\n\\r\\n' | nc -w 2 {address} {port}"
+        ask = f"(printf 'GET /healthz HTTP/1.0\\r\\n\\r\\n'; sleep 0.5) | nc -w 2 {address} {port}"
         return self.run(at, ask)[1]
