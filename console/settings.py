@@ -160,6 +160,11 @@ CELERY_BEAT_SCHEDULE = {
     "retention": {"task": "console.workloads.tasks.sweep", "schedule": 600.0},
     "logs": {"task": "console.workloads.tasks.sweep_logs", "schedule": 300.0},
     "audit": {"task": "console.accounts.tasks.seal_audit", "schedule": 2.0},
+    "metrics": {
+        "task": "console.workloads.tasks.record_metrics",
+        "schedule": 5.0,
+        "options": {"expires": 5},
+    },
 }
 
 AUTH_USER_MODEL = "accounts.User"

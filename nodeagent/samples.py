@@ -43,9 +43,10 @@ class Sampler:
         self._stop.set()
 
     def _run(self) -> None:
-        pause = FIRST_LOOK
-        while not self._stop.wait(pause):
-            pause = self.interval if self._last_node else FIRST_LOOK
+        due = time.monotonic() + FIRST_LOOK
+        while not self._stop.wait(max(0.0, due - time.monotonic())):
+            # From when it was due: else looks would drift, and some ten seconds would have none.
+            due = max(due + (self.interval if self._last_node else FIRST_LOOK), time.monotonic())
             try:
                 self._send(self.sample())
             except Exception:
@@ -125,4 +126,5 @@ def _sample(known: Known, usage: Usage, before: Usage) -> Sample:
         block_read=usage.block_read,
         block_write=usage.block_write,
         pids=usage.pids,
+        cpu_total=usage.cpu_ns,
     )

@@ -18,13 +18,17 @@ BEATS = "berth:beats"
 """Hash: node id to the last heartbeat."""
 
 
-def samples_key(node_id: str, slot_id: str, generation: int) -> str:
-    """List of recent samples; the node is part of it, so that an agent writes of its own containers alone."""
-    return f"berth:samples:{node_id}:{slot_id}:{generation}"
+def looks_key(node_id: str) -> str:
+    """List of what a node said of its use in the last minutes."""
+    return f"berth:looks:{node_id}"
 
 
-def node_samples_key(node_id: str) -> str:
-    return f"berth:samples:node:{node_id}"
+RECORDED = "berth:series-recorded"
+"""Up to which second the series below are written."""
+
+
+def series_key(step: int, subject: str, chunk: int) -> str:
+    return f"berth:series:{step}:{subject}:{chunk}"
 
 
 def stream_channel(stream_id: str) -> str:

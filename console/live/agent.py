@@ -14,6 +14,7 @@ from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.db import connection
 
+from console.cluster import looks
 from console.cluster.credentials import LinkRefused
 from console.cluster.models import Node
 from console.cluster.queries import cluster
@@ -25,9 +26,6 @@ from nodeagent import protocol
 logger = logging.getLogger(__name__)
 
 REPORTS_KEPT = 100_000
-SAMPLES_KEPT = 360
-"""One hour at one sample in ten seconds."""
-SAMPLES_LIFETIME = 2 * 3600
 
 MOST_STORING = 16
 """Log segments of one node that are being stored; each has at most half a MiB."""
@@ -123,7 +121,7 @@ class AgentConsumer(AsyncWebsocketConsumer):
             case protocol.Heartbeat():
                 await self._heartbeat(message)
             case protocol.Samples():
-                await self._samples(message)
+                await looks.store(self._client, self.node.id, message)
             case protocol.LogFrame() | protocol.ExecFrame() | protocol.Credit():
                 await self._client.publish(keys.stream_channel(message.stream), raw)
             case protocol.LogSegment():
@@ -184,20 +182,6 @@ class AgentConsumer(AsyncWebsocketConsumer):
             pipe.hset(keys.BEATS, self.node.id, msgspec.msgpack.encode(stored))
             await pipe.execute()
         await self._tell(protocol.Ack(sent=beat.sent))
-
-    async def _samples(self, message: protocol.Samples) -> None:
-        seconds, _micros = await self._client.time()
-        async with self._client.pipeline(transaction=False) as pipe:
-            for sample in message.samples:
-                key = keys.samples_key(self.node.id, sample.slot, sample.generation)
-                pipe.rpush(key, msgspec.msgpack.encode((int(seconds), sample)))
-                pipe.ltrim(key, -SAMPLES_KEPT, -1)
-                pipe.expire(key, SAMPLES_LIFETIME)
-            key = keys.node_samples_key(self.node.id)
-            pipe.rpush(key, msgspec.msgpack.encode((int(seconds), message.node_cpu, message.node_memory)))
-            pipe.ltrim(key, -SAMPLES_KEPT, -1)
-            pipe.expire(key, SAMPLES_LIFETIME)
-            await pipe.execute()
 
     async def _tell(self, message: protocol.Down) -> None:
         await self.send(bytes_data=protocol.encode(message))

@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 
+from console.cluster.models import Node
 from console.workloads.models import App, Container, Slot
 
 
@@ -33,9 +34,21 @@ def logs_url(app: App, service: str = "", container: str = "", slot: str = "") -
     return f"/api/v1/teams/{app.team.slug}/apps/{app_key(app)}/logs?{query}"
 
 
-def metrics_url(app: App) -> str:
-    """The API's samples of the last hour."""
-    return f"/api/v1/teams/{app.team.slug}/apps/{app_key(app)}/metrics"
+def app_metrics_url(app: App) -> str:
+    """The API's numbers over time, as are the next three."""
+    return reverse("api:app-metrics", args=[app.team.slug, app_key(app)])
+
+
+def service_metrics_url(app: App, service: str) -> str:
+    return reverse("api:service-metrics", args=[app.team.slug, app_key(app), service])
+
+
+def slot_metrics_url(app: App, slot: Slot) -> str:
+    return reverse("api:slot-metrics", args=[app.team.slug, app_key(app), slot.service.name, slot.index])
+
+
+def node_metrics_url(team: str, node: Node) -> str:
+    return reverse("api:node-metrics", args=[team, node.name])
 
 
 def terminal_url(app: App, container: Container) -> str:

@@ -147,7 +147,10 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, tag="result"):
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
-    """Numbers of one running container. `cpu` is thousandths of a core, the rest bytes."""
+    """Numbers of one running container. `cpu` is thousandths of a core, the rest bytes.
+
+    What it received, sent, read and wrote is counted since its start, as is `cpu_total`.
+    """
 
     slot: str
     generation: int
@@ -159,6 +162,8 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     block_read: int = 0
     block_write: int = 0
     pids: int = 0
+    cpu_total: int = 0
+    """Nanoseconds of CPU; 0 from an agent that does not say."""
 
 
 class Samples(msgspec.Struct, frozen=True, kw_only=True, tag="samples"):

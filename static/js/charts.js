@@ -1,89 +1,121 @@
-// CPU and memory over the last hour. The element names its JSON (data-chart), its unit and how often to ask.
+// What was used over time. An element names its JSON (data-chart), its fields and their unit; charts of one address
+// share its answers. A field's own peak (cpu_max) is drawn thinner where a single thing is shown.
 import { token } from "./theme.js";
 
-const SERIES = ["--berth-accent", "--berth-ok", "--berth-warn", "--berth-bad", "--berth-muted"];
-const GIB = 1024 ** 3;
+const COLOURS = 8;
+const LATELY = 10_000;
+const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
 
-const clock = new Intl.DateTimeFormat(document.documentElement.lang, {
-  hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
-const time = (at) => clock.format(at * 1000);
+const times = (options) => new Intl.DateTimeFormat(document.documentElement.lang, { hour: "2-digit", minute: "2-digit", hourCycle: "h23", ...options });
+const CLOCKS = { 10: times({ second: "2-digit" }), 60: times({}), 600: times({ weekday: "short" }) };
 
-const UNITS = {
-  cpu: (value) => value == null ? "–" : `${(value / 1000).toFixed(value < 100 ? 3 : 2)}`,
-  memory: (value) => value == null ? "–"
-    : value >= GIB ? `${(value / GIB).toFixed(2)} GiB` : `${(value / 1024 ** 2).toFixed(value < 1e8 ? 1 : 0)} MiB`,
+function bytes(value) {
+  const power = value < 1 ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log2(value) / 10));
+  const size = value / 1024 ** power;
+  return `${size.toFixed(power && size < 100 ? 1 : 0)} ${UNITS[power]}`;
+}
+const SHOWN = {
+  cpu: (value) => (value / 1000).toFixed(value < 100 ? 3 : 2),
+  bytes,
+  rate: (value) => `${bytes(value)}/s`,
 };
+const show = (unit, value) => value == null ? "–" : SHOWN[unit](value);
 
-function options(element, names) {
-  const show = UNITS[element.dataset.unit];
+const sources = new Map();
+
+// Asks for an address as long as one of its charts is on the page; hidden pages wait.
+function subscribe(url, element, draw) {
+  const source = sources.get(url) ?? { charts: new Map(), answer: null };
+  source.charts.set(element, draw);
+  if (sources.has(url)) { if (source.answer) draw(source.answer); return; }
+  sources.set(url, source);
+  const load = async () => {
+    for (const known of source.charts.keys()) if (!known.isConnected) source.charts.delete(known);
+    if (!source.charts.size) { sources.delete(url); return; }
+    if (!document.hidden) {
+      const answer = await fetch(url, { headers: { Accept: "application/json" } }).catch(() => null);
+      if (answer?.ok) {
+        source.answer = await answer.json();
+        for (const drawn of source.charts.values()) drawn(source.answer);
+      }
+    }
+    setTimeout(load, Math.min(60_000, LATELY * ((source.answer?.step ?? 10) / 10)));
+  };
+  load();
+}
+
+function lines(element, { series }) {
+  const fields = element.dataset.fields.split(" ");
+  const words = (element.dataset.words ?? "").split("|");
+  const found = series.flatMap((one, index) => fields.map((field, number) => ({
+    label: [series.length > 1 || !words[0] ? one.name : "", words[number]].filter(Boolean).join(" "),
+    colour: series.length > 1 ? index : number, dash: series.length > 1 && number ? [4, 3] : undefined, values: one[field] })));
+  const peak = series.length === 1 && fields.length === 1 && series[0][`${fields[0]}_max`];
+  return peak ? [...found, { label: element.dataset.peak, colour: 4, values: peak, thin: true }] : found;
+}
+
+function options(element, found, step) {
+  const { unit } = element.dataset;
+  const clock = (at) => CLOCKS[step].format(at * 1000);
   const axis = { stroke: token("--berth-muted"), grid: { stroke: token("--berth-border"), width: 1 }, ticks: { show: false } };
   return {
     width: element.clientWidth - 16,
     height: 190,
-    cursor: { points: { size: 6 }, drag: { x: false, y: false } },
-    scales: { x: { time: true, range: (_chart, low, high) => [Math.min(low, high - 120), high] }, y: { range: (_chart, _low, high) => [0, (high || 1) * 1.15] } },
-    axes: [{ ...axis, space: 90, values: (_chart, values) => values.map(time) }, { ...axis, size: 74, values: (_chart, values) => values.map(show) }],
+    cursor: { points: { size: 6 }, drag: { x: false, y: false }, sync: { key: element.dataset.chart } },
+    scales: { x: { time: true }, y: { range: (_chart, _low, high) => [0, (high || 1) * 1.15] } },
+    axes: [{ ...axis, space: step > 60 ? 110 : 80, values: (_chart, at) => at.map(clock) },
+      { ...axis, size: 84, values: (_chart, values) => values.map((value) => show(unit, value)) }],
     series: [
-      { label: element.dataset.time, value: (_chart, at) => at == null ? "–" : time(at) },
-      ...names.map((name, index) => ({
-        label: name,
-        stroke: token(SERIES[index % SERIES.length]),
-        width: 1.75,
-        fill: names.length === 1 ? token("--berth-accent-soft") : undefined,
-        points: { show: (chart) => chart.data[0].length < 4, size: 5 },
-        value: (_chart, value) => show(value),
-        spanGaps: true,
+      { label: element.dataset.time, value: (_chart, at) => at == null ? "–" : clock(at) },
+      ...found.map(({ label, colour, dash, thin }) => ({
+        label, dash,
+        stroke: token(`--berth-series-${1 + colour % COLOURS}`),
+        width: thin ? 1 : 1.75,
+        points: { show: (chart, index) => alone(chart.data[index]), size: 4 },
+        value: (_chart, value) => show(unit, value),
       })),
     ],
   };
 }
 
-// `web.1`: the app is known on its own page.
-const label = ({ name }) => name.split("/").pop();
-
-// Samples of several containers at their own times, as one table. Where one has none, its line goes on.
-function table(series, unit) {
-  const times = [...new Set(series.flatMap(({ at }) => at))].sort((a, b) => a - b);
-  const columns = series.map((one) => {
-    const known = new Map(one.at.map((at, index) => [at, one[unit][index]]));
-    return times.map((at) => known.get(at));
-  });
-  return [times, ...columns];
-}
+// A line needs two points beside each other.
+const alone = (values) => values.filter((value) => value != null).length < 3;
 
 export function mount(element) {
   const shell = element.querySelector("[data-plot]");
-  const empty = element.querySelector("[data-empty]");
   let chart = null;
-  let names = "";
-  let last = [];
+  let drawn = "";
+  let last = null;
 
-  function draw(series) {
-    last = series;
-    const filled = series.some(({ at }) => at.length);
-    empty.hidden = filled;
-    shell.hidden = !filled;
-    element.dataset.points = String(series.reduce((sum, { at }) => sum + at.length, 0));
-    if (!filled) return;
-    const data = table(series, element.dataset.unit);
-    const now = series.map(label).join("\n");
-    if (chart && now === names) { chart.setData(data); return; }
-    chart?.destroy();
-    names = now;
-    chart = new uPlot(options(element, series.map(label)), data, shell);
+  function draw(answer) {
+    last = answer;
+    const found = lines(element, answer);
+    const points = found.reduce((sum, { values }) => sum + values.filter((value) => value != null).length, 0);
+    element.dataset.points = String(points);
+    element.querySelector("[data-empty]").hidden = points > 0;
+    shell.hidden = !points;
+    if (!points) return;
+    const data = [answer.at, ...found.map(({ values }) => values)];
+    const names = found.map(({ label }) => label).join("\n");
+    if (chart && names === drawn) chart.setData(data);
+    else {
+      chart?.destroy();
+      drawn = names;
+      chart = new uPlot(options(element, found, answer.step), data, shell);
+      chart.over.addEventListener("mouseleave", rest);
+    }
+    if (chart.cursor.idx == null) rest();
   }
 
-  async function load() {
-    if (!element.isConnected) { clearInterval(timer); return; }
-    const answer = await fetch(element.dataset.chart, { headers: { Accept: "application/json" } }).catch(() => null);
-    if (!answer?.ok) return;
-    const { service } = element.dataset;
-    const all = Object.values((await answer.json()).containers);
-    draw(all.filter((one) => !service || one.service === service).sort((a, b) => a.name.localeCompare(b.name)));
+  // With nobody pointing at it, the legend tells the newest numbers.
+  function rest() {
+    const { data } = chart;
+    let newest = data[0].length - 1;
+    while (newest > 0 && data.slice(1).every((values) => values[newest] == null)) newest -= 1;
+    setTimeout(() => chart.setLegend({ idx: newest }));
   }
 
-  const timer = setInterval(load, 5000);
-  load();
-  document.addEventListener("berth:theme", () => { names = ""; draw(last); });
+  subscribe(element.dataset.chart, element, draw);
+  document.addEventListener("berth:theme", () => { drawn = ""; if (last) draw(last); });
   new ResizeObserver(() => chart?.setSize({ width: element.clientWidth - 16, height: 190 })).observe(element);
 }

@@ -136,10 +136,3 @@ def test_a_slot_shows_its_newest_container_and_older_ones_still_there(people: Pe
     newest = factories.make_container(app, node)
     body = people.viewer.get(f"{SHOP}/services/web/slots/1").body
     assert (body["container"]["id"], [one["id"] for one in body["older"]]) == (newest.id, [older.id])
-
-
-def test_metrics_say_that_they_are_away_with_redis(people: People) -> None:
-    factories.make_container(factories.make_app(people.access, "shop"), factories.make_node())
-    answer = people.viewer.get(f"{SHOP}/metrics")
-    assert (answer.status, answer.error["code"]) == (503, "redis_away")
-    people.assert_outside("GET", f"{SHOP}/metrics")

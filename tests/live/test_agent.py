@@ -9,6 +9,7 @@ import pytest
 import redis.asyncio
 from asgiref.sync import sync_to_async
 
+from console.cluster import looks
 from console.cluster.models import Node
 from console.cluster.services import NodeCredential, add_node, remove_node, renew_credential
 from console.common import redis as keys
@@ -179,13 +180,13 @@ async def test_samples_are_kept_under_the_node_of_their_link(
     sample = protocol.Sample(slot="node:n2", generation=1, cpu=1, memory=2, memory_limit=3)
     async with AgentSocket(credential.token) as link:
         await link.welcome()
-        await link.tell(protocol.Samples(samples=(sample,)))
+        await link.tell(protocol.Samples(samples=(sample,), node_cpu=250, node_memory=9))
         await link.tell(BEAT)
         assert await link.receive() == protocol.Ack(sent=7.5)
-    id_ = credential.node.id
-    assert sorted(keys.client().keys("berth:samples:*")) == sorted(
-        [keys.node_samples_key(id_).encode(), keys.samples_key(id_, "node:n2", 1).encode()]
-    )
+    assert keys.client().keys("berth:looks:*") == [keys.looks_key(credential.node.id).encode()]
+    found = looks.read([credential.node.id], 5)
+    (look,) = found[credential.node.id]
+    assert (look.cpu, look.memory, look.samples) == (250, 9, {("node:n2", 1): sample})
 
 
 @pytest.mark.parametrize("how", ["renewed", "removed"])

@@ -13,13 +13,14 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from console.accounts.access import Access
 from console.common.errors import BerthError, NotFound
-from console.web.addresses import app_url
+from console.web.addresses import app_metrics_url, app_url, service_metrics_url
 from console.web.apptabs import render_tab
+from console.web.charts import MOST, charts
 from console.web.composing import differences
 from console.web.files import as_mapping, posted_rows, rows_of
 from console.web.forms import ReleaseForm
 from console.web.shell import WebRequest, add_errors, team_page
-from console.workloads.access import find_app, find_container, find_release
+from console.workloads.access import find_app, find_container, find_release, find_service
 from console.workloads.models import App
 from console.workloads.queries import (
     containers_of,
@@ -92,8 +93,15 @@ def logs(request: WebRequest, access: Access, name: str) -> HttpResponse:
 @require_GET
 @team_page
 def metrics(request: WebRequest, access: Access, name: str) -> HttpResponse:
+    """The services' use over time, or that of one service's slots."""
     app = find_app(access, name)
-    return render_tab(request, access, app, "app-metrics", {"service": request.GET.get("service", "")})
+    service = request.GET.get("service", "")
+    if service:
+        url, by = service_metrics_url(app, find_service(app, service).name), "slot"
+    else:
+        url, by = app_metrics_url(app), "service"
+    shown = charts(request, url, by=by, limit=MOST)
+    return render_tab(request, access, app, "app-metrics", {"service": service, "charts": shown})
 
 
 @require_GET

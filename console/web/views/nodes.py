@@ -19,6 +19,8 @@ from console.cluster import services
 from console.cluster.access import find_node, require_administrator
 from console.cluster.queries import all_nodes
 from console.common.errors import BerthError
+from console.web.addresses import node_metrics_url
+from console.web.charts import charts
 from console.web.forms import NodeForm
 from console.web.nodecards import node_cards
 from console.web.shell import Link, WebRequest, add_errors, render_page, team_page
@@ -44,6 +46,7 @@ def node(request: WebRequest, access: Access, name: str) -> HttpResponse:
         "drain": drain_of(found),
         "containers": containers_on(found, access.team),
         "events": events_of(access.team, node=found, limit=15),
+        "charts": charts(request, node_metrics_url(access.team.slug, found)),
     }
     return render_page(request, access, "web/node.html", context, section="nodes", crumbs=[Link(found.name)])
 

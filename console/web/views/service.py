@@ -9,8 +9,9 @@ from django.views.decorators.http import require_GET
 from console.accounts.access import Access
 from console.common.errors import Conflict
 from console.controller import preview
-from console.web.addresses import service_url
+from console.web.addresses import service_metrics_url, service_url, slot_metrics_url
 from console.web.apptabs import render_tab
+from console.web.charts import MOST, charts
 from console.web.explaining import table_of
 from console.web.forms import RoomForm
 from console.web.shell import Link, WebRequest, team_page
@@ -34,6 +35,7 @@ def service(request: WebRequest, access: Access, name: str, service: str) -> Htt
         "remedies": remedies_of(app),
         "endings": {one.slot_id: one for one in reversed(past_of(app))},
         "limit": USUAL_LIMIT,
+        "charts": charts(request, service_metrics_url(app, found.name), by="slot", limit=MOST),
     }
     trail = [Link(found.name)]
     return render_tab(request, access, app, "app", context, template="service_page", trail=trail)
@@ -74,6 +76,7 @@ def slot(request: WebRequest, access: Access, name: str, service: str, index: in
         "slot": found,
         "endings": {found.id: past[0]} if past else {},
         "past": past,
+        "charts": charts(request, slot_metrics_url(app, found)),
         "explanation": explanation,
         "of_first": chosen != "" and _other_node(explanation, chosen),
         "together": explanation.slots.count() - 1 if explanation else 0,
