@@ -237,6 +237,10 @@ NODE_SUSPECT_AFTER = env.number("BERTH_NODE_SUSPECT_AFTER", 5, least=3, most=600
 NODE_DOWN_AFTER = env.number("BERTH_NODE_DOWN_AFTER", 8, least=4, most=3600)
 ROLLOUT_DEADLINE = env.number("BERTH_ROLLOUT_DEADLINE", 600, least=10, most=86400)
 ALLOW_LOW_PORTS = env.flag("BERTH_ALLOW_LOW_PORTS", False)
+METRICS_TOKEN = env.text("BERTH_METRICS_TOKEN", "")
+"""Opens `/metrics` to whoever collects them, beside administrators' API tokens."""
+if METRICS_TOKEN and len(METRICS_TOKEN) < 16:
+    raise ImproperlyConfigured("BERTH_METRICS_TOKEN has at least 16 characters.")
 RETENTION_DAYS = env.number("BERTH_RETENTION_DAYS", 30, least=1, most=3650)
 
 LOGGING = {

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from django.urls import include, path
 
+from console.api.prometheus.view import metrics
 from console.api.views.health import healthz
 
 urlpatterns = [
     path("healthz", healthz, name="healthz"),
+    path("metrics", metrics, name="metrics"),
     path("api/v1/", include("console.api.urls")),
     path("i18n/", include("django.conf.urls.i18n")),
     path("", include("console.web.urls")),

@@ -1,4 +1,4 @@
-"""Use over time, in Redis: fixed-size points in chunks that Redis forgets by itself (docs/adr/0011-metrics.md).
+"""Use over time, in Redis: fixed-size points in chunks that Redis forgets by itself (docs/adr/0014-metrics.md).
 
 A subject is whatever has a history (`slot:…`, `app:…`, `node:…`). Of each there are three rings: an hour of points
 of ten seconds, a day of minutes, a week of ten minutes. A coarser point is made anew from its finer ones whenever

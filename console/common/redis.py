@@ -23,6 +23,9 @@ def looks_key(node_id: str) -> str:
     return f"berth:looks:{node_id}"
 
 
+PULSE = "berth:pulse"
+"""Hash: each controller to how long its steps take."""
+
 RECORDED = "berth:series-recorded"
 """Up to which second the series below are written."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from datetime import datetime
 
 import redis
@@ -18,6 +19,7 @@ from console.controller.context import Step
 from console.controller.lease import Leadership, LeaseLost
 from console.controller.live import Live
 from console.controller.models import Cursor
+from console.controller.pulse import Pulse
 from console.controller.requests import Releases
 from console.controller.roster import Roster
 from console.controller.wire import Entry, Wire
@@ -121,31 +123,40 @@ def _keep_users(users: BrokerUsers) -> None:
         logger.exception("Redis refuses to keep the nodes' broker users; agents cannot get their jobs")
 
 
-def run(controller: Controller, users: BrokerUsers, stop: threading.Event) -> None:
+def run(
+    controller: Controller, users: BrokerUsers, stop: threading.Event, pulse: Pulse | None = None
+) -> None:
     """Lead when possible, stand by otherwise, until `stop`. Outlives faults of database and Redis."""
     leading = False
+    pulse = pulse or Pulse("")
     while not stop.is_set():
         try:
             if not leading:
                 leading = controller.lease.acquire()
                 if not leading:
+                    pulse.tell()
                     stop.wait(1.0)
                     continue
                 logger.info("Leading")
                 controller.rebuild()
             _keep_users(users)
-            if not controller.step(timezone.now()):
+            began = time.monotonic()
+            more = controller.step(timezone.now())
+            pulse.took(time.monotonic() - began)
+            if not more:
                 controller.wire.wait(controller.position, IDLE)
         except LeaseLost as lost:
             logger.warning("%s; standing by", lost)
             leading = False
         except (DatabaseError, redis.RedisError, OSError) as error:
             logger.warning("Step failed (%s: %s); trying again", type(error).__name__, error)
+            pulse.failed()
             controller.rebuild()
             stop.wait(1.0)
             close_old_connections()
         except Exception:
             logger.exception("Step failed")
+            pulse.failed()
             controller.rebuild()
             stop.wait(1.0)
     if leading:

@@ -113,6 +113,11 @@ def summaries(team: Team, *, search: str = "", only: Collection[str] | None = No
     return _summarize(list(apps if only is None else apps.filter(pk__in=only)))
 
 
+def all_summaries() -> list[AppSummary]:
+    """Of all teams."""
+    return _summarize(list(App.objects.select_related("team")))
+
+
 def summary(app: App) -> AppSummary:
     return _summarize([app])[0]
 

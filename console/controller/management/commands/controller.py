@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand
 from console.controller.broker import BrokerUsers
 from console.controller.lease import DatabaseLease
 from console.controller.loop import Controller, run
+from console.controller.pulse import Pulse
 from console.controller.wire import RedisWire
 
 
@@ -28,4 +29,4 @@ class Command(BaseCommand):
         signal.signal(signal.SIGTERM, end)
         signal.signal(signal.SIGINT, end)
         holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-        run(Controller(RedisWire(), DatabaseLease(holder)), BrokerUsers(), stop)
+        run(Controller(RedisWire(), DatabaseLease(holder)), BrokerUsers(), stop, Pulse(holder))
