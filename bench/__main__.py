@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from bench import failover, logs, memory, page, start, step
+from bench import failover, logs, memory, page, samples, start, step
 from lab import requirements
 from lab.lab import Lab
 from lab.state import Run
@@ -22,6 +22,7 @@ MEASUREMENTS: dict[str, Callable[[Lab], Iterator[dict[str, Any]]]] = {
     "logs": logs.measure,
     "page": page.measure,
     "memory": memory.measure,
+    "samples": samples.measure,
 }
 ALONE: dict[str, Callable[[Run], Iterator[dict[str, Any]]]] = {"step": step.measure}
 FAILOVER = "failover"

@@ -8,6 +8,9 @@ const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
 
 const times = (options) => new Intl.DateTimeFormat(document.documentElement.lang, { hour: "2-digit", minute: "2-digit", hourCycle: "h23", ...options });
 const CLOCKS = { 10: times({ second: "2-digit" }), 60: times({}), 600: times({ weekday: "short" }) };
+const TICKS = { ...CLOCKS, 10: CLOCKS[60] };
+// Round numbers of bytes are powers of two.
+const STEPS = Array.from({ length: 44 }, (_, power) => 2 ** power);
 
 function bytes(value) {
   const power = value < 1 ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log2(value) / 10));
@@ -63,8 +66,8 @@ function options(element, found, step) {
     height: 190,
     cursor: { points: { size: 6 }, drag: { x: false, y: false }, sync: { key: element.dataset.chart } },
     scales: { x: { time: true }, y: { range: (_chart, _low, high) => [0, (high || 1) * 1.15] } },
-    axes: [{ ...axis, space: step > 60 ? 110 : 80, values: (_chart, at) => at.map(clock) },
-      { ...axis, size: 84, values: (_chart, values) => values.map((value) => show(unit, value)) }],
+    axes: [{ ...axis, size: 30, space: step > 60 ? 110 : 60, values: (_chart, at) => at.map((one) => TICKS[step].format(one * 1000)) },
+      { ...axis, size: 84, ...(unit === "cpu" ? {} : { incrs: STEPS }), values: (_chart, values) => values.map((value) => show(unit, value)) }],
     series: [
       { label: element.dataset.time, value: (_chart, at) => at == null ? "–" : clock(at) },
       ...found.map(({ label, colour, dash, thin }) => ({
