@@ -185,6 +185,8 @@ def _clear_away(ledger: Ledger, node: Node, container: Container, seen: protocol
     if was_removed:
         container.removed_at = None
         ledger.changed(container)
+        if container.state == State.LOST:
+            ledger.step.live.lose(container)
     if seen.state in _LIVE:
         ledger.write()
         jobs.stop_remains(ledger.step, container)

@@ -10,6 +10,7 @@ from datetime import datetime
 from console.cluster.models import Node
 from console.controller import load
 from console.controller.requests import Releases
+from console.workloads.models import Container
 from scheduler.model import Allocation, Decision, Request, Want
 from scheduler.placement import Cluster
 
@@ -124,6 +125,19 @@ class Live:
         if self._cluster is not None:
             self._set(allocation.container, allocation)
             self._ports[allocation.container] = until, app
+
+    def lose(self, container: Container) -> None:
+        """It was given up with its node, where it may run on: its ports are taken until it is removed there."""
+        if container.ports:
+            self.hold_ports(load.only_ports(container), load.UNTIL_GONE, container.app_id)
+        else:
+            self.free(container.id)
+
+    def gone(self, container: Container) -> None:
+        """It ended before, and is removed now."""
+        if self._ports.get(container.id, (None,))[0] == load.UNTIL_GONE:
+            del self._ports[container.id]
+            self.free(container.id)
 
     def claim(self, app: str, want: Want, node: str) -> None:
         """Hold room for a want that waits until others have left the node, until the app is looked at again."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from console.cluster.enums import NodeState
@@ -24,6 +24,8 @@ _STATES = {
 }
 PORT_MEMORY = timedelta(minutes=2)
 """How long a port that a start found taken by others is not given out on its node."""
+UNTIL_GONE = datetime.max.replace(tzinfo=UTC)
+"""Of what was given up with its node: it has its ports until it is removed there."""
 _NOBODY = model.Request(app="", service="", cpu=0, memory=0, priority=2**31)
 """Holds nothing but ports, and is never made to leave."""
 
@@ -85,6 +87,10 @@ def held(now: datetime, nodes: Mapping[str, Node], releases: Releases) -> Held:
         allocations.append(only_ports(container))
         assert container.ended_at is not None  # noqa: S101  (they are chosen by it)
         ports[container.id] = container.ended_at + PORT_MEMORY, container.app_id
+    for container in Container.objects.filter(state=State.LOST, removed_at=None).order_by("id"):
+        if container.ports and container.node_id in nodes:
+            allocations.append(only_ports(container))
+            ports[container.id] = UNTIL_GONE, container.app_id
     bound = Volume.objects.exclude(node=None).values_list("app_id", "name", "node_id")
     return Held(allocations, {f"{app}/{name}": node for app, name, node in bound}, ports)
 

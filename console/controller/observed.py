@@ -140,6 +140,7 @@ def vanished(ledger: Ledger, container: Container) -> None:
                 many=f"{container.slot.service.name}: {{count}} containers are gone from the engine on {{nodes}}",
             )
         _end(ledger, container, timedelta(0))
+    ledger.step.live.gone(container)
     container.removed_at = container.observed_at = now
     ledger.changed(container)
     _tell(ledger, container)
@@ -174,6 +175,8 @@ def _hold_or_free(ledger: Ledger, container: Container) -> None:
     until = (container.ended_at or now) + load.PORT_MEMORY
     if container.state == State.FAILED and load.found_port_taken(container) and until > now:
         live.hold_ports(load.only_ports(container), until, container.app_id)
+    elif container.state == State.LOST and container.removed_at is None:
+        live.lose(container)
     else:
         live.free(container.id)
 

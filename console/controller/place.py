@@ -72,7 +72,7 @@ def _lose(step: Step, app: Rows, placed: Sequence[Chosen]) -> None:
     for container in lost:
         container.state = move(State(container.state), State.LOST, Actor.CONTROLLER)
         container.ended_at = step.now
-        step.live.free(container.id)
+        step.live.lose(container)
         node = step.nodes[container.node_id]
         step.tell_app(
             app.app,

@@ -90,3 +90,27 @@ def test_what_was_held_back_while_the_console_was_blind_is_made_up_for(
     world.run(6)
     assert agent.containers == {}
     assert not Slot.objects.filter(retired=False).exists()
+
+
+def test_a_lost_container_has_its_ports_until_it_is_removed(
+    access: Access, world: World, agents: MakeAgents
+) -> None:
+    """Its node is back and takes new containers, but the stop that it was told is still under way."""
+    nodes = agents(2)
+    fixed = "services:\n  web:\n    image: berth/demo\n    ports: ['9001:80']\n"
+    app, _operation = deploy(access, fixed)
+    world.run(15)
+    first = next(agent for agent in nodes if agent.containers)
+    first.engine_ok = False
+    world.run(10)
+    first.holding = True
+    first.engine_ok = True
+    world.run(3)
+    services.scale(access, app.services.get(), replicas=2)
+    world.run(3)
+    assert "port 9001 taken" in Slot.objects.get(index=2).pending
+    first.holding = False
+    first.let_go()
+    world.run(5)
+    assert {one.identity.slot for one in first.containers.values()} == {Slot.objects.get(index=2).id}
+    assert not Container.objects.filter(state="failed").exists()
