@@ -165,6 +165,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 5.0,
         "options": {"expires": 5},
     },
+    "kept answers": {"task": "console.api.tasks.forget_kept_answers", "schedule": 3600.0},
 }
 
 AUTH_USER_MODEL = "accounts.User"
@@ -241,6 +242,8 @@ METRICS_TOKEN = env.text("BERTH_METRICS_TOKEN", "")
 """Opens `/metrics` to whoever collects them, beside administrators' API tokens."""
 if METRICS_TOKEN and len(METRICS_TOKEN) < 16:
     raise ImproperlyConfigured("BERTH_METRICS_TOKEN has at least 16 characters.")
+API_RATE = env.number("BERTH_API_RATE", 1200, least=0, most=10**6)
+"""Requests to the API that one token, or one signed-in person, may make in a minute; 0: as many as they like."""
 RETENTION_DAYS = env.number("BERTH_RETENTION_DAYS", 30, least=1, most=3650)
 
 LOGGING = {

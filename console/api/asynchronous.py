@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -12,10 +12,11 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
-from rest_framework.exceptions import MethodNotAllowed, NotAuthenticated
+from rest_framework.exceptions import MethodNotAllowed, NotAuthenticated, Throttled
 
 from console.accounts.access import Access, require_administrator
 from console.accounts.models import User
+from console.api import ratelimit
 from console.api.authentication import bearer_token
 from console.api.errors import failure_of
 from console.api.permissions import enter
@@ -37,13 +38,18 @@ async def read(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T
     return await sync_to_async(call)()
 
 
-def authorize(request: HttpRequest, team: str, names: Iterable[str] = ()) -> Access:
-    """As BearerAuthentication, SessionAuthentication and TeamPermission do; without CSRF: for GET alone."""
+def authorize(request: HttpRequest, team: str, names: Iterable[str] = ()) -> tuple[Access, Mapping[str, str]]:
+    """As BearerAuthentication, SessionAuthentication and TeamPermission do; without CSRF: for GET alone. With the
+    headers that tell how many requests are left."""
     token = bearer_token(request)
     user = token.user if token else request.user
     if not user.is_authenticated:
         raise NotAuthenticated
-    return enter(user, token, team, names=names)
+    access = enter(user, token, team, names=names)
+    verdict = ratelimit.take(f"token:{token.pk}" if token else f"user:{user.pk}")
+    if verdict and verdict.over:
+        raise Throttled(wait=verdict.reset)
+    return access, verdict.headers if verdict else {}
 
 
 def authorize_administrator(request: HttpRequest) -> User:
@@ -65,9 +71,12 @@ def team_stream(
     @wraps(view)
     async def wrapper(request: HttpRequest, team: str, *args: Any, **kwargs: Any) -> HttpResponseBase:
         async def answer() -> HttpResponseBase:
-            access = await read(authorize, request, team, list(kwargs))
+            access, counted = await read(authorize, request, team, list(kwargs))
             _only_get(request)
-            return await view(request, access, *args, **kwargs)
+            found = await view(request, access, *args, **kwargs)
+            for name, value in counted.items():
+                found.headers[name] = value
+            return found
 
         return await _told(request, answer)
 

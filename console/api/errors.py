@@ -1,4 +1,4 @@
-"""One shape for every error: `{"error": {"code", "message", "fields", "data", "request_id"}}`."""
+"""One shape for every error: `{"error": {"code", "message", "fields", "data", "request_id", "docs"}}`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import DisallowedHost, PermissionDenied, RequestDataTooBig
 from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views import defaults
 from rest_framework.exceptions import (
@@ -32,6 +34,11 @@ PREFIX = "/api/"
 _CODES = {"permission_denied": "forbidden", "error": "invalid"}
 
 
+def docs_of(code: str) -> str:
+    """Address of the page that explains the error."""
+    return f"{settings.BERTH_URL}{reverse('web:errors')}#{code}"
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """An error as a client sees it. `fields` maps a dotted path in the input to its messages."""
@@ -45,7 +52,7 @@ class Failure:
 
     def body(self, request: HttpRequest) -> dict[str, Any]:
         error = {"code": self.code, "message": self.message, "fields": self.fields, "data": self.data}
-        return {"error": {**error, "request_id": request_id_of(request)}}
+        return {"error": {**error, "request_id": request_id_of(request), "docs": docs_of(self.code)}}
 
     def response(self, request: HttpRequest) -> JsonResponse:
         return JsonResponse(self.body(request), status=self.status, headers=dict(self.headers))

@@ -16,14 +16,17 @@ from rest_framework.exceptions import ValidationError
 
 from console.accounts.enums import APP_ROLES, Role, Verb
 from console.accounts.models import MOST_LOG_DAYS
+from console.cluster.enums import NodeState
 from console.images.services import DEFAULT_HOST
 from console.workloads import metrics
+from console.workloads.enums import AppState, ContainerState, OperationKind, OperationState, ReleaseState
 from console.workloads.logevents import MOST_PATTERN, moment_of
 from console.workloads.moves import LEAST_GAIN, MOST_MOVES, USUAL_GAIN, USUAL_MOVES
 from console.workloads.services import MOST_REPLICAS
 from nodeagent.protocol import MOST_ARGUMENT, MOST_ARGUMENTS, MOST_CELLS
 
 MOST_TAIL = 5000
+MOST_ROWS, USUAL_ROWS = 200, 25
 LONGEST_WAIT = 300
 MOST_COMMAND = 64 * 1024
 _AGE = re.compile(r"(\d{1,7})([smhd]?)")
@@ -88,22 +91,63 @@ class DeleteQuery(Input):
     )
 
 
-class ContainersQuery(Input):
+class PageQuery(Input):
+    """Of every list."""
+
+    limit = serializers.IntegerField(min_value=1, max_value=MOST_ROWS, default=USUAL_ROWS)
+    cursor = serializers.CharField(
+        max_length=1000, required=False, help_text="Where the page begins, as the one before it says."
+    )
+
+
+class AppsQuery(PageQuery):
+    state = serializers.ChoiceField(choices=AppState.choices, required=False)
+    service = serializers.CharField(required=False, help_text="Those that have a service of this name.")
+    node = serializers.CharField(
+        required=False, help_text="Those with a container on this node (name or id)."
+    )
+    search = serializers.CharField(required=False, help_text="A part of the name.")
+
+
+class ReleasesQuery(PageQuery):
+    state = serializers.ChoiceField(choices=ReleaseState.choices, required=False)
+
+
+class NodesQuery(PageQuery):
+    state = serializers.ChoiceField(choices=NodeState.choices, required=False)
+    zone = serializers.CharField(required=False)
+
+
+class ContainersQuery(PageQuery):
+    state = serializers.ChoiceField(choices=ContainerState.choices, required=False)
+    service = serializers.CharField(required=False)
+    node = serializers.CharField(required=False, help_text="Name or id.")
+    since = serializers.DateTimeField(required=False, help_text="Made at or after this time.")
     ended = serializers.BooleanField(default=False, help_text="Also those that are gone from their nodes.")
 
 
-class OperationsQuery(Input):
-    app = serializers.CharField(required=False, help_text="Name or id of one app; without it, what runs now.")
+class OperationsQuery(PageQuery):
+    app = serializers.CharField(required=False, help_text="Name or id of one app.")
+    state = serializers.ChoiceField(choices=OperationState.choices, required=False)
+    kind = serializers.ChoiceField(choices=OperationKind.choices, required=False)
+    since = serializers.DateTimeField(required=False, help_text="Begun at or after this time.")
 
 
-class EventsQuery(Input):
-    before = serializers.IntegerField(
-        min_value=1, max_value=2**63 - 1, required=False, help_text="Id of the oldest event seen so far."
+class AppEventsQuery(PageQuery):
+    node = serializers.CharField(required=False, help_text="Name or id.")
+    kind = serializers.CharField(
+        max_length=64, required=False, help_text="As `app.scale`; `app` is all that begin with `app.`."
     )
-    limit = serializers.IntegerField(min_value=1, max_value=200, default=50)
+    warning = serializers.BooleanField(allow_null=True, default=None, help_text="Only warnings, or none.")
+    since = serializers.DateTimeField(required=False)
+    until = serializers.DateTimeField(required=False, help_text="Before this time.")
 
 
-class AuditQuery(EventsQuery):
+class EventsQuery(AppEventsQuery):
+    app = serializers.CharField(required=False, help_text="Name or id.")
+
+
+class AuditQuery(PageQuery):
     actor = serializers.CharField(required=False, max_length=254, help_text="Who did it: an address.")
     kind = serializers.RegexField(
         r"^[a-z_]+(\.[a-z_]+)*$",
@@ -334,7 +378,7 @@ class TokenInput(Input):
     )
 
 
-class TokensQuery(Input):
+class TokensQuery(PageQuery):
     all = serializers.BooleanField(default=False, help_text="Everybody's in the team. For owners.")
 
 

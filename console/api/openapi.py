@@ -17,16 +17,35 @@ _ERROR = {
     "properties": {
         "error": {
             "type": "object",
-            "required": ["code", "message", "fields", "data", "request_id"],
+            "required": ["code", "message", "fields", "data", "request_id", "docs"],
             "properties": {
                 "code": _TEXT,
                 "message": _TEXT,
                 "fields": {"type": "object", "additionalProperties": {"type": "array", "items": _TEXT}},
                 "data": {"type": "object", "additionalProperties": {}},
                 "request_id": _TEXT,
+                "docs": {"type": "string", "format": "uri"},
             },
         }
     },
+}
+_IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "schema": _TEXT,
+    "description": "An ETag: 304 and no body where it is the present one.",
+}
+_IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "schema": _TEXT,
+    "description": "An ETag: 412 where something else is wanted by now.",
+}
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "schema": {"type": "string", "pattern": "^[\\x21-\\x7e]{1,200}$"},
+    "description": "The write is made once under it; sent again within a day, its answer comes back.",
 }
 _SECURITY: list[dict[str, list[str]]] = [{"token": []}, {"cookieAuth": []}]
 
@@ -126,6 +145,23 @@ def complete(result: dict[str, Any], generator: Any, request: Any, public: bool)
     reference = {"$ref": "#/components/schemas/Error"}
     answer = {"description": "An error.", "content": {"application/json": {"schema": reference}}}
     for methods in paths.values():
-        for operation in methods.values():
+        for method, operation in methods.items():
             operation["responses"]["default"] = answer
+            _promise(method, operation)
     return result
+
+
+def _promise(method: str, operation: dict[str, Any]) -> None:
+    """What holds for every route: conditional reads and writes, writes that are made once, pages with a Link."""
+    parameters = operation.setdefault("parameters", [])
+    if method != "get":
+        parameters += [_IF_MATCH, _IDEMPOTENCY_KEY]
+        return
+    for status, response in operation["responses"].items():
+        if status == "200" and set(response.get("content", {})) == {"application/json"}:
+            response["headers"] = {"ETag": {"schema": _TEXT}}
+            if any(each["name"] == "cursor" for each in parameters):
+                response["headers"]["Link"] = {"schema": _TEXT, "description": "The next page, as rel=next."}
+    if operation["operationId"] != "wait_for_operation":
+        parameters.append(_IF_NONE_MATCH)
+        operation["responses"]["304"] = {"description": "As the reader has it."}

@@ -43,6 +43,11 @@ def exec_ticket_key(digest: str) -> str:
     return f"berth:exec:{digest}"
 
 
+def api_rate_key(caller: str, window: int) -> str:
+    """How many requests of the API this caller made in this minute."""
+    return f"berth:api-rate:{caller}:{window}"
+
+
 @cache
 def client() -> redis.Redis:
     """Blocking client. Every call ends within a few seconds."""

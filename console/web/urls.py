@@ -13,6 +13,7 @@ from console.web.views import (
     events,
     forecasts,
     gallery,
+    help,
     nodes,
     overview,
     service,
@@ -75,6 +76,7 @@ of_team: list[URLPattern | URLResolver] = [
 
 urlpatterns = [
     path("", entry.home, name="home"),
+    path("help/errors/", help.errors, name="errors"),
     path("sign-in/", entry.sign_in, name="sign-in"),
     path("sign-in/<str:secret>/", entry.sign_in_by_link, name="sign-in-link"),
     path("sign-out/", entry.sign_out, name="sign-out"),

@@ -40,6 +40,7 @@ class App(models.Model):
                 fields=["team", "name"], condition=models.Q(deleting=False), name="app_name_unique"
             )
         ]
+        indexes = [models.Index(fields=["team", "name", "id"], name="app_by_name")]
 
     def __str__(self) -> str:
         return self.name
@@ -287,6 +288,10 @@ class Operation(models.Model):
 
     class Meta:
         ordering = ["-created_at"]
+        indexes = [
+            models.Index(fields=["team", "-created_at", "-id"], name="operation_of_team"),
+            models.Index(fields=["app_id", "-created_at", "-id"], name="operation_of_app"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.app_name}"

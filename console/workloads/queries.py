@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from django.db.models import F, Q
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from console.accounts.models import Team
 from console.cluster.models import Node
@@ -18,7 +19,6 @@ from console.workloads.enums import (
     AppState,
     ContainerState,
     Health,
-    OperationState,
     ReleaseState,
     RolloutState,
 )
@@ -97,6 +97,11 @@ class _Rows:
     releases: dict[str, Release] = field(default_factory=dict)
     rollouts: dict[str, Rollout] = field(default_factory=dict)
 
+    def take(self, container: Container, slots: Mapping[str, Slot]) -> None:
+        if slot := slots.get(container.slot_id):
+            container.slot = slot
+        self.containers[container.slot_id].append(container)
+
 
 def is_well(container: Container) -> bool:
     return container.state == ContainerState.RUNNING and container.health in (Health.NONE, Health.HEALTHY)
@@ -110,16 +115,45 @@ def is_done(container: Container) -> bool:
 def summaries(team: Team, *, search: str = "", only: Collection[str] | None = None) -> list[AppSummary]:
     """The team's apps (with `only`: those of these ids) by name, those being deleted last."""
     apps = App.objects.filter(team=team, name__icontains=search.strip()).order_by("deleting", "name")
-    return _summarize(list(apps if only is None else apps.filter(pk__in=only)))
+    return summarize(list(apps if only is None else apps.filter(pk__in=only)))
+
+
+def apps_of(
+    team: Team, *, search: str = "", service: str = "", node: str = "", only: Collection[str] | None = None
+) -> QuerySet[App]:
+    """The team's apps (with `only`: those of these ids), also those being deleted: with this in their names, a
+    service of this name, a container on this node."""
+    apps = App.objects.filter(team=team)
+    if only is not None:
+        apps = apps.filter(pk__in=only)
+    if search:
+        apps = apps.filter(name__icontains=search.strip())
+    if service:
+        apps = apps.filter(pk__in=Service.objects.filter(name=service, present=True).values("app"))
+    if node:
+        there = Container.objects.filter(named(node), app__team=team, removed_at=None)
+        apps = apps.filter(pk__in=there.values("app"))
+    return apps
+
+
+def named(node: str) -> Q:
+    """What is on the node of this name or id."""
+    return Q(node__name=node) | Q(node=node)
+
+
+def summarize(apps: Sequence[App]) -> list[AppSummary]:
+    """In as many queries for one app as for many."""
+    rows = _load(apps)
+    return [_summary(app, rows) for app in apps]
 
 
 def all_summaries() -> list[AppSummary]:
     """Of all teams."""
-    return _summarize(list(App.objects.select_related("team")))
+    return summarize(list(App.objects.select_related("team")))
 
 
 def summary(app: App) -> AppSummary:
-    return _summarize([app])[0]
+    return summarize([app])[0]
 
 
 def spec_of(service: Service) -> Spec | None:
@@ -213,43 +247,112 @@ def node_load() -> dict[str, tuple[int, int, int]]:
     return load
 
 
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """What all of the events are to have. `kind` is one, or the part before a dot of several."""
+
+    app: App | None = None
+    node: Node | None = None
+    kind: str = ""
+    warning: bool | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def condition(self) -> Q:
+        found = Q()
+        if self.app:
+            found &= Q(app_id=self.app.id)
+        if self.node:
+            found &= Q(node_id=self.node.id)
+        if self.kind:
+            found &= Q(kind=self.kind) | Q(kind__startswith=f"{self.kind}.")
+        if self.warning is not None:
+            found &= Q(warning=self.warning)
+        if self.since:
+            found &= Q(at__gte=self.since)
+        if self.until:
+            found &= Q(at__lt=self.until)
+        return found
+
+
 def events_of(
-    team: Team, *, app: App | None = None, node: Node | None = None, before: int = 0, limit: int = 50
+    team: Team,
+    *,
+    app: App | None = None,
+    node: Node | None = None,
+    before: int = 0,
+    limit: int = 50,
+    also: EventFilter | None = None,
 ) -> list[Event]:
     """The team's history and that of the shared nodes, newest first; `before` is the id to go on from."""
-    events = Event.objects.filter(Q(team_id=team.id) | Q(team_id="")).order_by("-id")
-    if app:
-        events = events.filter(team_id=team.id, app_id=app.id)
-    if node:
-        events = events.filter(node_id=node.id)
+    wanted = (also or EventFilter()).condition() & EventFilter(app=app, node=node).condition()
     if before:
-        events = events.filter(id__lt=before)
-    return list(events[:limit])
+        wanted &= Q(id__lt=before)
+    of_app = app or (also and also.app)
+    # One query for each of the two: an index gives either in its order, and not both at once.
+    found = [
+        event
+        for owner in ((team.id,) if of_app else (team.id, ""))
+        for event in Event.objects.filter(wanted, team_id=owner).order_by("-id")[:limit]
+    ]
+    return sorted(found, key=lambda event: event.pk, reverse=True)[:limit]
 
 
-def _summarize(apps: list[App]) -> list[AppSummary]:
-    rows = _load(apps)
-    return [_summary(app, rows) for app in apps]
+def events_after(team: Team, last: int, *, app: App | None = None, limit: int = 200) -> list[Event]:
+    """What came after the event of this id, oldest first."""
+    wanted = EventFilter(app=app).condition() & Q(id__gt=last)
+    found = [
+        event
+        for owner in ((team.id,) if app else (team.id, ""))
+        for event in Event.objects.filter(wanted, team_id=owner).order_by("id")[:limit]
+    ]
+    return sorted(found, key=lambda event: event.pk)[:limit]
 
 
-def _load(apps: list[App]) -> _Rows:
-    rows = _Rows()
-    for release in Release.objects.filter(app__in=apps).order_by("number").defer("compose", "files"):
-        known = rows.releases.get(release.app_id)
-        if known is None or release.state == ReleaseState.READY or known.state != ReleaseState.READY:
-            rows.releases[release.app_id] = release
-    for rollout in Rollout.objects.filter(app__in=apps).select_related("operation").order_by("started_at"):
-        rows.rollouts[rollout.app_id] = rollout
-    for service in Service.objects.filter(app__in=apps).select_related("app"):
+def _load(apps: Sequence[App]) -> _Rows:
+    """Nothing of it reads an app's history, however long that is."""
+    rows, of_apps = _Rows(), App.objects.filter(pk__in=[app.pk for app in apps])
+    own = Release.objects.filter(app=OuterRef("pk")).order_by("-number").values("pk")
+    chosen = Coalesce(Subquery(own.filter(state=ReleaseState.READY)[:1]), Subquery(own[:1]))
+    releases = Release.objects.filter(pk__in=of_apps.annotate(chosen=chosen).values("chosen"))
+    rows.releases = {release.app_id: release for release in releases.defer("compose", "files")}
+    last = Rollout.objects.filter(app=OuterRef("pk")).order_by("-started_at").values("pk")[:1]
+    rollouts = Rollout.objects.filter(pk__in=of_apps.annotate(last=Subquery(last)).values("last"))
+    rows.rollouts = {rollout.app_id: rollout for rollout in rollouts.select_related("operation")}
+    of_app = {app.pk: app for app in apps}
+    services = {service.pk: service for service in Service.objects.filter(app__in=of_app)}
+    for service in services.values():
+        service.app = of_app[service.app_id]
         rows.services[service.app_id].append(service)
-    for slot in Slot.objects.filter(service__app__in=apps, retired=False).select_related("service"):
+    slots = {slot.pk: slot for slot in Slot.objects.filter(service__in=services, retired=False)}
+    for slot in slots.values():
+        slot.service = services[slot.service_id]
         rows.slots[slot.service_id].append(slot)
-    # What a job did stands for its slot also when nothing is left of it.
-    done = Q(generation=F("slot__generation"), state=ContainerState.EXITED, exit_code=0, stop_reason="")
-    containers = Container.objects.filter(Q(removed_at=None) | done, app__in=apps)
-    for container in containers.select_related("node", "release", "slot").order_by("-generation"):
-        rows.containers[container.slot_id].append(container)
+    containers = Container.objects.filter(app__in=of_app, removed_at=None).select_related("node", "release")
+    for container in containers.order_by("-generation"):
+        rows.take(container, slots)
+    if finite := _finite(rows):
+        # What a job did stands for its slot also when nothing is left of it.
+        done = Q(generation=F("slot__generation"), state=ContainerState.EXITED, exit_code=0, stop_reason="")
+        gone = Container.objects.filter(done, slot__service__in=finite).exclude(removed_at=None)
+        for container in gone.select_related("node", "release"):
+            rows.take(container, slots)
     return rows
+
+
+def _finite(rows: _Rows) -> list[str]:
+    """Ids of the services whose containers end by themselves."""
+    return [
+        service.id
+        for app, release in rows.releases.items()
+        for services in [release.project.services]
+        for service in rows.services[app]
+        if service.name in services and _ends(services[service.name])
+    ]
+
+
+def _ends(spec: Spec) -> bool:
+    return Mode(spec.mode).job or spec.restart.condition != "unless-stopped"
 
 
 def _summary(app: App, rows: _Rows) -> AppSummary:
@@ -266,7 +369,7 @@ def _summary(app: App, rows: _Rows) -> AppSummary:
 
 
 def _service(app: App, service: Service, rows: _Rows, spec: Spec | None) -> ServiceDetail:
-    finite = spec is not None and (Mode(spec.mode).job or spec.restart.condition != "unless-stopped")
+    finite = spec is not None and _ends(spec)
     slots = [
         SlotDetail(slot, found[0] if found else None, found[1:])
         for slot in rows.slots[service.id]
@@ -300,7 +403,33 @@ def _state(app: App, rollout: Rollout | None, services: Iterable[ServiceDetail])
     return AppState.FAILED if failed and not well else AppState.DEGRADED
 
 
-def running_operations(team: Team, *, only: Collection[str] | None = None) -> list[Operation]:
+def team_operations(
+    team: Team,
+    *,
+    app: App | None = None,
+    state: str = "",
+    kind: str = "",
+    since: datetime | None = None,
+    only: Collection[str] | None = None,
+) -> QuerySet[Operation]:
     """The team's, or with `only` those of these apps."""
-    rows = Operation.objects.filter(team=team, state=OperationState.RUNNING)
-    return list((rows if only is None else rows.filter(app_id__in=only))[:50])
+    chosen = {"app_id": app and app.id, "state": state, "kind": kind, "created_at__gte": since}
+    rows = Operation.objects.filter(team=team, **{name: value for name, value in chosen.items() if value})
+    return rows if only is None else rows.filter(app_id__in=only)
+
+
+def app_containers(
+    app: App,
+    *,
+    ended: bool = False,
+    state: str = "",
+    service: str = "",
+    node: str = "",
+    since: datetime | None = None,
+) -> QuerySet[Container]:
+    """On nodes now; with `ended` also those that are gone."""
+    rows = Container.objects.filter(app=app).select_related("app", "slot__service", "node", "release")
+    rows = rows.filter(named(node)) if node else rows
+    chosen = {"state": state, "slot__service__name": service, "created_at__gte": since}
+    rows = rows.filter(**{name: value for name, value in chosen.items() if value})
+    return rows if ended else rows.filter(removed_at=None)

@@ -26,11 +26,12 @@ class Answer:
 
     @property
     def error(self) -> dict[str, Any]:
-        """The error, which has exactly its five parts."""
+        """The error, which has exactly its six parts."""
         assert set(self.body) == {"error"}
         found: dict[str, Any] = self.body["error"]
-        assert set(found) == {"code", "message", "fields", "data", "request_id"}
+        assert set(found) == {"code", "message", "fields", "data", "request_id", "docs"}
         assert found["request_id"] == self.headers["X-Request-Id"]
+        assert found["docs"].endswith(f"/help/errors/#{found['code']}")
         return found
 
 

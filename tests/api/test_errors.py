@@ -109,5 +109,7 @@ def test_other_kinds_of_credentials_are_no_token(db: None) -> None:
         assert response.status_code == 401
 
 
-def test_answers_are_not_cached(people: People) -> None:
-    assert people.owner.get("/me").headers["Cache-Control"] == "no-store"
+def test_reads_are_asked_for_again_and_writes_are_not_kept(people: People) -> None:
+    assert people.owner.get("/me").headers["Cache-Control"] == "private, no-cache"
+    made = people.owner.post("/teams/home/tokens", {"name": "ci"})
+    assert made.headers["Cache-Control"] == "no-store"

@@ -18,7 +18,7 @@ def test_operations_of_an_app_and_those_that_run(people: People) -> None:
         ("deploy", "superseded"),
     ]
     assert listed[0]["app"] == {"id": app.id, "name": "shop"}
-    running = people.viewer.get("/teams/home/operations").body["items"]
+    running = people.viewer.get("/teams/home/operations?state=running").body["items"]
     assert [one["id"] for one in running] == [listed[0]["id"], listed[1]["id"]]
     assert people.viewer.get("/teams/home/operations?app=other").status == 404
     assert list(people.viewer.get("/teams/home/operations?ap=shop").error["fields"]) == ["ap"]
@@ -41,11 +41,12 @@ def test_events_go_back_page_by_page(people: People) -> None:
         events.record("test", f"event {number}", actor="test", team=app.team_id, app=app.id)
     first = people.viewer.get(f"{SHOP}/events?limit=3").body
     assert [event["message"] for event in first["items"]] == ["event 4", "event 3", "event 2"]
-    assert first["next"] == f"/api/v1{SHOP}/events?before={first['items'][-1]['id']}&limit=3"
+    assert first["next"].startswith(f"/api/v1{SHOP}/events?limit=3&cursor=")
+    events.record("test", "event 5", actor="test", team=app.team_id, app=app.id)
     second = people.viewer.get(first["next"].removeprefix("/api/v1")).body
     assert [event["message"] for event in second["items"]][:2] == ["event 1", "event 0"]
     last = people.viewer.get(f"{SHOP}/events").body
-    assert (len(last["items"]), last["next"]) == (7, None)
+    assert (len(last["items"]), last["next"]) == (8, None)
     people.assert_outside("GET", f"{SHOP}/events")
 
 
@@ -59,7 +60,27 @@ def test_a_teams_events_hold_the_nodes_but_no_other_teams(people: People) -> Non
     people.assert_outside("GET", "/teams/home/events")
 
 
+def test_events_are_chosen_by_kind_warning_and_time(people: People) -> None:
+    app = factories.make_app(people.access, "shop")
+    node = factories.make_node("n1")
+    events.record("node.down", "n1 is down", actor="test", node=node.id, warning=True)
+    wanted = [
+        ("kind=node.down", ["n1 is down"]),
+        ("kind=app", ["Release 1 made", "App shop created"]),
+        ("kind=ap", []),
+        ("warning=true", ["n1 is down"]),
+        ("node=n1&warning=true", ["n1 is down"]),
+        (f"app={app.id}", ["Release 1 made", "App shop created"]),
+        ("since=2100-01-01T00:00:00Z", []),
+        ("until=2000-01-01T00:00:00Z", []),
+    ]
+    for query, messages in wanted:
+        listed = people.viewer.get(f"/teams/home/events?{query}").body["items"]
+        assert [event["message"] for event in listed] == messages, query
+    assert people.viewer.get("/teams/home/events?app=none").status == 404
+
+
 def test_wrong_pages_name_the_field(people: People) -> None:
-    for query in ("before=0", f"before={2**63}", "before=x", "limit=0", "limit=201"):
+    for query in ("cursor=x", "cursor=W10", "cursor=WyJhIl0", "limit=0", "limit=201", "before=3"):
         answer = people.viewer.get(f"/teams/home/events?{query}")
         assert (answer.status, list(answer.error["fields"])) == (400, [query.partition("=")[0]])

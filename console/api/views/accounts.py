@@ -17,10 +17,11 @@ from console.accounts.enums import Verb
 from console.accounts.members import find_service_account
 from console.accounts.models import ApiToken, Team, User
 from console.accounts.queries import tokens_in, tokens_of
-from console.api.inputs import TeamInput, TokenInput, TokensQuery, checked
+from console.api.inputs import PageQuery, TeamInput, TokenInput, TokensQuery, checked
 from console.api.outputs import shown
 from console.api.outputs.accounts import TeamDetailOutput, TeamOutput, TokenOutput, UserOutput
-from console.api.views.base import ApiView, TeamView, listing, page
+from console.api.paging import BY_NAME, NEWEST_FIRST
+from console.api.views.base import ApiView, TeamView, listing
 from console.workloads.access import find_app
 
 ME = inline_serializer(
@@ -45,10 +46,10 @@ class Me(ApiView):
 
 
 class Teams(ApiView):
-    @extend_schema(operation_id="list_teams", responses=listing(TeamOutput))
+    @extend_schema(operation_id="list_teams", parameters=[PageQuery], responses=listing(TeamOutput))
     def get(self, request: Request) -> Response:
         """Your teams; with a token, its team."""
-        return page(TeamOutput, reachable_teams(self.user, self.token))
+        return self.page(TeamOutput, reachable_teams(self.user, self.token), BY_NAME, self.query(PageQuery))
 
 
 def reachable_teams(user: User, token: ApiToken | None) -> list[Team]:
@@ -75,10 +76,12 @@ class Tokens(TeamView):
     @extend_schema(operation_id="list_tokens", parameters=[TokensQuery], responses=listing(TokenOutput))
     def get(self, request: Request, team: str) -> Response:
         """Your own tokens in this team; for owners with `all`, everybody's."""
-        if checked(TokensQuery, request.query_params.dict())["all"]:
+        query = self.query(TokensQuery)
+        if query["all"]:
             self.access.require_owner()
-            return page(TokenOutput, tokens_in(self.access.team))
-        return page(TokenOutput, tokens_of(self.access.user, self.access.team))
+            return self.page(TokenOutput, tokens_in(self.access.team), NEWEST_FIRST, query)
+        rows = tokens_of(self.access.user, self.access.team)
+        return self.page(TokenOutput, rows, NEWEST_FIRST, query)
 
     @extend_schema(operation_id="create_token", request=TokenInput, responses={201: NEW_TOKEN})
     def post(self, request: Request, team: str) -> Response:

@@ -4,22 +4,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema, inline_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from console.api.inputs import AppInput, ComposeInput, DeleteQuery, checked
+from console.api import paging
+from console.api.inputs import MOST_ROWS, AppInput, AppsQuery, ComposeInput, DeleteQuery, checked
 from console.api.outputs import shown
 from console.api.outputs.apps import AppDetailOutput, AppOutput, ProblemOutput, VolumeOutput
 from console.api.outputs.history import OperationOutput
-from console.api.views.base import ACCEPTED, AppView, TeamView, accepted, listing, page
+from console.api.paging import BY_NAME
+from console.api.views.base import ACCEPTED, AppView, TeamView, accepted, listing, version_of
 from console.workloads import queries, services
+from console.workloads.models import App
 from console.workloads.parsing import parse
+from console.workloads.queries import AppSummary
 
+MOST_LOOKED_AT = 1000
 APP = inline_serializer("AppWithVolumes", {"app": AppDetailOutput(), "volumes": VolumeOutput(many=True)})
 DELETED_VOLUME = inline_serializer(
     "DeletedVolume",
@@ -48,10 +55,16 @@ CHECKED = inline_serializer(
 class Apps(TeamView):
     open_to_app_tokens = True
 
-    @extend_schema(operation_id="list_apps", responses=listing(AppOutput))
+    @extend_schema(operation_id="list_apps", parameters=[AppsQuery], responses=listing(AppOutput))
     def get(self, request: Request, team: str) -> Response:
-        """The team's apps, those being deleted last."""
-        return page(AppOutput, queries.summaries(self.access.team, only=self.access.apps))
+        """The team's apps by name, also those being deleted. With `state` a page may hold fewer than its limit."""
+        query = self.query(AppsQuery)
+        chosen = {name: query[name] for name in ("search", "service", "node") if name in query}
+        rows = queries.apps_of(self.access.team, only=self.access.apps, **chosen)
+        if "state" in query:
+            summaries, cursor = _in_state(rows, query)
+            return self.paged(shown(AppOutput, summaries), cursor)
+        return self.page(AppOutput, rows, BY_NAME, query, queries.summarize)
 
     @extend_schema(operation_id="create_app", request=AppInput, responses={202: ACCEPTED})
     def post(self, request: Request, team: str) -> Response:
@@ -59,14 +72,32 @@ class Apps(TeamView):
         return accepted(self.access, services.create_app(self.access, **checked(AppInput, request.data)))
 
 
+def _in_state(rows: QuerySet[App], query: Mapping[str, Any]) -> tuple[list[AppSummary], str]:
+    """A state is found out from an app's containers: of a bounded number of apps, from the cursor on."""
+    kept: list[AppSummary] = []
+    cursor: str = query.get("cursor", "")
+    for _ in range(MOST_LOOKED_AT // MOST_ROWS):
+        found = paging.select(rows, BY_NAME, limit=MOST_ROWS, cursor=cursor)
+        kept += [one for one in queries.summarize(found.rows) if one.state == query["state"]]
+        if len(kept) > query["limit"]:
+            kept = kept[: query["limit"]]
+            return kept, paging.encode(BY_NAME.of(kept[-1].app))
+        cursor = found.cursor
+        if not cursor:
+            break
+    return kept, cursor
+
+
 class AppDetail(AppView):
     @extend_schema(operation_id="get_app", responses=APP)
     def get(self, request: Request, team: str, app: str) -> Response:
         """The app with its services, slots, containers and volumes."""
         found = self.app
+        summary = queries.summary(found)
+        self.version = version_of(summary)
         return Response(
             {
-                "app": AppDetailOutput(queries.summary(found)).data,
+                "app": AppDetailOutput(summary).data,
                 "volumes": shown(VolumeOutput, queries.volumes_of(found)),
             }
         )
@@ -74,7 +105,7 @@ class AppDetail(AppView):
     @extend_schema(operation_id="delete_app", parameters=[DeleteQuery], responses={202: DELETED})
     def delete(self, request: Request, team: str, app: str) -> Response:
         """Stop and forget the app. The answer says what happens to each volume."""
-        query = checked(DeleteQuery, request.query_params.dict())
+        query = self.query(DeleteQuery)
         found, delete = self.app, query["volumes"] == "delete"
         volumes = queries.volumes_of(found)
         operation = services.delete_app(self.access, found, delete_volumes=delete)

@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import urlencode
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase, StreamingHttpResponse
@@ -17,20 +16,21 @@ from rest_framework.response import Response
 
 from console.accounts.access import Access, require_administrator
 from console.accounts.models import User
+from console.api import paging
 from console.api.asynchronous import platform_stream, read, team_stream
 from console.api.inputs import AuditExportQuery, AuditQuery, checked
+from console.api.outputs import shown
 from console.api.outputs.history import AuditOutput
-from console.api.views.base import ApiView, AppView, TeamView, listing, page
+from console.api.views.base import ApiView, AppView, TeamView, listing
 from console.common import audit
 
 
-def _page(request: Request, *, team: str = "", app: str = "") -> Response:
-    query = checked(AuditQuery, request.query_params.dict())
-    found = audit.entries(team=team, app=app, **query)
-    more = None
-    if len(found) == query["limit"]:
-        more = f"{request.path}?{urlencode({**query, 'before': found[-1].pk})}"
-    return page(AuditOutput, found, more)
+def _page(view: ApiView, *, team: str = "", app: str = "") -> Response:
+    query = view.query(AuditQuery)
+    limit, before = query.pop("limit"), paging.number_in(query.pop("cursor", ""))
+    found = audit.entries(team=team, app=app, before=before, limit=limit + 1, **query)
+    cut = paging.cut(found, limit, lambda entry: (entry.pk,))
+    return view.paged(shown(AuditOutput, cut.rows), cut.cursor)
 
 
 class PlatformAudit(ApiView):
@@ -38,7 +38,7 @@ class PlatformAudit(ApiView):
     def get(self, request: Request) -> Response:
         """The whole installation's, newest first. For administrators."""
         require_administrator(self.user, self.token)
-        return _page(request)
+        return _page(self)
 
 
 class TeamAudit(TeamView):
@@ -46,7 +46,7 @@ class TeamAudit(TeamView):
     def get(self, request: Request, team: str) -> Response:
         """The team's, newest first. For owners."""
         self.access.require_owner()
-        return _page(request, team=self.access.team.pk)
+        return _page(self, team=self.access.team.pk)
 
 
 class AppAudit(AppView):
@@ -55,7 +55,7 @@ class AppAudit(AppView):
         """One app's, newest first. For owners."""
         found = self.app
         self.access.require_owner()
-        return _page(request, team=self.access.team.pk, app=found.pk)
+        return _page(self, team=self.access.team.pk, app=found.pk)
 
 
 @team_stream

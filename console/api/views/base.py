@@ -1,27 +1,41 @@
-"""What all views share: how they read, and the three shapes in which they answer."""
+"""What all views share: what every route promises around its handler, and the shapes in which they answer."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import cache
-from typing import Any, cast
+from typing import Any, Protocol, TypeVar, cast
+from urllib.parse import urlencode
 
+import msgspec
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils.translation import gettext_lazy as _
-from drf_spectacular.utils import inline_serializer
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from drf_spectacular.utils import OpenApiParameter, inline_serializer
 from rest_framework import serializers
-from rest_framework.exceptions import APIException
+from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from console.accounts.access import Access
 from console.accounts.models import ApiToken, User
+from console.api import conditions, idempotency, paging, ratelimit
+from console.api.inputs import Input, checked
 from console.api.outputs import shown
 from console.api.outputs.history import OperationOutput
 from console.api.parsers import BoundedJSONParser
+from console.workloads import queries
 from console.workloads.access import find_app
 from console.workloads.models import App, Operation
+
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+T = TypeVar("T")
+Shown = Callable[[Iterable[T]], list[Any]]
 
 
 class LengthRequired(APIException):
@@ -29,17 +43,103 @@ class LengthRequired(APIException):
 
     status_code = 411
     default_code = "length_required"
-    default_detail = _("Send the body with a Content-Length, not in chunks.")
+    default_detail = gettext_lazy("Send the body with a Content-Length, not in chunks.")
+
+
+class PreconditionFailed(APIException):
+    status_code = 412
+    default_code = "precondition_failed"
+    default_detail = gettext_lazy("It has changed since you read it. Read it again, then decide.")
+
+
+class Handler(Protocol):
+    def __call__(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse: ...
 
 
 class ApiView(APIView):
-    http_method_names = ["get", "head", "post", "delete"]
+    """Each answer to a read has an ETag; a write may be conditional (If-Match) and made once (Idempotency-Key); a
+    parameter that the schema does not name is refused; requests are counted."""
+
+    http_method_names = ["get", "head", "post", "put", "patch", "delete"]
     parser_classes = [BoundedJSONParser]
+    version = ""
+    """Of what is wanted; a handler that knows it sets it, and the answer's ETag has it."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         if "Transfer-Encoding" in request.headers and not request.META.get("CONTENT_LENGTH"):
             raise LengthRequired
+        known = _parameters(cast(Hashable, type(self)), request.method or "")
+        if unknown := sorted(set(request.query_params) - known):
+            raise ValidationError({name: [_("There is no such parameter.")] for name in unknown})
+
+    def check_throttles(self, request: Request) -> None:
+        super().check_throttles(request)
+        if request.user.is_authenticated and (verdict := ratelimit.take(self.caller)):
+            self.headers.update(verdict.headers)
+            if verdict.over:
+                self.throttled(request, verdict.reset)
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """As DRF's own, with our promises around the handler."""
+        self.args, self.kwargs, self.headers = args, kwargs, self.default_response_headers
+        self.request = asked = self.initialize_request(request, *args, **kwargs)
+        try:
+            self.initial(asked, *args, **kwargs)
+            response = self._answer(asked)
+        except Exception as error:  # noqa: BLE001  (DRF's handler raises again what it does not know)
+            response = self.handle_exception(error)
+        # DRF's word for its argument is too narrow: it takes any response.
+        self.response = self.finalize_response(asked, cast(Response, response), *args, **kwargs)
+        return self.response
+
+    def _answer(self, request: Request) -> HttpResponse:
+        method = (request.method or "").lower()
+        handler = getattr(self, method, None) if method in self.http_method_names else None
+        if handler is None:
+            return cast(HttpResponse, self.http_method_not_allowed(request))
+        return self._read(handler) if request.method in SAFE else self._write(handler)
+
+    def _read(self, handler: Handler) -> HttpResponse:
+        response = plain(handler(self.request, *self.args, **self.kwargs))
+        if response.status_code != 200:
+            return response
+        tag = conditions.etag(response.content, self.version)
+        if conditions.is_known(self.request.headers.get("If-None-Match", ""), tag):
+            response = HttpResponse(status=304)
+            del response.headers["Content-Type"]
+        response.headers["ETag"] = tag
+        return response
+
+    def _write(self, handler: Handler) -> HttpResponse:
+        key, wanted = (self.request.headers.get(name) for name in (idempotency.HEADER, "If-Match"))
+        if key is None and wanted is None:
+            return plain(handler(self.request, *self.args, **self.kwargs))
+        with transaction.atomic():
+            claim = None if key is None else idempotency.claim(self.request._request, key, self.caller)
+            if isinstance(claim, HttpResponse):
+                return claim
+            if wanted is not None:
+                self._require_match(wanted)
+            response = plain(handler(self.request, *self.args, **self.kwargs))
+            if claim is not None:
+                claim.keep(response)
+        return response
+
+    def _require_match(self, header: str) -> None:
+        """Raises PreconditionFailed unless one of the tags is of what is there now. In the write's transaction."""
+        version, tags = self.current_version(), conditions.strong_tags(header)
+        if header.strip() == "*" or (version and version in map(conditions.version_in, tags)):
+            return
+        if hasattr(self, "get"):
+            response = plain(self.get(self.request, *self.args, **self.kwargs))
+            if conditions.etag(response.content, self.version).strip('"') in tags:
+                return
+        raise PreconditionFailed
+
+    def current_version(self) -> str:
+        """Of what this path's writes change, locked for the transaction; empty: only the read's own ETag counts."""
+        return ""
 
     @property
     def user(self) -> User:
@@ -51,8 +151,48 @@ class ApiView(APIView):
         return cast("ApiToken | None", self.request.auth)
 
     @property
+    def caller(self) -> str:
+        """Whose requests are counted together, and whose idempotency keys are their own."""
+        if not self.request.user.is_authenticated:
+            return f"bearer:{self.request.headers.get('Authorization', '')}"
+        return f"token:{self.token.pk}" if self.token else f"user:{self.user.pk}"
+
+    def query(self, kind: type[Input]) -> dict[str, Any]:
+        """The address's parameters, as `kind` allows them."""
+        return checked(kind, self.request.query_params.dict())
+
+    def page(
+        self,
+        kind: type[serializers.Serializer[Any]],
+        rows: QuerySet[Any] | Iterable[Any],
+        order: paging.Order,
+        query: Mapping[str, Any],
+        seen: Callable[[list[Any]], Iterable[Any]] = list,
+    ) -> Response:
+        """The page of the rows that `query` (of a `PageQuery`) asks for; `seen` makes of its rows what `kind` shows."""
+        where = {"limit": query["limit"], "cursor": query.get("cursor", "")}
+        found: paging.Page[Any] = (
+            paging.select(rows, order, **where)
+            if isinstance(rows, QuerySet)
+            else paging.pick(rows, order, **where)
+        )
+        return self.paged(shown(kind, seen(list(found.rows))), found.cursor)
+
+    def paged(self, items: list[Any], cursor: str) -> Response:
+        """The list with the address of its next page, in the body and as a Link."""
+        more = None
+        if cursor:
+            given = {**self.request.query_params.dict(), "cursor": cursor}
+            more = f"{self.request.path}?{urlencode(given)}"
+        headers = {"Link": f'<{more}>; rel="next"'} if more else None
+        return Response({"items": items, "next": more}, headers=headers)
+
+    @property
     def default_response_headers(self) -> dict[str, str]:
-        return {**super().default_response_headers, "Cache-Control": "no-store"}
+        # What is read may be asked for again by its ETag; what a write says may hold a secret.
+        reads = self.request.method in SAFE
+        caching = "private, no-cache" if reads else "no-store"
+        return {**super().default_response_headers, "Cache-Control": caching}
 
 
 class TeamView(ApiView):
@@ -69,6 +209,65 @@ class AppView(TeamView):
     @property
     def app(self) -> App:
         return find_app(self.access, self.kwargs["app"])
+
+    def current_version(self) -> str:
+        app = self.app
+        App.objects.select_for_update(of=("self",), no_key=True).get(pk=app.pk)
+        return version_of(queries.summary(app))
+
+
+def version_of(summary: queries.AppSummary) -> str:
+    """Differs once anybody has asked for something else of the app."""
+    app, rollout = summary.app, summary.rollout
+    asked = (app.id, app.stopped, app.deleting, rollout and (rollout.id, rollout.paused_at))
+    services = [
+        (one.service.name, one.service.replicas, one.service.stopped, one.service.restart_at)
+        for one in summary.services
+    ]
+    return conditions.digest([asked, services])[:12]
+
+
+@cache
+def _parameters(view: Any, method: str) -> frozenset[str]:
+    """Names of the parameters that the schema gives the address: what it does not name is refused."""
+    handler = getattr(view, "get" if method == "HEAD" else method.lower(), None)
+    schema = getattr(handler, "kwargs", {}).get("schema")
+    if schema is None:
+        return frozenset()
+    schema = schema()
+    schema.view, schema.method = view(), method
+    schema.view.request, schema.view.kwargs = None, {}
+    names: set[str] = set()
+    for each in schema.get_override_parameters():
+        if not isinstance(each, OpenApiParameter):
+            names.update(each().fields)
+        elif each.location == OpenApiParameter.QUERY:
+            names.add(each.name)
+    return frozenset(names)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Promise):
+        return str(value)
+    raise TypeError(f"{type(value)} has no place in an answer")
+
+
+_ENCODER = msgspec.json.Encoder(enc_hook=_text)
+
+
+def plain(response: HttpResponse) -> HttpResponse:
+    """DRF's response as its bytes: they are made once, and hashed for the ETag."""
+    if not isinstance(response, Response):
+        return response
+    content = b"" if response.data is None else _ENCODER.encode(response.data)
+    headers = dict(response.headers)
+    headers.pop("Content-Type", None)
+    made = HttpResponse(
+        content, status=response.status_code, headers=headers, content_type="application/json"
+    )
+    if not content:
+        del made.headers["Content-Type"]
+    return made
 
 
 ACCEPTED = inline_serializer("Accepted", {"operation": OperationOutput()})
@@ -94,4 +293,5 @@ def listing(kind: type[serializers.Serializer[Any]]) -> serializers.Serializer[A
 
 
 def page(kind: type[serializers.Serializer[Any]], rows: Iterable[Any], more: str | None = None) -> Response:
+    """A short list, whole."""
     return Response({"items": shown(kind, rows), "next": more})

@@ -8,9 +8,10 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from console.api.inputs import ContainersQuery, checked
+from console.api.inputs import ContainersQuery
 from console.api.outputs.containers import PlacedContainerOutput, SlotDetailOutput
-from console.api.views.base import AppView, TeamView, listing, page
+from console.api.paging import NEWEST_FIRST
+from console.api.views.base import AppView, TeamView, listing
 from console.workloads import queries
 from console.workloads.access import find_container, find_slot
 
@@ -20,9 +21,12 @@ class Containers(AppView):
         operation_id="list_containers", parameters=[ContainersQuery], responses=listing(PlacedContainerOutput)
     )
     def get(self, request: Request, team: str, app: str) -> Response:
-        """The app's newest 200 containers on nodes; with `ended`, also those that are gone."""
-        query = checked(ContainersQuery, request.query_params.dict())
-        return page(PlacedContainerOutput, queries.containers_of(self.app, ended=query["ended"]))
+        """The app's containers on nodes, newest first; with `ended`, also those that are gone."""
+        query = self.query(ContainersQuery)
+        chosen = {name: value for name, value in query.items() if name not in ("limit", "cursor")}
+        return self.page(
+            PlacedContainerOutput, queries.app_containers(self.app, **chosen), NEWEST_FIRST, query
+        )
 
 
 class ContainerDetail(TeamView):

@@ -21,7 +21,7 @@ class NodeWhatIf(TeamView):
     @extend_schema(operation_id="node_what_if", parameters=[WhatIfQuery], responses=NodeForecastOutput)
     def get(self, request: Request, team: str, node: str) -> Response:
         """What would become of the node's containers. Other teams' are counted, not named."""
-        event = checked(WhatIfQuery, request.query_params.dict())["event"]
+        event = self.query(WhatIfQuery)["event"]
         found = preview.node_forecast(self.access.team, find_node(node), event)
         return Response(NodeForecastOutput(found).data)
 
@@ -30,7 +30,7 @@ class ServiceRoom(AppView):
     @extend_schema(operation_id="service_room", parameters=[RoomQuery], responses=RoomOutput)
     def get(self, request: Request, team: str, app: str, service: str) -> Response:
         """How many more replicas of the service fit now, where, and what refuses the next one."""
-        limit = checked(RoomQuery, request.query_params.dict())["limit"]
+        limit = self.query(RoomQuery)["limit"]
         return Response(RoomOutput(preview.room(find_service(self.app, service), limit)).data)
 
 
@@ -39,7 +39,7 @@ class Rebalance(TeamView):
     def get(self, request: Request, team: str) -> Response:
         """A dry run: which moves would use the nodes more evenly. For administrators."""
         require_administrator(self.access)
-        query = checked(RebalanceQuery, request.query_params.dict())
+        query = self.query(RebalanceQuery)
         return Response(RebalanceOutput(preview.rebalance_forecast(self.access.team, **query)).data)
 
     @extend_schema(operation_id="make_moves", request=MovesInput, responses={202: MarkedOutput})

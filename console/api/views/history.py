@@ -11,12 +11,17 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from console.api.inputs import EventsQuery, OperationsQuery, checked
+from console.api import paging
+from console.api.inputs import AppEventsQuery, EventsQuery, OperationsQuery
+from console.api.outputs import shown
 from console.api.outputs.history import EventOutput, OperationOutput
-from console.api.views.base import AppView, TeamView, listing, page
-from console.common.models import Event
+from console.api.paging import NEWEST_FIRST
+from console.api.views.base import TeamView, listing
+from console.cluster.access import find_node
 from console.workloads import queries
 from console.workloads.access import find_app, find_operation
+from console.workloads.models import App
+from console.workloads.queries import EventFilter
 
 
 class Operations(TeamView):
@@ -26,11 +31,12 @@ class Operations(TeamView):
         operation_id="list_operations", parameters=[OperationsQuery], responses=listing(OperationOutput)
     )
     def get(self, request: Request, team: str) -> Response:
-        """The newest operations of one app (`app`), or all of the team's that run now."""
-        name = checked(OperationsQuery, request.query_params.dict()).get("app")
-        if name:
-            return page(OperationOutput, queries.operations_of(find_app(self.access, name)))
-        return page(OperationOutput, queries.running_operations(self.access.team, only=self.access.apps))
+        """The team's operations, newest first. `state=running` are those under way."""
+        query = self.query(OperationsQuery)
+        app = find_app(self.access, query["app"]) if "app" in query else None
+        chosen = {name: query[name] for name in ("state", "kind", "since") if name in query}
+        rows = queries.team_operations(self.access.team, app=app, only=self.access.apps, **chosen)
+        return self.page(OperationOutput, rows, NEWEST_FIRST, query)
 
 
 class OperationDetail(TeamView):
@@ -40,24 +46,32 @@ class OperationDetail(TeamView):
         return Response(OperationOutput(find_operation(self.access, operation)).data)
 
 
-def _events(request: Request, events: list[Event], query: Mapping[str, Any]) -> Response:
-    """A page, and the address of the one before it in time while there may be one."""
-    full = len(events) == query["limit"]
-    more = f"{request.path}?before={events[-1].pk}&limit={query['limit']}" if full else None
-    return page(EventOutput, events, more)
+class _Events(TeamView):
+    def events(self, query: Mapping[str, Any], app: App | None) -> Response:
+        node = find_node(query["node"]) if "node" in query else None
+        chosen = {name: query[name] for name in ("kind", "warning", "since", "until") if name in query}
+        found = queries.events_of(
+            self.access.team,
+            before=paging.number_in(query.get("cursor", "")),
+            limit=query["limit"] + 1,
+            also=EventFilter(app=app, node=node, **chosen),
+        )
+        cut = paging.cut(found, query["limit"], lambda event: (event.pk,))
+        return self.paged(shown(EventOutput, cut.rows), cut.cursor)
 
 
-class TeamEvents(TeamView):
+class TeamEvents(_Events):
     @extend_schema(operation_id="list_team_events", parameters=[EventsQuery], responses=listing(EventOutput))
     def get(self, request: Request, team: str) -> Response:
         """The team's history and the nodes', newest first."""
-        query = checked(EventsQuery, request.query_params.dict())
-        return _events(request, queries.events_of(self.access.team, **query), query)
+        query = self.query(EventsQuery)
+        return self.events(query, find_app(self.access, query["app"]) if "app" in query else None)
 
 
-class AppEvents(AppView):
-    @extend_schema(operation_id="list_app_events", parameters=[EventsQuery], responses=listing(EventOutput))
+class AppEvents(_Events):
+    @extend_schema(
+        operation_id="list_app_events", parameters=[AppEventsQuery], responses=listing(EventOutput)
+    )
     def get(self, request: Request, team: str, app: str) -> Response:
         """The app's history, newest first."""
-        query = checked(EventsQuery, request.query_params.dict())
-        return _events(request, queries.events_of(self.access.team, app=self.app, **query), query)
+        return self.events(self.query(AppEventsQuery), find_app(self.access, app))

@@ -18,9 +18,10 @@ from rest_framework.response import Response
 from rest_framework.throttling import SimpleRateThrottle
 from rest_framework.views import APIView
 
-from console.api.inputs import JoinInput, JoinTokenInput, NoInput, checked
+from console.api.inputs import JoinInput, JoinTokenInput, NoInput, PageQuery, checked
 from console.api.outputs.cluster import JoinTokenOutput, NodeOutput, loaded
-from console.api.views.base import ApiView, TeamView, listing, page
+from console.api.paging import NEWEST_FIRST
+from console.api.views.base import ApiView, TeamView, listing
 from console.cluster import credentials, joining, trust
 from console.cluster.access import find_node, require_administrator
 from console.cluster.leaving import drain_and_remove
@@ -106,11 +107,13 @@ def _bearer(request: HttpRequest | Request) -> str:
 
 
 class JoinTokens(TeamView):
-    @extend_schema(operation_id="list_join_tokens", responses=listing(JoinTokenOutput))
+    @extend_schema(
+        operation_id="list_join_tokens", parameters=[PageQuery], responses=listing(JoinTokenOutput)
+    )
     def get(self, request: Request, team: str) -> Response:
         """Those that are open, and those that were over within the last days. For administrators."""
         require_administrator(self.access)
-        return page(JoinTokenOutput, joining.join_tokens())
+        return self.page(JoinTokenOutput, joining.join_tokens(), NEWEST_FIRST, self.query(PageQuery))
 
     @extend_schema(operation_id="create_join_token", request=JoinTokenInput, responses={201: NEW_JOIN_TOKEN})
     def post(self, request: Request, team: str) -> Response:

@@ -11,16 +11,21 @@ from rest_framework.response import Response
 from console.accounts import members as services
 from console.accounts import queries
 from console.accounts.enums import Role
-from console.api.inputs import AppRoleInput, NoInput, RoleInput, ServiceAccountInput, checked
+from console.api.inputs import AppRoleInput, NoInput, PageQuery, RoleInput, ServiceAccountInput, checked
 from console.api.outputs.accounts import AppMemberOutput, MemberOutput, ServiceAccountOutput
+from console.api.paging import Order
 from console.api.views.base import AppView, TeamView, listing, page
+
+BY_ADDRESS, BY_ACCOUNT = Order(("user.email", "pk")), Order(("user.name", "pk"))
+BY_MEMBER = Order(("membership.user.actor", "membership.pk"))
 
 
 class Members(TeamView):
-    @extend_schema(operation_id="list_members", responses=listing(MemberOutput))
+    @extend_schema(operation_id="list_members", parameters=[PageQuery], responses=listing(MemberOutput))
     def get(self, request: Request, team: str) -> Response:
         """The people in the team, by address."""
-        return page(MemberOutput, queries.members_of(self.access.team))
+        rows = queries.members_of(self.access.team)
+        return self.page(MemberOutput, rows, BY_ADDRESS, self.query(PageQuery))
 
 
 class Member(TeamView):
@@ -52,10 +57,13 @@ class Leave(TeamView):
 
 
 class ServiceAccounts(TeamView):
-    @extend_schema(operation_id="list_service_accounts", responses=listing(ServiceAccountOutput))
+    @extend_schema(
+        operation_id="list_service_accounts", parameters=[PageQuery], responses=listing(ServiceAccountOutput)
+    )
     def get(self, request: Request, team: str) -> Response:
         """Principals of the team without a person."""
-        return page(ServiceAccountOutput, queries.service_accounts_of(self.access.team))
+        rows = queries.service_accounts_of(self.access.team)
+        return self.page(ServiceAccountOutput, rows, BY_ACCOUNT, self.query(PageQuery))
 
     @extend_schema(
         operation_id="create_service_account",
@@ -90,10 +98,13 @@ class ServiceAccount(TeamView):
 
 
 class AppMembers(AppView):
-    @extend_schema(operation_id="list_app_members", responses=listing(AppMemberOutput))
+    @extend_schema(
+        operation_id="list_app_members", parameters=[PageQuery], responses=listing(AppMemberOutput)
+    )
     def get(self, request: Request, team: str, app: str) -> Response:
         """Everybody in the team with the role that holds in this app."""
-        return page(AppMemberOutput, queries.app_members(self.access.team, self.app.pk))
+        rows = queries.app_members(self.access.team, self.app.pk)
+        return self.page(AppMemberOutput, rows, BY_MEMBER, self.query(PageQuery))
 
     @extend_schema(operation_id="set_app_member", request=AppRoleInput, responses=listing(AppMemberOutput))
     def post(self, request: Request, team: str, app: str) -> Response:

@@ -9,15 +9,15 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from console.api.inputs import NodeInput, NoInput, checked
+from console.api.inputs import NodeInput, NodesQuery, NoInput, checked
 from console.api.outputs import shown
-from console.api.outputs.cluster import DrainOutput, NodeOutput, loaded
+from console.api.outputs.cluster import DrainOutput, LoadedNode, NodeOutput, loaded
 from console.api.outputs.containers import PlacedContainerOutput
-from console.api.views.base import TeamView, listing, page
+from console.api.paging import BY_NAME
+from console.api.views.base import TeamView, listing
 from console.cluster import services
 from console.cluster.access import find_node, require_administrator
 from console.cluster.models import Node
-from console.cluster.queries import all_nodes
 from console.workloads.drains import drain_of
 from console.workloads.queries import containers_on, node_load
 
@@ -37,11 +37,18 @@ NODE = inline_serializer(
 
 
 class Nodes(TeamView):
-    @extend_schema(operation_id="list_nodes", responses=listing(NodeOutput))
+    @extend_schema(operation_id="list_nodes", parameters=[NodesQuery], responses=listing(NodeOutput))
     def get(self, request: Request, team: str) -> Response:
-        """All nodes, with what is reserved of each by all teams."""
-        load = node_load()
-        return page(NodeOutput, [loaded(node, load) for node in all_nodes()])
+        """All nodes by name, with what is reserved of each by all teams."""
+        query = self.query(NodesQuery)
+        chosen = {name: query[name] for name in ("state", "zone") if name in query}
+        rows = Node.objects.filter(**chosen).select_related("rotation", "departure")
+
+        def seen(nodes: list[Node]) -> list[LoadedNode]:
+            load = node_load()
+            return [loaded(node, load) for node in nodes]
+
+        return self.page(NodeOutput, rows, BY_NAME, query, seen)
 
     @extend_schema(operation_id="add_node", request=NodeInput, responses={201: NEW_NODE})
     def post(self, request: Request, team: str) -> Response:

@@ -8,17 +8,19 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from console.api.inputs import RegistryInput, checked
+from console.api.inputs import PageQuery, RegistryInput, checked
 from console.api.outputs.accounts import RegistryOutput
-from console.api.views.base import TeamView, listing, page
+from console.api.paging import Order
+from console.api.views.base import TeamView, listing
 from console.images import services
 
 
 class Registries(TeamView):
-    @extend_schema(operation_id="list_registries", responses=listing(RegistryOutput))
+    @extend_schema(operation_id="list_registries", parameters=[PageQuery], responses=listing(RegistryOutput))
     def get(self, request: Request, team: str) -> Response:
         """The team's logins, without their passwords."""
-        return page(RegistryOutput, services.list_credentials(self.access.team))
+        rows = services.list_credentials(self.access.team)
+        return self.page(RegistryOutput, rows, Order(("host",)), self.query(PageQuery))
 
     @extend_schema(operation_id="store_registry", request=RegistryInput, responses={201: RegistryOutput})
     def post(self, request: Request, team: str) -> Response:

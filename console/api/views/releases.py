@@ -8,19 +8,24 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from console.api.inputs import ComposeInput, RollbackInput, checked
+from console.api.inputs import ComposeInput, ReleasesQuery, RollbackInput, checked
 from console.api.outputs.apps import ReleaseDetailOutput, ReleaseOutput
-from console.api.views.base import ACCEPTED, AppView, accepted, listing, page
-from console.workloads import queries, services
+from console.api.paging import Order
+from console.api.views.base import ACCEPTED, AppView, accepted, listing
+from console.workloads import services
 from console.workloads.access import find_release
+from console.workloads.models import Release
 from console.workloads.reading import read_texts
 
 
 class Releases(AppView):
-    @extend_schema(operation_id="list_releases", responses=listing(ReleaseOutput))
+    @extend_schema(operation_id="list_releases", parameters=[ReleasesQuery], responses=listing(ReleaseOutput))
     def get(self, request: Request, team: str, app: str) -> Response:
         """All releases, newest first."""
-        return page(ReleaseOutput, queries.releases_of(self.app))
+        query = self.query(ReleasesQuery)
+        chosen = {"state": query["state"]} if "state" in query else {}
+        rows = Release.objects.filter(app=self.app, **chosen).defer("compose", "files", "model")
+        return self.page(ReleaseOutput, rows, Order(("number",), descending=True), query)
 
     @extend_schema(operation_id="create_release", request=ComposeInput, responses={202: ACCEPTED})
     def post(self, request: Request, team: str, app: str) -> Response:
