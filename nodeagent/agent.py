@@ -59,7 +59,7 @@ class Agent:
             Images(runtime, key),
             self.outgoing,
             last_logs.keep,
-            self.observer.look_at,
+            self.observer.saw,
         )
         self.discovery = Discovery(self.observer, stepper)
         self.streams = Streams(runtime, self.observer, self.outgoing.wake)

@@ -25,10 +25,9 @@ from nodeagent.protocol import (
     Result,
     Stop,
     Sync,
-    engine_name,
 )
 from nodeagent.pulls import Images
-from nodeagent.runtime.base import DiskFull
+from nodeagent.runtime.base import ContainerFacts, DiskFull
 from nodeagent.session import Session
 from nodeagent.step import NeedsPull, Stepper
 
@@ -58,16 +57,16 @@ class Dispatcher:
         images: Images,
         outgoing: Outgoing,
         keep_log: KeepLog,
-        look_at: Callable[[str], None],
+        saw: Callable[[ContainerFacts | None], None],
     ) -> None:
-        """`look_at` takes in what the engine says of a container, so that it is told before what follows."""
+        """`saw` takes in what the engine said of a container, so that it is told before what follows."""
         self._session = session
         self._stepper = stepper
         self._assignment = assignment
         self._images = images
         self._outgoing = outgoing
         self._keep_log = keep_log
-        self._look_at = look_at
+        self._saw = saw
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="job")
         self._pullers = ThreadPoolExecutor(PULLERS, thread_name_prefix="pull")
         self._keepers = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="keep")
@@ -129,8 +128,7 @@ class Dispatcher:
                     if not self._ensure(job, ticket):
                         return
                 case Stop():
-                    self._stepper.stop(job)
-                    self._look_at(engine_name(job.slot, job.generation))
+                    self._saw(self._stepper.stop(job))
                 case Remove():
                     if not self._without_log(job, ticket):
                         return

@@ -1,7 +1,8 @@
-"""What the engine says, as one set: from its events at once, from a full list every 10 s."""
+"""What the engine says, as one set: from its events at once, from a list every 10 s."""
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import time
@@ -16,13 +17,16 @@ from nodeagent.runtime.base import ContainerFacts, EngineEvent, HostInfo, Runtim
 log = logging.getLogger(__name__)
 
 RELIST_EVERY = 10.0
+FULL_EVERY = 6
+"""Every so many lists each container is looked at, whatever the list says of it."""
 LAST_LINES = 20
 LAST_LINE_CHARS = 1000
 FIRST_RETRY, LAST_RETRY = 0.2, 5.0
 
 
 class Observer:
-    """Two threads keep the set; the link's thread takes hellos and deltas from it.
+    """Three threads keep the set; the link's thread takes hellos and deltas from it. One hears events, another
+    looks at what they were about: of many events of one container that came meanwhile, once.
 
     `told` is what the console knows after the last hello or delta: a delta is the difference, made when it is
     sent, so that many changes become one message. `changed` is notified on every change.
@@ -45,6 +49,11 @@ class Observer:
         self._told: dict[Key, bytes] = {}
         self._touched: dict[str, int] = {}
         self._ooms: dict[str, int] = {}
+        self._due: dict[str, None] = {}
+        """Engine ids to look at, in the order of their events."""
+        self._lines: dict[str, tuple[float | None, tuple[str, ...]]] = {}
+        """By engine id: when it ended, and its last lines then."""
+        self._reading = threading.Lock()
         self._clock = 0
         self._images: tuple[ImageFact, ...] = ()
         self._images_told: tuple[ImageFact, ...] = ()
@@ -58,6 +67,7 @@ class Observer:
         """Set once the first look ended, well or badly."""
         self.threads = (
             threading.Thread(target=self._follow, name="observer", daemon=True),
+            threading.Thread(target=self._look_when_due, name="looker", daemon=True),
             threading.Thread(target=self._relist_often, name="relist", daemon=True),
         )
 
@@ -67,6 +77,8 @@ class Observer:
 
     def stop(self) -> None:
         self._stop.set()
+        with self.changed:
+            self.changed.notify_all()
         if self._stream is not None:
             self._stream.close()
 
@@ -122,10 +134,11 @@ class Observer:
         cluster = self._cluster()
         return [known for known in self._known.values() if known.identity.cluster == cluster]
 
-    def refresh(self) -> None:
-        """Look at everything now. Never raises: an engine that is away is noted."""
+    def refresh(self, *, full: bool = True) -> None:
+        """Look at everything now, or at what a list shows to have changed. Never raises: an engine that is away is
+        noted."""
         try:
-            self._look()
+            self._look(full=full)
         except AgentError as error:
             self._failed(error)
 
@@ -133,14 +146,19 @@ class Observer:
         """Take in this container's facts now: what is told later stands on them. Never raises, as `refresh`."""
         try:
             facts = self._runtime.inspect(name)
-            if facts is not None:
-                with self.changed:
-                    self._clock += 1
-                    now = self._touched[facts.engine_id] = self._clock
-                self._store(facts, self._cluster(), since=now)
-                self._notify()
         except AgentError as error:
             log.info("%s cannot be looked at now: %s", name, error.message)
+        else:
+            self.saw(facts)
+
+    def saw(self, facts: ContainerFacts | None) -> None:
+        """Take in what somebody else was just told of a container."""
+        if facts is not None:
+            with self.changed:
+                self._clock += 1
+                now = self._touched[facts.engine_id] = self._clock
+            self._store(facts, self._cluster(), since=now)
+            self._notify()
 
     # The threads.
 
@@ -164,11 +182,35 @@ class Observer:
             pause = min(pause * 2, LAST_RETRY)
 
     def _relist_often(self) -> None:
-        while not self._stop.wait(RELIST_EVERY):
+        for number in itertools.count(1):
+            if self._stop.wait(RELIST_EVERY):
+                return
             try:
+                self.refresh(full=number % FULL_EVERY == 0)
+            except Exception:
+                log.exception("a look at the engine failed and is repeated")
+
+    def _look_when_due(self) -> None:
+        while not self._stop.is_set():
+            with self.changed:
+                self.changed.wait_for(lambda: self._due or self._stop.is_set())
+                if not self._due:
+                    continue
+                engine_id = next(iter(self._due))
+                del self._due[engine_id]
+                since = self._touched.get(engine_id, 0)
+            try:
+                self._look_again(engine_id, since)
+            except AgentError:
                 self.refresh()
             except Exception:
-                log.exception("a full look at the engine failed and is repeated")
+                log.exception("a container could not be looked at; the next list shows it")
+
+    def _look_again(self, engine_id: str, since: int) -> None:
+        facts = self._runtime.inspect(engine_id)
+        if facts is not None:
+            self._store(facts, self._cluster(), since=since)
+            self._notify()
 
     def _failed(self, error: AgentError) -> None:
         was_ok, self.engine_ok, self.engine_error = self.engine_ok, False, error.message
@@ -177,25 +219,25 @@ class Observer:
             log.error("%s", error.message)
             self._engine_changed(False)
 
-    def _look(self) -> None:
+    def _look(self, *, full: bool = True) -> None:
         """One look at a time: each forgets the events that are older than itself."""
         with self._looking:
-            self._look_once()
+            self._look_once(full=full)
 
-    def _look_once(self) -> None:
+    def _look_once(self, *, full: bool) -> None:
         with self.changed:
             began = self._clock
+            known = {} if full else {id_: each.facts for id_, each in self._known.items()}
         cluster = self._cluster()
         # An engine that was away may have come back as another version.
         host = self.host if self.engine_ok and self.host else self._runtime.info()
-        listing = self._runtime.list_managed(cluster)
+        listing = self._runtime.list_managed(cluster, known)
         images = self._runtime.images()
         found = {facts.engine_id: facts for facts in listing.own}
         with self.changed:
             late = {engine_id for engine_id, at in self._touched.items() if at > began}
             for engine_id in set(self._known) - set(found) - late:
-                del self._known[engine_id]
-                self._ooms.pop(engine_id, None)
+                self._forget(engine_id)
             self._touched = {engine_id: at for engine_id, at in self._touched.items() if at > began}
             self._images = images
         for engine_id, facts in found.items():
@@ -220,18 +262,22 @@ class Observer:
             return
         with self.changed:
             self._clock += 1
-            now = self._touched[event.id] = self._clock
+            self._touched[event.id] = self._clock
             if event.action == "oom":
                 self._ooms[event.id] = self._ooms.get(event.id, 0) + 1
             elif event.action in {"start", "destroy"}:
                 self._ooms.pop(event.id, None)
             if event.action == "destroy":
-                self._known.pop(event.id, None)
-        if event.action != "destroy":
-            facts = self._runtime.inspect(event.id)
-            if facts is not None:
-                self._store(facts, cluster, since=now)
+                self._forget(event.id)
+            elif event.action != "create":
+                # One that was only made is told by its start, or by the job that could not start it.
+                self._due[event.id] = None
         self._notify()
+
+    def _forget(self, engine_id: str) -> None:
+        """The caller holds `changed`."""
+        for kept in (self._known, self._ooms, self._due, self._lines):
+            kept.pop(engine_id, None)
 
     def _store(self, facts: ContainerFacts, cluster: str, *, since: int) -> None:
         """Take these facts unless newer ones came (an event touched the container after `since`)."""
@@ -239,25 +285,29 @@ class Observer:
         if identity is None or identity.cluster != cluster:
             return
         with self.changed:
-            before = self._known.get(facts.engine_id)
             ooms = self._ooms.get(facts.engine_id, 0)
         known = Known(identity, facts, oom_events=ooms)
-        known = replace(known, last_lines=self._last_lines(known, before))
+        known = replace(known, last_lines=self._last_lines(known))
         with self.changed:
             if self._touched.get(facts.engine_id, 0) <= since:
                 self._known[facts.engine_id] = known
 
-    def _last_lines(self, known: Known, before: Known | None) -> tuple[str, ...]:
-        if not known.facts.ended or known.facts.state == "created":
+    def _last_lines(self, known: Known) -> tuple[str, ...]:
+        facts = known.facts
+        if not facts.ended or facts.state == "created":
             return ()
-        if before and before.last_lines and before.facts.finished_at == known.facts.finished_at:
-            return before.last_lines
-        try:
-            stream = self._runtime.logs(known.facts.engine_id, follow=False, tail=LAST_LINES, since=0.0)
-            return tuple(line.text[:LAST_LINE_CHARS] for line in stream)
-        except AgentError as error:
-            log.info("the last lines of %s cannot be read: %s", known.identity.name, error.message)
-            return ()
+        with self._reading:
+            ended, lines = self._lines.get(facts.engine_id, (None, ()))
+            if ended is not None and ended == facts.finished_at:
+                return lines
+            try:
+                stream = self._runtime.logs(facts.engine_id, follow=False, tail=LAST_LINES, since=0.0)
+                lines = tuple(line.text[:LAST_LINE_CHARS] for line in stream)
+            except AgentError as error:
+                log.info("the last lines of %s cannot be read: %s", known.identity.name, error.message)
+                return ()
+            self._lines[facts.engine_id] = facts.finished_at, lines
+            return lines
 
     def _notify(self) -> None:
         with self.changed:

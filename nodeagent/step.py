@@ -121,11 +121,11 @@ class Stepper:
                 files_written = files_written or act is Act.FILES
         raise Unsettled(f"{identity.name} did not come up within {MAX_STEPS} steps.")
 
-    def stop(self, job: Stop) -> None:
-        """Stopped or absent afterwards, and never started again."""
+    def stop(self, job: Stop) -> ContainerFacts | None:
+        """Stopped or absent afterwards, and never started again. What the engine says of it then."""
         _check_slot(job.slot, job.generation)
         self._fence.close((job.slot, job.generation))
-        self._bring(Wanted.STOPPED, job.slot, job.generation, job.grace)
+        return self._bring(Wanted.STOPPED, job.slot, job.generation, job.grace)
 
     def remove(self, job: Remove) -> None:
         """Gone afterwards, with its volumes and, when unused, its network. Refuses a running one."""
@@ -163,15 +163,16 @@ class Stepper:
         """Stopped and removed: a container that is not this node's any more."""
         self._bring(Wanted.GONE, slot, generation, grace)
 
-    def _bring(self, wanted: Wanted, slot: str, generation: int, grace: float) -> None:
+    def _bring(self, wanted: Wanted, slot: str, generation: int, grace: float) -> ContainerFacts | None:
         name = engine_name(slot, generation)
         # In this order a NaN becomes 0.
         grace = max(0.0, min(grace, hardening.MAX_GRACE))
         for _ in range(MAX_STEPS):
             with self._lock(slot):
-                act = decide(wanted, Seen(self._own(name)))
+                container = self._own(name)
+                act = decide(wanted, Seen(container))
                 if act is Act.DONE:
-                    return
+                    return container
                 if act is Act.REMOVE:
                     self._runtime.remove(name)
                 else:

@@ -248,8 +248,9 @@ class Runtime(Protocol):
 
     def info(self) -> HostInfo: ...
 
-    def list_managed(self, cluster: str) -> Listing:
-        """Everything that carries a cluster label; in full only what belongs to `cluster`."""
+    def list_managed(self, cluster: str, known: Mapping[str, ContainerFacts] = ...) -> Listing:
+        """Everything that carries a cluster label; in full only what belongs to `cluster`. Of `known`, by engine id,
+        what is listed in the same state and health is taken as it is."""
 
     def inspect(self, name: str) -> ContainerFacts | None: ...
 

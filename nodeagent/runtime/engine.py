@@ -8,7 +8,7 @@ import resource
 import tarfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -49,7 +49,8 @@ from nodeagent.runtime.pull import read_pull
 
 STREAM_GAP = 60.0
 """Longest silence of a pull. Docker writes progress several times a second."""
-CONTAINER_ACTIONS = ["create", "start", "die", "stop", "oom", "pause", "unpause", "destroy", "health_status"]
+CONTAINER_ACTIONS = ["create", "start", "die", "oom", "pause", "unpause", "destroy", "health_status"]
+NOTHING: Mapping[str, ContainerFacts] = {}
 IMAGE_ACTIONS = ["pull", "tag", "untag", "delete", "load", "import"]
 
 
@@ -69,13 +70,13 @@ class DockerRuntime:
         self._host = parse.host(version, info, self._engine.api_version)
         return self._host
 
-    def list_managed(self, cluster: str) -> Listing:
+    def list_managed(self, cluster: str, known: Mapping[str, ContainerFacts] = NOTHING) -> Listing:
         filters = json.dumps({"label": [protocol.LABEL_CLUSTER]})
         found = self._engine.json(
             "GET", "/containers/json", "Containers cannot be listed", params={"all": "1", "filters": filters}
         )
-        ours = [item["Id"] for item in found if item["Labels"].get(protocol.LABEL_CLUSTER) == cluster]
-        facts = [self.inspect(engine_id) for engine_id in ours]
+        ours = [item for item in found if item["Labels"].get(protocol.LABEL_CLUSTER) == cluster]
+        facts = [parse.unchanged(item, known.get(item["Id"])) or self.inspect(item["Id"]) for item in ours]
         return Listing(tuple(item for item in facts if item), len(found) - len(ours))
 
     def inspect(self, name: str) -> ContainerFacts | None:

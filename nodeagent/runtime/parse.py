@@ -47,6 +47,18 @@ def container(data: Mapping[str, Any]) -> ContainerFacts:
     )
 
 
+def unchanged(item: Mapping[str, Any], known: ContainerFacts | None) -> ContainerFacts | None:
+    """`known`, if it is still so by what `GET /containers/json` says of it; else None."""
+    if known is None or item["State"] != known.state:
+        return None
+    status = str(item.get("Status") or "")
+    shown = next((health for words, health in _SHOWN_HEALTH if words in status), "none")
+    return known if shown == known.health else None
+
+
+_SHOWN_HEALTH = (("(healthy)", "healthy"), ("(unhealthy)", "unhealthy"), ("(health: starting)", "starting"))
+
+
 def _health(state: Mapping[str, Any], status: str) -> Health:
     word = (state.get("Health") or {}).get("Status") or "none"
     # A container that does not run has no health: the engine keeps showing the last one.

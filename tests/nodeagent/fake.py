@@ -11,7 +11,7 @@ import queue
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
@@ -112,7 +112,8 @@ class FakeRuntime:
         engine = Engine(version="fake", api="1.41", os="linux", arch="amd64")
         return HostInfo(engine, 4000, 8 << 30, self.data_root, self.runtimes, "runc")
 
-    def list_managed(self, cluster: str) -> Listing:
+    def list_managed(self, cluster: str, known: Mapping[str, ContainerFacts] | None = None) -> Listing:
+        del known
         self._call("list")
         with self._lock:
             facts = [item.facts for item in self.containers.values()]

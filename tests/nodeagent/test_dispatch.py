@@ -16,6 +16,7 @@ from nodeagent.fence import Fence
 from nodeagent.outgoing import Kept, Outgoing
 from nodeagent.protocol import Batch, ImageFact, Job, Pull, Receipt, Remove, Result, Stop, Sync, Welcome
 from nodeagent.pulls import Images
+from nodeagent.runtime.base import ContainerFacts
 from nodeagent.seal import NodeKey
 from nodeagent.session import Session
 from nodeagent.step import Stepper
@@ -37,13 +38,13 @@ class Desk:
         self.key = NodeKey(folder)
         stepper = Stepper(runtime, fence, self.session)
         self.logs_of: list[tuple[str, int]] = []
-        self.looked_at: list[str] = []
+        self.seen: list[ContainerFacts | None] = []
         self.may_remove = threading.Event()
         self.may_remove.set()
         assignment = Assignment(runtime, stepper, fence, self.session, self.keep_log)
         images = Images(runtime, self.key)
         self.dispatcher = Dispatcher(
-            self.session, stepper, assignment, images, self.outgoing, self.keep_log, self.looked_at.append
+            self.session, stepper, assignment, images, self.outgoing, self.keep_log, self.seen.append
         )
         self.said: list[Kept] = []
 
@@ -126,12 +127,12 @@ def test_jobs_of_one_slot_keep_their_order(desk: Desk) -> None:
     assert set(desk.runtime.containers) == {"berth-s1-g2"}
 
 
-def test_a_stops_outcome_is_looked_at_before_its_result(desk: Desk) -> None:
+def test_a_stops_outcome_is_taken_in_before_its_result(desk: Desk) -> None:
     desk.send(SYNC, ensure())
     assert desk.result("ensure-s1-1").ok
     desk.send(Stop(id="stop", slot="s1", generation=1))
     assert desk.result("stop").ok
-    assert desk.looked_at == ["berth-s1-g1"]
+    assert [(facts.name, facts.state) for facts in desk.seen if facts] == [("berth-s1-g1", "exited")]
 
 
 def test_a_log_that_is_handed_over_holds_up_its_removal_alone(desk: Desk) -> None:

@@ -152,7 +152,7 @@ def test_an_older_look_does_not_overwrite_an_event(watch: Watch, fake: FakeRunti
     watch.until(lambda item: item.state == "running")
     stale = fake.list_managed(CLUSTER)
 
-    def end_meanwhile(cluster: str) -> object:
+    def end_meanwhile(*_: object) -> object:
         fake.end("berth-s1-g1", 3)
         watch.until(lambda item: item.state == "exited")
         return stale
@@ -163,6 +163,36 @@ def test_an_older_look_does_not_overwrite_an_event(watch: Watch, fake: FakeRunti
     assert [item.state for item in watch.observer.hello()[0]] == ["exited"]
 
 
+def test_many_events_of_one_container_cost_one_look_more(watch: Watch, fake: FakeRuntime) -> None:
+    fake.start("berth-s1-g1")
+    watch.until(lambda item: item.state == "running")
+    fake.calls.clear()
+    looking, go = threading.Event(), threading.Event()
+
+    def slow(call: str) -> None:
+        if call == "inspect":
+            looking.set()
+            go.wait(5)
+
+    fake.before = slow
+    fake.change("berth-s1-g1", health="starting", tell="health_status: starting")
+    assert looking.wait(5)
+    for health in ("unhealthy", "starting", "healthy"):
+        fake.change("berth-s1-g1", health=health, tell=f"health_status: {health}")
+    go.set()
+    watch.until(lambda item: item.health == "healthy")
+    assert fake.calls.count("inspect") == 2
+
+
+def test_last_lines_are_read_once_even_if_there_are_none(watch: Watch, fake: FakeRuntime) -> None:
+    fake.start("berth-s1-g1")
+    fake.end("berth-s1-g1", 0)
+    watch.until(lambda item: item.state == "exited")
+    watch.observer.refresh()
+    watch.observer.look_at("berth-s1-g1")
+    assert fake.calls.count("logs") == 1
+
+
 def test_two_looks_at_once_do_not_undo_an_event(watch: Watch, fake: FakeRuntime) -> None:
     """The second one must not forget the event that the first one's older list has to yield to."""
     watch.observer.hello()
@@ -171,7 +201,7 @@ def test_two_looks_at_once_do_not_undo_an_event(watch: Watch, fake: FakeRuntime)
     stale, look = fake.list_managed(CLUSTER), fake.list_managed
     began, go = threading.Event(), threading.Event()
 
-    def slow(cluster: str) -> object:
+    def slow(*_: object) -> object:
         fake.list_managed = look  # type: ignore[method-assign]
         began.set()
         go.wait(5)

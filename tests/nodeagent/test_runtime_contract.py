@@ -152,6 +152,18 @@ def test_only_ones_own_cluster_is_listed(runtime: Runtime) -> None:
     assert listing.foreign == 1
 
 
+def test_what_is_listed_in_another_state_than_it_was_known_in_is_looked_at(runtime: Runtime) -> None:
+    runtime.create(identity("same"), shell("sleep 1000"))
+    runtime.create(identity("started"), shell("sleep 1000"))
+    before = {facts.engine_id: facts for facts in runtime.list_managed(CLUSTER).own}
+    runtime.start(identity("started").engine_name)
+    after = runtime.list_managed(CLUSTER, before).own
+    assert {facts.labels[LABEL_SLOT]: facts.state for facts in after} == {
+        "same": "created",
+        "started": "running",
+    }
+
+
 def test_an_app_network_lives_while_it_is_used(runtime: Runtime) -> None:
     runtime.ensure_network("berth-a1", CLUSTER, "a1")
     runtime.ensure_network("berth-a1", CLUSTER, "a1")

@@ -22,8 +22,9 @@ import pytest
 from lab.engine import Engine
 from nodeagent.hardening import CAPABILITIES
 from nodeagent.protocol import File, Healthcheck, LogLine, Mount, Ulimit
-from nodeagent.runtime import demux, faults
+from nodeagent.runtime import demux, faults, parse
 from nodeagent.runtime.base import (
+    ContainerFacts,
     EngineTimeout,
     EngineUnavailable,
     Invalid,
@@ -367,6 +368,25 @@ def test_files_for_a_read_only_root_are_not_tried_for_ever() -> None:
 def test_an_engine_that_dies_during_a_pull_is_named() -> None:
     with engine_of_version("1.41") as (port, _), pytest.raises(EngineUnavailable):
         DockerRuntime(f"tcp://127.0.0.1:{port}").pull("x:1", None, lambda *_: None, 5.0)
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "health", "same"),
+    [
+        ("running", "Up 3 minutes", "none", True),
+        ("running", "Up 3 minutes (healthy)", "healthy", True),
+        ("running", "Up 3 minutes (health: starting)", "starting", True),
+        ("running", "Up 3 minutes (unhealthy)", "healthy", False),
+        ("running", "Up 3 minutes", "starting", False),
+        ("paused", "Up 3 minutes (Paused)", "none", False),
+        ("exited", "Exited (0) 2 seconds ago", "none", False),
+    ],
+)
+def test_what_a_list_shows_to_have_changed(state: str, status: str, health: Any, same: bool) -> None:
+    known = ContainerFacts(engine_id="x", name="x", labels={}, state="running", health=health)
+    found = parse.unchanged({"State": state, "Status": status}, known)
+    assert found == (known if same else None)
+    assert parse.unchanged({"State": state, "Status": status}, None) is None
 
 
 def test_the_engines_times() -> None:
