@@ -32,6 +32,10 @@ BATCH = 2000
 """Reports taken in by one step: bounds its transaction."""
 IDLE = 1.0
 """Seconds after which a step is made though nothing called for it."""
+REST = 1.5
+LONGEST_REST = 0.3
+"""After a step it rests for so many times what the step took, at most so many seconds: what is reported meanwhile is one
+step's work then, and a busy cluster's controller leaves the processor to others."""
 
 
 class Controller:
@@ -142,8 +146,10 @@ def run(
             _keep_users(users)
             began = time.monotonic()
             more = controller.step(timezone.now())
-            pulse.took(time.monotonic() - began)
+            took = time.monotonic() - began
+            pulse.took(took)
             if not more:
+                stop.wait(min(LONGEST_REST, REST * took))
                 controller.wire.wait(controller.position, IDLE)
         except LeaseLost as lost:
             logger.warning("%s; standing by", lost)
