@@ -12,7 +12,7 @@ export VENV
 QUICK := not engine and not browser and not postgres and not slow
 REST := engine or browser or postgres or slow
 
-.PHONY: help run agent stop test test-fast check fmt lock lab bench bench-scheduler simulate sim messages clean setup setup-dev
+.PHONY: help run agent stop test test-fast check fmt lock lab bench bench-swarm bench-scheduler simulate sim messages clean setup setup-dev
 
 help: ## this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,9 @@ lab: setup-dev ## N=3 engines on this machine, each with an agent, joined to one
 
 bench: setup-dev ## measure deploys, log lines and memory; JSON lines on standard output
 	@exec $(PY) -m bench
+
+bench-swarm: setup-dev ## Berth and `docker service` in turn on the same three engines; JSON lines, and docs/images/swarm.png
+	@exec $(PY) -m bench swarm --plot docs/images/swarm.png
 
 bench-scheduler: setup-dev ## measure the scheduler; JSON lines. OPENB=folder of the openb trace adds its cases
 	@exec $(PY) -m scheduler.bench $(if $(OPENB),--openb $(OPENB))

@@ -1,6 +1,6 @@
 """`make bench`: a lab of one node, and every measurement on it. JSON lines on standard output.
 
-`step` and `failover` make what they need themselves, and only when they are asked for.
+`step`, `failover` and `swarm` make what they need themselves, and only when they are asked for.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-from bench import failover, logs, memory, page, samples, start, step
+from bench import failover, logs, memory, page, samples, start, step, swarm
 from lab import requirements
 from lab.lab import Lab
 from lab.state import Run
@@ -25,13 +26,14 @@ MEASUREMENTS: dict[str, Callable[[Lab], Iterator[dict[str, Any]]]] = {
     "samples": samples.measure,
 }
 ALONE: dict[str, Callable[[Run], Iterator[dict[str, Any]]]] = {"step": step.measure}
-FAILOVER = "failover"
+FAILOVER, SWARM = "failover", "swarm"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    choices = [*MEASUREMENTS, *ALONE, FAILOVER]
-    parser.add_argument("--runs", type=int, default=20, help="failover: rounds of each fault (20)")
+    choices = [*MEASUREMENTS, *ALONE, FAILOVER, SWARM]
+    parser.add_argument("--runs", type=int, help="failover: rounds of each fault (20); swarm: turns (3)")
+    parser.add_argument("--plot", type=Path, help="swarm: the PNG to draw the curves in")
     parser.add_argument(
         "--minutes", type=float, default=10, help="failover: of stalls, and without a console (10)"
     )
@@ -41,9 +43,11 @@ def main() -> int:
     if unknown := set(chosen).difference(choices):
         parser.error(f"there is no {', '.join(sorted(unknown))}")
     alone: dict[str, Callable[[Run], Iterator[dict[str, Any]]]] = {**ALONE}
-    alone[FAILOVER] = partial(failover.measure, runs=options.runs, minutes=options.minutes)
+    alone[FAILOVER] = partial(failover.measure, runs=options.runs or 20, minutes=options.minutes)
+    alone[SWARM] = partial(swarm.measure, runs=options.runs or 3, plot=options.plot)
     in_lab = [name for name in chosen if name in MEASUREMENTS]
-    missing = [requirements.redis(), requirements.engine() if in_lab or FAILOVER in chosen else ""]
+    engines = in_lab or {FAILOVER, SWARM}.intersection(chosen)
+    missing = [requirements.redis(), requirements.engine() if engines else ""]
     missing += [requirements.database()] if "step" in chosen else []
     if any(missing):
         print(f"bench: {'; '.join(filter(None, missing))}", file=sys.stderr)

@@ -32,7 +32,7 @@ AIMS = {"an engine dies": 5.0, "a host is cut off": 12.0}
 def measure(run: Run, *, runs: int, minutes: float, swarm: bool = True) -> Iterator[dict[str, Any]]:
     lab = Lab(run, nodes=3)
     lab.start()
-    against = Swarm(run) if swarm else None
+    against = Swarm.of_its_own(run) if swarm else None
     if against:
         against.start(run.directory / "demo.tar")
     try:

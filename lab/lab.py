@@ -70,10 +70,12 @@ class Lab:
         settings: Mapping[str, str] | None = None,
         database: Literal["sqlite", "postgres"] = "sqlite",
         disk: int = 0,
+        live_restore: bool = True,
     ) -> None:
         """Each node offers `cpu` thousandths of a core and `memory` bytes, whatever the machine has. `disk`: bytes of
-        each host's own small disk; 0: the machine's."""
+        each host's own small disk; 0: the machine's. Without `live_restore` the engines can join a swarm."""
         self._run, self._cpu, self._memory, self._disk = run, cpu, memory, disk
+        self._live_restore = live_restore
         self.postgres = PostgresServer(run) if database == "postgres" else None
         address = run.network.gateway
         self.redis = RedisServer(run, name="lab-redis", address=address)
@@ -119,7 +121,9 @@ class Lab:
         )
         disk = SmallDisk(directory / "disk", self._disk) if self._disk else None
         data = disk.directory / "data" if disk else None
-        engine = Engine(directory, netns=host.netns, address=host.address, data=data)
+        engine = Engine(
+            directory, netns=host.netns, address=host.address, data=data, live_restore=self._live_restore
+        )
         return LabHost(name, host, engine, agent, config, disk)
 
     @property

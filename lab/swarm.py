@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,17 +27,18 @@ class SwarmHost:
 
 
 class Swarm:
-    """The first host is the manager. Each is known by `host1`, `host2` … in the swarm's labels."""
+    """The first host is the manager."""
 
-    def __init__(self, run: Run, *, nodes: int = 3) -> None:
-        self.hosts = [self._make(run, number) for number in range(1, nodes + 1)]
+    def __init__(self, hosts: Sequence[SwarmHost]) -> None:
+        """Of these; their engines have no live-restore."""
+        self.hosts = list(hosts)
         self._ids: list[str] = []
         self.image = ""
 
-    def _make(self, run: Run, number: int) -> SwarmHost:
-        host, folder = run.network.add_host(), run.subdirectory(f"s{number}")
-        engine = Engine(folder, netns=host.netns, address=host.address, live_restore=False)
-        return SwarmHost(host, engine)
+    @classmethod
+    def of_its_own(cls, run: Run, *, nodes: int = 3) -> Swarm:
+        """On further hosts of the run's network."""
+        return cls([_make(run, number) for number in range(1, nodes + 1)])
 
     def start(self, archive: Path) -> None:
         """With the archive's one image on every host."""
@@ -89,7 +91,19 @@ class Swarm:
                 found += [client.api.inspect_container(item["Id"]) for item in listed]
         return [unix(one["State"]["StartedAt"]) for one in found]
 
+    def add_bridge(self, name: str) -> None:
+        """A network of that name that each host makes for itself, as `docker network create` would."""
+        for number in range(1, len(self.hosts) + 1):
+            self.docker("network", "create", "--config-only", f"{name}-of-a-host", number=number)
+        argv = ("--scope", "swarm", "--driver", "bridge", "--config-from", f"{name}-of-a-host")
+        self.docker("network", "create", *argv, name)
+
     def state(self, number: int) -> str:
         """Of a node as the manager sees it: `ready`, `down` or `unknown`."""
         answer: list[dict[str, Any]] = json.loads(self.docker("node", "inspect", self._ids[number - 1]))
         return str(answer[0]["Status"]["State"])
+
+
+def _make(run: Run, number: int) -> SwarmHost:
+    host, folder = run.network.add_host(), run.subdirectory(f"s{number}")
+    return SwarmHost(host, Engine(folder, netns=host.netns, address=host.address, live_restore=False))

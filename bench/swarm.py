@@ -1,0 +1,254 @@
+"""Berth and `docker service` in turn on the same three engines: create many replicas, then update them all.
+
+`make bench-swarm`. Either clock starts before the client does anything and ends with an event of the engines. The
+engines have no live-restore, which swarm mode refuses, and are in swarm mode throughout; Berth's processes are ended
+while Swarm has its turn. Both sides start the same image with the same command, limits, capabilities, log driver,
+init process and grace, on a bridge network of the service's own.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from bench import curves
+from bench.costs import Costs
+from bench.curves import Curve, Watch
+from lab.lab import CONSOLE, Lab
+from lab.look import look_at
+from lab.processes import wait_until
+from lab.state import Run
+from lab.swarm import Swarm, SwarmHost
+
+SIZES = (3, 60, 200)
+REPORTED_ONLY = 3
+"""So few say more about the first second than about the rate."""
+UPDATED = 200
+WINDOW = 20
+"""Slots that Berth replaces at once."""
+AVAILABLE = 0.9
+"""Share of the replicas that Berth keeps running meanwhile."""
+MONITOR, GRACE = 1, 10
+"""Seconds, of both."""
+NETWORK = "bench"
+AIM = 1.0
+LONGEST = 180.0
+NAME = "web"
+
+
+def measure(run: Run, *, runs: int, plot: Path | None = None) -> Iterator[dict[str, Any]]:
+    """`runs` turns of each. `plot`: where to draw the curves of the first ones."""
+    lab = Lab(run, nodes=3, cpu=200_000, memory=200 * 1024**3, live_restore=False)
+    lab.start()
+    hosts = [SwarmHost(node.host, node.engine) for node in lab.hosts]
+    swarm = Swarm(hosts)
+    try:
+        swarm.start(run.directory / "demo.tar")
+        swarm.add_bridge(NETWORK)
+        with watching(lab) as watch:
+            berth, against = Berth(lab, watch), Docker(swarm, watch)
+            turns = []
+            for _ in range(runs):
+                ours = _turn(berth, watch)
+                with berth.away():
+                    turns.append((ours, _turn(against.like(berth.example), watch)))
+        yield from _lines(turns)
+        if plot:
+            curves.draw({"Berth": turns[0][0].curves, "Swarm": turns[0][1].curves}, plot)
+    finally:
+        lab.stop()
+
+
+@contextmanager
+def watching(lab: Lab) -> Iterator[Watch]:
+    watch = Watch([node.engine for node in lab.hosts])
+    watch.start()
+    try:
+        yield watch
+    finally:
+        watch.stop()
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Seconds and curves by what was done: `create 60`, `update 200`. `least`: running at the worst moment of the
+    update."""
+
+    seconds: dict[str, float]
+    curves: dict[str, Curve]
+    least: int
+    costs: dict[str, dict[str, float]]
+
+
+def _turn(side: Berth | Docker, watch: Watch) -> Turn:
+    seconds: dict[str, float] = {}
+    found: dict[str, Curve] = {}
+    costs: dict[str, dict[str, float]] = {}
+    least = 0
+    for size in SIZES:
+        with side.costs().into(costs, case := f"create {size}"):
+            begun = watch.begin()
+            side.create(size)
+            seconds[case] = watch.until(starts=size, within=LONGEST) - begun
+        found[case] = watch.curve(begun)
+        if size == UPDATED:
+            side.settle()
+            with side.costs().into(costs, case := f"update {size}"):
+                begun = watch.begin()
+                side.update()
+                seconds[case] = watch.until(starts=size, ends=size, within=LONGEST) - begun
+            found[case] = watch.curve(begun)
+            least = min(count for _at, count in found[case])
+            side.check(size)
+        side.remove()
+        watch.settle(0)
+    return Turn(seconds, found, least, costs)
+
+
+def _lines(turns: Sequence[tuple[Turn, Turn]]) -> Iterator[dict[str, Any]]:
+    for case in turns[0][0].seconds:
+        ours = [berth.seconds[case] for berth, _ in turns]
+        theirs = [swarm.seconds[case] for _, swarm in turns]
+        line: dict[str, Any] = {"case": case, "runs": len(turns)}
+        line |= {"berth_s": round(median(ours), 2), "swarm_s": round(median(theirs), 2)}
+        line["ratio"] = round(median(ours) / median(theirs), 3)
+        if case != f"create {REPORTED_ONLY}":
+            line["aim"] = AIM
+        if case == f"update {UPDATED}":
+            line["berth_least_running"] = min(berth.least for berth, _ in turns)
+            line["swarm_least_running"] = min(swarm.least for _, swarm in turns)
+            line["aim_least_running"] = AVAILABLE * UPDATED
+        line["all_berth_s"], line["all_swarm_s"] = (
+            [round(one, 2) for one in ours],
+            [round(one, 2) for one in theirs],
+        )
+        line["berth_cpu_s"], line["swarm_cpu_s"] = (turns[0][side].costs[case] for side in (0, 1))
+        yield line
+
+
+class Berth:
+    """By its API, as the first owner."""
+
+    def __init__(self, lab: Lab, watch: Watch) -> None:
+        self._lab, self._watch = lab, watch
+        self._app = self._operation = ""
+        self.example: dict[str, Any] = {}
+        """What the engine says of one of its containers."""
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """None of its processes runs meanwhile, but for Redis."""
+        names = [*CONSOLE, *(f"agent-{number}" for number in range(1, len(self._lab.hosts) + 1))]
+        for name in reversed(names):
+            self._lab.stop_one(name)
+        yield
+        for name in names:
+            self._lab.start_one(name)
+        self._lab.await_ready(60.0)
+
+    def costs(self) -> Costs:
+        return Costs({name: self._lab.pid(name) for name in self._lab.parts})
+
+    def create(self, replicas: int) -> None:
+        made = self._lab.api.post("/apps", {"name": NAME, "compose": _compose(replicas, 1)})["operation"]
+        self._app, self._operation = made["app"]["id"], made["id"]
+
+    def settle(self) -> None:
+        self._await_operation()
+
+    def update(self) -> None:
+        made = self._lab.api.post(f"/apps/{NAME}/releases", {"compose": _compose(UPDATED, 2)})
+        self._operation = made["operation"]["id"]
+
+    def check(self, replicas: int) -> None:
+        self._await_operation()
+        seen = [one for node in self._lab.hosts for one in look_at(node.engine, self._app) if one.running]
+        fresh = sum("VERSION=2" in one.environment for one in seen)
+        if (len(seen), fresh) != (replicas, replicas):
+            raise RuntimeError(f"{len(seen)} run, {fresh} of them of the new release")
+
+    def _await_operation(self) -> None:
+        path = f"/operations/{self._operation}"
+        if not wait_until(lambda: self._lab.api.get(path)["state"] != "running", LONGEST, every=0.5):
+            raise RuntimeError(f"still under way: {self._lab.api.get(path)}")
+        operation = self._lab.api.get(path)
+        if operation["state"] != "succeeded":
+            raise RuntimeError(f"{operation}")
+
+    def remove(self) -> None:
+        self.example = self.example or self._example()
+        self._lab.remove_apps(LONGEST)
+
+    def _example(self) -> dict[str, Any]:
+        node = self._lab.hosts[0]
+        with node.engine.client() as client:
+            found: dict[str, Any] = client.api.inspect_container(look_at(node.engine, self._app)[0].id)
+        return found
+
+
+def _compose(replicas: int, version: int) -> str:
+    update = {"parallelism": WINDOW, "order": "start-first", "monitor": f"{MONITOR}s"}
+    service = {
+        "image": "berth/demo",
+        "command": ["sleep", "1000000"],
+        "init": True,
+        "stop_grace_period": f"{GRACE}s",
+        "environment": {"VERSION": str(version)},
+        "deploy": {"replicas": replicas, "update_config": update},
+    }
+    return json.dumps({"services": {NAME: service}})
+
+
+class Docker:
+    """By its command line, on the manager."""
+
+    def __init__(self, swarm: Swarm, watch: Watch) -> None:
+        self._swarm, self._watch = swarm, watch
+        self._options: list[str] = []
+
+    def like(self, example: dict[str, Any]) -> Docker:
+        """With what that container was made with, as far as a service can have it: no-new-privileges and the size
+        of /dev/shm it cannot."""
+        host = example["HostConfig"]
+        options = ["--limit-memory", str(host["Memory"]), "--limit-cpu", str(host["NanoCpus"] / 1e9)]
+        options += ["--limit-pids", str(host["PidsLimit"]), "--log-driver", host["LogConfig"]["Type"]]
+        for key, value in host["LogConfig"]["Config"].items():
+            options += ["--log-opt", f"{key}={value}"]
+        for option in ("CapDrop", "CapAdd"):
+            flag = {"CapDrop": "--cap-drop", "CapAdd": "--cap-add"}[option]
+            options += [part for capability in host[option] for part in (flag, capability)]
+        self._options = [*options, *(["--init"] if host["Init"] else [])]
+        return self
+
+    def costs(self) -> Costs:
+        return Costs({f"engine-{number}": one.engine.pid for number, one in enumerate(self._swarm.hosts, 1)})
+
+    def create(self, replicas: int) -> None:
+        argv = ["--name", NAME, "--replicas", str(replicas), "--network", NETWORK, "--env", "VERSION=1"]
+        argv += ["--no-resolve-image", "--stop-grace-period", f"{GRACE}s", "--endpoint-mode", "dnsrr"]
+        argv += ["--update-parallelism", "0", "--update-monitor", f"{MONITOR}s"]
+        self._swarm.docker(
+            *("service", "create", "-d", "-q", *argv, *self._options, self._swarm.image, "sleep", "1000000")
+        )
+
+    def settle(self) -> None:
+        time.sleep(MONITOR + 2.0)
+
+    def update(self) -> None:
+        self._swarm.docker(
+            "service", "update", "-d", "-q", "--no-resolve-image", "--env-add", "VERSION=2", NAME
+        )
+
+    def check(self, replicas: int) -> None:
+        listed = self._swarm.docker("service", "ls", "--format", "{{.Replicas}}").strip()
+        if listed != f"{replicas}/{replicas}":
+            raise RuntimeError(f"{listed} replicas")
+
+    def remove(self) -> None:
+        self._swarm.docker("service", "rm", NAME)
