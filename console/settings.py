@@ -176,6 +176,19 @@ AUTH_PASSWORD_VALIDATORS = [
 if TESTING:
     PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 LOGIN_URL = "web:sign-in"
+SIGN_UP = env.one_of("BERTH_SIGN_UP", ("invitation", "open", "closed"))
+"""Who may make an account: who is invited; everybody; nobody new."""
+TEAMS_BY_EVERYONE = env.flag("BERTH_TEAMS_BY_EVERYONE", False)
+"""Whether others than platform administrators make teams."""
+
+EMAIL_HOST = env.text("BERTH_EMAIL_HOST", "")
+"""Without one nothing is mailed, and what would be is shown instead."""
+EMAIL_PORT = int(env.number("BERTH_EMAIL_PORT", 587, least=1, most=65535))
+EMAIL_HOST_USER = env.text("BERTH_EMAIL_USER", "")
+EMAIL_HOST_PASSWORD = env.text("BERTH_EMAIL_PASSWORD", "")
+EMAIL_USE_TLS = env.flag("BERTH_EMAIL_STARTTLS", True)
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.text("BERTH_EMAIL_FROM", f"berth@{urlsplit(BERTH_URL).hostname}")
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BERTH_URL.startswith("https://")

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from console.accounts.access import Access, team_access
 from console.accounts.enums import Role
-from console.accounts.models import Membership, Team, User
+from console.accounts.models import ApiToken, Membership, Team, User
 from console.accounts.tokens import create_token
 from console.cluster.enums import NodeState
 from console.cluster.models import Node
@@ -137,3 +137,7 @@ def make_container(app: App, node: Node, service: str = "web", index: int = 1, *
         digest="digest",
         **values,
     )
+
+
+def token_named(name: str) -> ApiToken:
+    return ApiToken.objects.select_related("user").get(name=name)

@@ -138,3 +138,22 @@ class SignInLink(models.Model):
 
     def __str__(self) -> str:
         return f"link for {self.user}"
+
+
+class Invitation(models.Model):
+    """A way into a team for one address, used once and then deleted. Only its secret's SHA-256 is kept."""
+
+    id = IdField()
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="invitations")
+    email = models.EmailField()
+    role = models.CharField(max_length=16, choices=Role.choices)
+    digest = models.CharField(max_length=64, unique=True)
+    created_by = models.CharField(max_length=254)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(Lower("email"), "team", name="invitation_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.email} → {self.team}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from django.db.models import QuerySet
 
 from console.accounts.enums import Role
-from console.accounts.models import ApiToken, AppRole, Membership, Team, User
+from console.accounts.models import ApiToken, AppRole, Invitation, Membership, Team, User
 
 
 def members_of(team: Team) -> list[Membership]:
@@ -51,3 +51,20 @@ def app_members(team: Team, app_id: str) -> list[AppMember]:
     own = dict(rows.values_list("membership_id", "role"))
     everybody = [*members_of(team), *service_accounts_of(team)]
     return [AppMember(one, Role(own.get(one.pk, one.role))) for one in everybody]
+
+
+def app_roles_of(team: Team) -> list[AppRole]:
+    """All roles in single apps."""
+    rows = AppRole.objects.filter(membership__team=team).select_related("membership__user")
+    return list(rows.order_by("membership__user__email", "app_id"))
+
+
+def invitations_of(team: Team) -> list[Invitation]:
+    """Those that are open, and those that ran out and were not revoked."""
+    return list(Invitation.objects.filter(team=team).order_by("email"))
+
+
+def people() -> list[User]:
+    """Everybody with an account, by address; service accounts are the teams'."""
+    rows = User.objects.filter(service_of=None).prefetch_related("memberships__team")
+    return list(rows.order_by("email"))

@@ -273,9 +273,11 @@ class ServiceMetricsQuery(_MetricsQuery):
 
 
 class TeamInput(Input):
+    name = serializers.CharField(max_length=100, required=False)
     log_retention_days = serializers.IntegerField(
         min_value=0,
         max_value=MOST_LOG_DAYS,
+        required=False,
         help_text="How long logs of ended containers are kept; 0: not at all.",
     )
 
@@ -380,6 +382,21 @@ class TokenInput(Input):
 
 class TokensQuery(PageQuery):
     all = serializers.BooleanField(default=False, help_text="Everybody's in the team. For owners.")
+
+
+class NewTeamInput(Input):
+    slug = serializers.CharField(max_length=40, help_text="Its word in addresses; it stays.")
+    name = serializers.CharField(max_length=100, required=False)
+
+
+class InvitationInput(Input):
+    email = serializers.CharField(max_length=254)
+    role = serializers.ChoiceField(choices=Role.choices, default=Role.DEVELOPER.value)
+
+
+class UserInput(Input):
+    administrator = serializers.BooleanField(required=False, help_text="Of the platform.")
+    active = serializers.BooleanField(required=False, help_text="False: nobody signs in as this user.")
 
 
 class RoleInput(Input):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, cast
 
 from django import forms
 from django.core.validators import RegexValidator
 from django.utils.translation import gettext_lazy as _
 
-from console.accounts.models import MOST_LOG_DAYS
+from console.accounts.enums import APP_ROLES, Role, Verb
+from console.accounts.models import MOST_LOG_DAYS, Membership
 from console.workloads.moves import LEAST_GAIN, MOST_MOVES
 
 _IMAGE = re.compile(
@@ -171,6 +173,9 @@ class NodeForm(forms.Form):
     )
 
 
+_CHECKS = forms.CheckboxSelectMultiple(attrs={"class": "form-check-input"})
+
+
 class TokenForm(forms.Form):
     name = forms.CharField(
         label=_("Token name"),
@@ -183,6 +188,89 @@ class TokenForm(forms.Form):
         coerce=int,
         initial=90,
         choices=[(30, _("30 days")), (90, _("90 days")), (365, _("One year")), (0, _("Until revoked"))],
+    )
+    holder = forms.ChoiceField(label=_("For"), required=False)
+    verbs = forms.MultipleChoiceField(
+        label=_("It may"),
+        required=False,
+        choices=Verb.choices,
+        widget=_CHECKS,
+        help_text=_("Nothing chosen: all that its holder may."),
+    )
+    apps = forms.MultipleChoiceField(
+        label=_("In these apps"),
+        required=False,
+        widget=_CHECKS,
+        help_text=_("Nothing chosen: the whole team."),
+    )
+
+    def __init__(
+        self, *args: Any, apps: Iterable[tuple[str, str]] = (), accounts: Iterable[str] = (), **more: Any
+    ) -> None:
+        super().__init__(*args, **more)
+        choices = [("", _("Myself")), *((name, name) for name in accounts)]
+        cast(forms.ChoiceField, self.fields["holder"]).choices = choices
+        cast(forms.ChoiceField, self.fields["apps"]).choices = list(apps)
+
+
+class InvitationForm(forms.Form):
+    email = forms.EmailField(label=_("E-mail"), widget=forms.EmailInput(attrs={"autocomplete": "off"}))
+    role = forms.ChoiceField(label=_("Role"), choices=Role.choices, initial=Role.DEVELOPER)
+
+
+class ServiceAccountForm(forms.Form):
+    name = forms.CharField(
+        label=_("Name"),
+        max_length=40,
+        help_text=_("Lower-case letters, digits and hyphens."),
+        widget=forms.TextInput(
+            attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}
+        ),
+    )
+    role = forms.ChoiceField(label=_("Role"), choices=Role.choices, initial=Role.DEVELOPER)
+
+
+class AppRoleForm(forms.Form):
+    member = forms.ChoiceField(label=_("Who"))
+    app = forms.ChoiceField(label=_("App"))
+    role = forms.ChoiceField(label=_("Role"), choices=APP_ROLES)
+
+    def __init__(
+        self, *args: Any, members: Iterable[Membership], apps: Iterable[tuple[str, str]], **more: Any
+    ) -> None:
+        super().__init__(*args, **more)
+        others = [(one.user_id, one.user.actor) for one in members if one.role != Role.OWNER]
+        cast(forms.ChoiceField, self.fields["member"]).choices = others
+        cast(forms.ChoiceField, self.fields["app"]).choices = list(apps)
+
+
+class TeamNameForm(forms.Form):
+    team_name = forms.CharField(label=_("Team name"), max_length=100)
+
+
+class NewTeamForm(forms.Form):
+    name = forms.CharField(label=_("Team name"), max_length=100)
+    slug = forms.CharField(
+        label=_("Address"),
+        max_length=40,
+        help_text=_("Lower-case letters, digits and hyphens. It stays as it is."),
+        widget=forms.TextInput(
+            attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}
+        ),
+    )
+
+
+class JoinForm(forms.Form):
+    """A new account for an invited address."""
+
+    name = forms.CharField(
+        label=_("Name"), max_length=100, widget=forms.TextInput(attrs={"autocomplete": "name"})
+    )
+    password = forms.CharField(
+        label=_("Password"),
+        strip=False,
+        help_text=_("At least 10 characters."),
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
 
 

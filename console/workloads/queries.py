@@ -152,6 +152,11 @@ def all_summaries() -> list[AppSummary]:
     return summarize(list(App.objects.select_related("team")))
 
 
+def app_names(team: Team) -> dict[str, str]:
+    """Names of the team's apps by id, in order."""
+    return dict(App.objects.filter(team=team, deleting=False).order_by("name").values_list("id", "name"))
+
+
 def summary(app: App) -> AppSummary:
     return summarize([app])[0]
 

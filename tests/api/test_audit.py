@@ -96,6 +96,16 @@ def _member(method: str, body: Any = None) -> Callable[[World], None]:
     return go
 
 
+def _disable(world: World) -> None:
+    viewer = User.objects.get(email="viewer@example.com")
+    _admin(f"/users/{viewer.pk}", {"active": False})(world)
+
+
+def _invitation(world: World) -> None:
+    made = world.people.owner.post(f"{TEAM}/invitations", {"email": "new@example.com"})
+    assert world.people.owner.delete(f"{TEAM}/invitations/{made.body['invitation']['id']}").status == 204
+
+
 def _cancel(world: World) -> None:
     first = Release.objects.get()
     factories.make_ready(first)
@@ -167,6 +177,13 @@ def _remove_node(world: World) -> None:
 
 
 CALLS |= {
+    ("POST", "teams"): (_admin("/teams", {"slug": "fresh"}), "team.created"),
+    ("POST", "user"): (_disable, "user.active"),
+    ("POST", "invitations"): (
+        _call(f"{TEAM}/invitations", {"email": "new@example.com"}),
+        "invitation.created",
+    ),
+    ("DELETE", "invitation"): (_invitation, "invitation.revoked"),
     ("DELETE", "node"): (_remove_node, "node.removed"),
     ("POST", "uncordon"): (_then("cordon", "uncordon"), "node.cordoned"),
     ("POST", "undrain"): (_then("drain", "undrain"), "node.undrained"),

@@ -9,7 +9,7 @@ from rest_framework import serializers
 
 from console.accounts.access import Access
 from console.accounts.enums import Role, Verb
-from console.accounts.models import ApiToken, Membership, Team, User
+from console.accounts.models import ApiToken, Invitation, Membership, Team, User
 from console.accounts.queries import AppMember, members_of
 from console.api.outputs import shown
 from console.images.models import RegistryCredential
@@ -34,6 +34,28 @@ class MemberOutput(serializers.Serializer[Membership]):
     email = serializers.CharField(source="user.email")
     name = serializers.CharField(source="user.name")
     role = serializers.ChoiceField(choices=Role.choices)
+
+
+class InvitationOutput(serializers.Serializer[Invitation]):
+    id = serializers.CharField()
+    email = serializers.CharField()
+    role = serializers.ChoiceField(choices=Role.choices)
+    created_by = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField()
+
+
+class PersonOutput(UserOutput):
+    """A user, as platform administrators see them."""
+
+    active = serializers.BooleanField(source="is_active")
+    created_at = serializers.DateTimeField()
+    last_login = serializers.DateTimeField(allow_null=True)
+    teams = serializers.SerializerMethodField()
+
+    @extend_schema_field(serializers.ListField(child=serializers.CharField()))
+    def get_teams(self, user: User) -> list[str]:
+        return sorted(membership.team.slug for membership in user.memberships.all())
 
 
 class ServiceAccountOutput(serializers.Serializer[Membership]):

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from django.db import transaction
 from drf_spectacular.utils import extend_schema, inline_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -17,7 +18,8 @@ from console.accounts.enums import Verb
 from console.accounts.members import find_service_account
 from console.accounts.models import ApiToken, Team, User
 from console.accounts.queries import tokens_in, tokens_of
-from console.api.inputs import PageQuery, TeamInput, TokenInput, TokensQuery, checked
+from console.accounts.teams import create_team, rename_team
+from console.api.inputs import NewTeamInput, PageQuery, TeamInput, TokenInput, TokensQuery, checked
 from console.api.outputs import shown
 from console.api.outputs.accounts import TeamDetailOutput, TeamOutput, TokenOutput, UserOutput
 from console.api.paging import BY_NAME, NEWEST_FIRST
@@ -51,6 +53,12 @@ class Teams(ApiView):
         """Your teams; with a token, its team."""
         return self.page(TeamOutput, reachable_teams(self.user, self.token), BY_NAME, self.query(PageQuery))
 
+    @extend_schema(operation_id="create_team", request=NewTeamInput, responses={201: TeamOutput})
+    def post(self, request: Request) -> Response:
+        """A team that you own. For administrators, or everybody where the operator says so."""
+        made = create_team(self.user, **checked(NewTeamInput, request.data), token=self.token)
+        return Response(TeamOutput(made).data, status=201)
+
 
 def reachable_teams(user: User, token: ApiToken | None) -> list[Team]:
     """The user's teams; a token reaches its own alone."""
@@ -65,10 +73,13 @@ class TeamDetail(TeamView):
 
     @extend_schema(operation_id="set_team", request=TeamInput, responses=TeamDetailOutput)
     def post(self, request: Request, team: str) -> Response:
-        """Change the team's settings. Owners only."""
-        found = services.set_log_retention(
-            self.access, days=checked(TeamInput, request.data)["log_retention_days"]
-        )
+        """Change the team's name or settings. Owners only."""
+        given, found = checked(TeamInput, request.data), self.access.team
+        with transaction.atomic():
+            if "name" in given:
+                found = rename_team(self.access, name=given["name"])
+            if "log_retention_days" in given:
+                found = services.set_log_retention(self.access, days=given["log_retention_days"])
         return Response(TeamDetailOutput(replace(self.access, team=found)).data)
 
 

@@ -32,7 +32,7 @@ class Status(Protocol):
     def tone(self) -> str: ...
 
 
-def _component(name: str, **values: Any) -> SafeString:
+def _component(name: str, /, **values: Any) -> SafeString:
     return mark_safe(render_to_string(f"components/{name}.html", values).strip())  # noqa: S308  # checked: our own templates
 
 

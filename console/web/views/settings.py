@@ -1,27 +1,24 @@
-"""A team's members, one's own API tokens, and logins to registries."""
+"""A team's own page: its name, logins to registries, how long logs are kept."""
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
-from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from console.accounts import services as accounts
-from console.accounts import tokens
 from console.accounts.access import Access
-from console.accounts.queries import members_of, tokens_of
+from console.accounts.teams import rename_team
 from console.common.errors import BerthError
 from console.images import services as images
-from console.web.forms import LogRetentionForm, RegistryForm, TokenForm
-from console.web.shell import WebRequest, add_errors, render_page, team_page
+from console.web.forms import LogRetentionForm, RegistryForm, TeamNameForm
+from console.web.settingstabs import render_settings
+from console.web.shell import WebRequest, add_errors, team_page
 
 
 @require_GET
@@ -30,30 +27,16 @@ def overview(request: WebRequest, access: Access) -> HttpResponse:
     return _page(request, access)
 
 
-@never_cache
 @require_POST
 @team_page
-def create_token(request: WebRequest, access: Access) -> HttpResponse:
-    """Shows the secret in the answer, this once."""
-    form = TokenForm(request.POST)
+def rename(request: WebRequest, access: Access) -> HttpResponse:
+    access.require_owner()
+    form = TeamNameForm(request.POST)
     if form.is_valid():
-        days = form.cleaned_data["days"]
-        expires_at = timezone.now() + timedelta(days=days) if days else None
-        try:
-            token, secret = tokens.create_token(access, name=form.cleaned_data["name"], expires_at=expires_at)
-        except BerthError as error:
-            add_errors(form, error)
-        else:
-            return _page(request, access, token=token, secret=secret)
-    return _page(request, access, token_form=form, status=422)
-
-
-@require_POST
-@team_page
-def revoke_token(request: WebRequest, access: Access, token: str) -> HttpResponse:
-    tokens.revoke_token(access, token)
-    messages.success(request, _("The token is revoked."))
-    return redirect("web:settings", access.team.slug)
+        rename_team(access, name=form.cleaned_data["team_name"])
+        messages.success(request, _("The team has its new name."))
+        return redirect("web:settings", access.team.slug)
+    return _page(request, access, name_form=form, status=422)
 
 
 @require_POST
@@ -94,13 +77,11 @@ def set_log_retention(request: WebRequest, access: Access) -> HttpResponse:
 
 def _page(request: WebRequest, access: Access, *, status: int = 200, **context: Any) -> HttpResponse:
     values = {
-        "token_form": TokenForm(),
+        "name_form": TeamNameForm(initial={"team_name": access.team.name}),
         "registry_form": RegistryForm(),
         "retention_form": LogRetentionForm(initial={"log_days": access.team.log_retention_days}),
         "logs_share": settings.TEAM_LOGS_MIB * 1024 * 1024,
-        "tokens": tokens_of(access.user, access.team),
         "registries": images.list_credentials(access.team),
-        "members": members_of(access.team),
         **context,
     }
-    return render_page(request, access, "web/settings.html", values, section="settings", status=status)
+    return render_settings(request, access, "settings", values, status=status)
