@@ -13,10 +13,12 @@ from rest_framework.response import Response
 from console.accounts import invitations, people, queries
 from console.accounts.access import require_administrator
 from console.accounts.enums import Role
-from console.api.inputs import InvitationInput, UserInput, checked
+from console.api.inputs import InvitationInput, PageQuery, UserInput, checked
 from console.api.outputs.accounts import InvitationOutput, PersonOutput
-from console.api.views.base import ApiView, TeamView, listing, page
+from console.api.paging import Order
+from console.api.views.base import ApiView, TeamView, listing
 
+BY_ADDRESS = Order(("email", "pk"))
 NEW_INVITATION = inline_serializer(
     "NewInvitation",
     {"invitation": InvitationOutput(), "url": serializers.CharField(help_text="Shown this once.")},
@@ -24,11 +26,14 @@ NEW_INVITATION = inline_serializer(
 
 
 class Invitations(TeamView):
-    @extend_schema(operation_id="list_invitations", responses=listing(InvitationOutput))
+    @extend_schema(
+        operation_id="list_invitations", parameters=[PageQuery], responses=listing(InvitationOutput)
+    )
     def get(self, request: Request, team: str) -> Response:
         """Those that were not used. For owners."""
         self.access.require_owner()
-        return page(InvitationOutput, queries.invitations_of(self.access.team))
+        rows = queries.invitations_of(self.access.team)
+        return self.page(InvitationOutput, rows, BY_ADDRESS, self.query(PageQuery))
 
     @extend_schema(operation_id="invite", request=InvitationInput, responses={201: NEW_INVITATION})
     def post(self, request: Request, team: str) -> Response:
@@ -56,10 +61,10 @@ class PlatformView(ApiView):
 
 
 class Users(PlatformView):
-    @extend_schema(operation_id="list_users", responses=listing(PersonOutput))
+    @extend_schema(operation_id="list_users", parameters=[PageQuery], responses=listing(PersonOutput))
     def get(self, request: Request) -> Response:
         """Everybody with an account. For administrators."""
-        return page(PersonOutput, queries.people())
+        return self.page(PersonOutput, queries.people(), BY_ADDRESS, self.query(PageQuery))
 
 
 class UserDetail(PlatformView):
