@@ -5,6 +5,7 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 N ?= 3
 SEEDS ?= 100
+MINUTES ?= 10
 CONFIG ?= node.json
 export VENV
 
@@ -12,7 +13,7 @@ export VENV
 QUICK := not engine and not browser and not postgres and not slow
 REST := engine or browser or postgres or slow
 
-.PHONY: help run agent stop test test-fast check fmt lock lab bench bench-swarm bench-scheduler simulate sim messages clean setup setup-dev
+.PHONY: help run agent stop test test-fast check fmt lock lab bench bench-swarm bench-scheduler chaos simulate sim messages clean setup setup-dev
 
 help: ## this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -52,6 +53,9 @@ bench-scheduler: setup-dev ## measure the scheduler; JSON lines. OPENB=folder of
 
 sim: setup-dev ## SEEDS=100 runs of the whole loop on a fake clock under seeded faults; prints a seed that fails
 	@exec $(PY) -m sim --corpus --seeds $(SEEDS)
+
+chaos: setup-dev ## MINUTES=10 of random faults on three real engines under continuous deploys, then a checker (root); SEED=n replays
+	@exec $(PY) -m chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 simulate: setup-dev ## run a trace or a made-up workload against policies: ARGS="--synthetic nodes=300 --plot out.png"
 	@exec $(PY) -m scheduler.simulate $(or $(ARGS),--help)

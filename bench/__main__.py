@@ -37,13 +37,22 @@ def main() -> int:
     parser.add_argument(
         "--minutes", type=float, default=10, help="failover: of stalls, and without a console (10)"
     )
+    parser.add_argument(
+        "--cases",
+        nargs="+",
+        default=failover.CASES,
+        choices=failover.CASES,
+        help="failover: some of its cases (all)",
+    )
     parser.add_argument("only", nargs="*", metavar="only", help=f"some of {', '.join(choices)}")
     options = parser.parse_args()
     chosen = options.only or list(MEASUREMENTS)
     if unknown := set(chosen).difference(choices):
         parser.error(f"there is no {', '.join(sorted(unknown))}")
     alone: dict[str, Callable[[Run], Iterator[dict[str, Any]]]] = {**ALONE}
-    alone[FAILOVER] = partial(failover.measure, runs=options.runs or 20, minutes=options.minutes)
+    alone[FAILOVER] = partial(
+        failover.measure, runs=options.runs or 20, minutes=options.minutes, cases=options.cases
+    )
     alone[SWARM] = partial(swarm.measure, runs=options.runs or 3, plot=options.plot)
     in_lab = [name for name in chosen if name in MEASUREMENTS]
     engines = in_lab or {FAILOVER, SWARM}.intersection(chosen)

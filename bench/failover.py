@@ -1,14 +1,14 @@
 """How soon six stateless replicas run elsewhere, Berth's and Swarm's in turn on like engines; then what stalls, Redis
 being down and the console being away cost.
 
-`python -m bench failover --runs 20 --minutes 10`. Either clock starts right before the fault and ends with the
-engine's own StartedAt of the last replica. Swarm's engines have no live-restore, which it refuses.
+`python -m bench failover --runs 20 --minutes 10`, or `--cases cut stalls` for some of it. Either clock starts right before
+the fault and ends with the engine's own StartedAt of the last replica. Swarm's engines have no live-restore, which it refuses.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from statistics import quantiles
 from typing import Any
@@ -27,18 +27,24 @@ COMPOSE = f"services:\n  web:\n    image: berth/demo\n    deploy: {{replicas: {R
 CUT_FOR = 20.0
 """Longer than either takes to replace what is cut off."""
 AIMS = {"an engine dies": 5.0, "a host is cut off": 12.0}
+FAULTS = {"engine": "an engine dies", "cut": "a host is cut off"}
+CASES = (*FAULTS, *outages.CASES)
 
 
-def measure(run: Run, *, runs: int, minutes: float, swarm: bool = True) -> Iterator[dict[str, Any]]:
+def measure(
+    run: Run, *, runs: int, minutes: float, cases: Collection[str] = CASES
+) -> Iterator[dict[str, Any]]:
+    """`cases`: some of `CASES`. Swarm's engines are started only for those that it is compared in."""
     lab = Lab(run, nodes=3)
     lab.start()
-    against = Swarm.of_its_own(run) if swarm else None
-    if against:
-        against.start(run.directory / "demo.tar")
     try:
-        for case in AIMS:
-            yield _case(lab, against, case, runs)
-        yield from outages.measure(lab, minutes)
+        faults = [FAULTS[name] for name in FAULTS if name in cases]
+        against = Swarm.of_its_own(run) if faults else None
+        if against:
+            against.start(run.directory / "demo.tar")
+            for case in faults:
+                yield _case(lab, against, case, runs)
+        yield from outages.measure(lab, minutes, cases)
     finally:
         lab.stop()
 
@@ -52,17 +58,17 @@ class Times:
     back: list[float]
 
 
-def _case(lab: Lab, swarm: Swarm | None, case: str, runs: int) -> dict[str, Any]:
+def _case(lab: Lab, swarm: Swarm, case: str, runs: int) -> dict[str, Any]:
     ours, theirs = Times([], [], []), Times([], [], [])
     for number in range(runs):
         _berth_round(lab, case, 1 + number % 3, f"web-{number}", ours)
-        if swarm:
-            # Not the manager: with it Swarm would lose its judgement as well.
-            _swarm_round(swarm, case, 2 + number % 2, f"web-{number}", theirs)
+        # Not the manager: with it Swarm would lose its judgement as well.
+        _swarm_round(swarm, case, 2 + number % 2, f"web-{number}", theirs)
     line: dict[str, Any] = {"case": f"six replicas run elsewhere after {case}", "runs": runs}
     for name, times in (("berth", ours), ("swarm", theirs)):
         for what in ("down", "elsewhere", "back"):
             line |= {f"{name}_{what}_{key}": value for key, value in spread(getattr(times, what)).items()}
+        line[f"{name}_elsewhere_each_s"] = [round(one, 2) for one in times.elsewhere]
     return {**line, "aim_s": AIMS[case]}
 
 

@@ -6,7 +6,7 @@ import random
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from lab.faults import ConsoleStopped, ContainerKilled, ContainerRemoved, Paused, Stopped
@@ -19,15 +19,21 @@ STALLS_A_MINUTE = 15
 WEB = "services:\n  web:\n    image: berth/demo\n    ports: ['80']\n    deploy: {replicas: 6}\n"
 EVERYWHERE = "services:\n  each:\n    image: berth/demo\n    deploy: {mode: global}\n"
 REDIS_DOWN = (10.0, 60.0)
+CASES = ("stalls", "redis", "console")
 
 
-def measure(lab: Lab, minutes: float) -> Iterator[dict[str, Any]]:
+def measure(lab: Lab, minutes: float, cases: Collection[str] = CASES) -> Iterator[dict[str, Any]]:
+    if not set(CASES).intersection(cases):
+        return
     app = _deploy(lab, "web", WEB)
     _await(lab, app, 6)
-    yield _stalls(lab, app, minutes)
-    for seconds in REDIS_DOWN:
-        yield _redis_down(lab, min(seconds, minutes * 60))
-    yield _console_away(lab, app, minutes)
+    if "stalls" in cases:
+        yield _stalls(lab, app, minutes)
+    if "redis" in cases:
+        for seconds in REDIS_DOWN:
+            yield _redis_down(lab, min(seconds, minutes * 60))
+    if "console" in cases:
+        yield _console_away(lab, app, minutes)
     lab.remove_apps()
 
 
