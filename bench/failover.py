@@ -1,8 +1,9 @@
 """How soon six stateless replicas run elsewhere, Berth's and Swarm's in turn on like engines; then what stalls, Redis
 being down and the console being away cost.
 
-`python -m bench failover --runs 20 --minutes 10`, or `--cases cut stalls` for some of it. Either clock starts right before
-the fault and ends with the engine's own StartedAt of the last replica. Swarm's engines have no live-restore, which it refuses.
+`python -m bench failover --runs 20 --minutes 10`, or `--cases cut stalls` for some of it. Either clock starts right
+before the fault and ends with the engine's own StartedAt of the last replica. Swarm's engines have no live-restore,
+which it refuses.
 """
 
 from __future__ import annotations

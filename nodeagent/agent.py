@@ -18,13 +18,16 @@ from nodeagent.link import Link
 from nodeagent.observer import Observer
 from nodeagent.outgoing import Outgoing
 from nodeagent.pulls import Images
+from nodeagent.queuewatch import QueueWatch
 from nodeagent.runtime.base import Runtime
 from nodeagent.samples import Sampler
 from nodeagent.seal import NodeKey
+from nodeagent.selfstop import SelfStop
 from nodeagent.session import Session
 from nodeagent.step import Stepper
 from nodeagent.streams import Streams
-from nodeagent.tasks import make_app, make_worker
+from nodeagent.tasks import CONSUMER_HANGS_AFTER, make_app, make_worker, waiting
+from nodeagent.watchdog import Pulse, Watchdog
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +82,22 @@ class Agent:
             self.credentials,
         )
         self.link = Link(config.link_url, config.ca, self.credentials, config.node, self.desk)
+        self.self_stop = SelfStop(
+            self.desk.since_contact, self.observer.running, stepper.halt, self.observer.note
+        )
+        self.consumer_pulse = Pulse("the broker's consumer", CONSUMER_HANGS_AFTER)
+        self.jobs = make_app(
+            config.node,
+            self.credentials.broker,
+            self.dispatcher.accept,
+            self.credentials,
+            config.ca,
+            self.consumer_pulse,
+        )
+        self.queue_watch = QueueWatch(lambda: waiting(self.jobs), lambda: self.dispatcher.taken)
+        self.watchdog = Watchdog(
+            self.link.pulse, self.observer.pulse, self.consumer_pulse, self.queue_watch.pulse
+        )
         self.consumer = threading.Thread(target=self._consume, name="consumer", daemon=True)
 
     def start(self) -> None:
@@ -87,9 +106,15 @@ class Agent:
         self.discovery.start()
         self.link.start()
         self.consumer.start()
+        self.self_stop.start()
+        self.queue_watch.start()
+        self.watchdog.start()
 
     def stop(self) -> None:
         """Ask every thread to end; none is waited for longer than a moment."""
+        self.watchdog.stop()
+        self.queue_watch.stop()
+        self.self_stop.stop()
         self.link.stop()
         self.streams.close_all()
         self.execs.close_all()
@@ -108,13 +133,12 @@ class Agent:
             self.discovery.thread,
             *self.observer.threads,
         ]
+        threads += [self.self_stop.thread, self.queue_watch.thread, self.watchdog.thread]
         return next((thread.name for thread in threads if not thread.is_alive()), "")
 
     def _engine_changed(self, well: bool) -> None:
         self.desk.engine_changed(well)
 
     def _consume(self) -> None:
-        login, ca = self.credentials, self._config.ca
-        app = make_app(self._config.node, login.broker, self.dispatcher.accept, login, ca)
-        make_worker(app, self._config.node).start()
+        make_worker(self.jobs, self._config.node).start()
         log.error("the broker's consumer ended")

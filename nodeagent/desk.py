@@ -77,6 +77,7 @@ class Desk:
         self._beat_at = 0.0
         self._beat_every = 2.0
         self._acked = 0.0
+        self._contact = time.monotonic()
 
     def begin(self, welcome: Welcome) -> None:
         """Open a session: the set is looked at anew if it is another cluster's than the one known."""
@@ -103,6 +104,7 @@ class Desk:
         match message:
             case Ack(sent=sent):
                 self._acked = max(self._acked, sent)
+                self._contact = max(self._contact, min(sent, time.monotonic()))
             case Resend():
                 self._hello_due = True
                 self._outgoing.wake()
@@ -139,6 +141,10 @@ class Desk:
     def since_ack(self) -> float:
         """Seconds since the console last stored a heartbeat, counted from when that was sent."""
         return time.monotonic() - self._acked
+
+    def since_contact(self) -> float:
+        """The same over all sessions, and from the agent's start on: a new link alone proves nothing."""
+        return time.monotonic() - self._contact
 
     def next_message(self) -> Up | None:
         """What to send now: the set first, so that a heartbeat's digest is always of what was told."""

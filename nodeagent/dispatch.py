@@ -71,12 +71,15 @@ class Dispatcher:
         self._pullers = ThreadPoolExecutor(PULLERS, thread_name_prefix="pull")
         self._keepers = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="keep")
         self._lock = threading.Lock()
+        self.taken = 0
+        """Batches, since the agent's start."""
         self._under_way: set[str] = set()
         self._log_done: set[str] = set()
         self._queues: dict[str, deque[tuple[_SlotJob, int]]] = {}
 
     def accept(self, batch: Batch) -> None:
         """Receipt all, then start what is new. A `Sync` opens the gate before the jobs beside it run."""
+        self.taken += 1
         self._outgoing.put(Receipt(jobs=tuple(job.id for job in batch.jobs)))
         for job in sorted(batch.jobs, key=lambda job: not isinstance(job, Sync)):
             self._begin(job)

@@ -47,6 +47,12 @@ class Known:
     facts: ContainerFacts
     oom_events: int = 0
     last_lines: tuple[str, ...] = ()
+    note: str = ""
+    """Why the agent itself ended it."""
+
+    @property
+    def error(self) -> str:
+        return self.facts.error or (self.note if self.facts.ended else "")
 
     @property
     def key(self) -> Key:
@@ -74,7 +80,7 @@ class Known:
                 facts.exit_code,
                 self.oom,
                 self.oom_events,
-                facts.error,
+                self.error,
                 facts.restarts,
                 facts.ports,
             ]
@@ -92,7 +98,7 @@ class Known:
             exit_code=facts.exit_code,
             oom=self.oom,
             oom_events=self.oom_events,
-            error=facts.error,
+            error=self.error,
             restarts=facts.restarts,
             running_for=_age(facts.started_at, now) if live else None,
             ended_ago=_age(facts.finished_at, now),

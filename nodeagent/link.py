@@ -16,6 +16,7 @@ from nodeagent.credentials import Credentials
 from nodeagent.desk import Desk
 from nodeagent.errors import AgentError
 from nodeagent.protocol import Delta, Hello, Up, Welcome
+from nodeagent.watchdog import Pulse
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,8 @@ SILENCE = 15.0
 """Without an acknowledged heartbeat for so long the link is taken for dead, whatever TCP says."""
 REDIAL = (0.2, 2.0)
 REDIAL_REFUSED = (20.0, 40.0)
+HANGS_AFTER = 90.0
+"""Twice the longest time that any one step of the link may take."""
 
 _random = SystemRandom()
 
@@ -54,6 +57,7 @@ class Link:
         self._desk = desk
         self._stop = threading.Event()
         self._socket: ClientConnection | None = None
+        self.pulse = Pulse("the link", HANGS_AFTER)
         self.thread = threading.Thread(target=self._run, name="link", daemon=True)
 
     def start(self) -> None:
@@ -66,6 +70,7 @@ class Link:
     def _run(self) -> None:
         while not self._stop.is_set():
             pause = REDIAL
+            self.pulse.beat()
             try:
                 self._session()
             except Ended as error:
@@ -78,6 +83,7 @@ class Link:
                 log.warning("the link to %s is down: %s", self._url, error)
             except Exception:
                 log.exception("the link failed and is dialled anew")
+            self.pulse.beat()
             self._stop.wait(_random.uniform(*pause))
 
     def _session(self) -> None:
@@ -101,12 +107,14 @@ class Link:
         _raise_if_told(socket)
 
     def _exchange(self, socket: ClientConnection, welcome: Welcome) -> None:
+        self.pulse.beat()
         self._desk.begin(welcome)
         closed = threading.Event()
         reader = threading.Thread(target=self._read, args=(socket, closed), name="link-read", daemon=True)
         reader.start()
         try:
             while not (closed.is_set() or self._stop.is_set() or self._credentials.redial):
+                self.pulse.beat()
                 self._send_next(socket)
         finally:
             self._desk.end()

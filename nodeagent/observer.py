@@ -13,12 +13,15 @@ from nodeagent.errors import AgentError
 from nodeagent.facts import Key, Known, digest, identity_of
 from nodeagent.protocol import Delta, ImageFact, Observed
 from nodeagent.runtime.base import ContainerFacts, EngineEvent, HostInfo, Runtime, Stream
+from nodeagent.watchdog import Pulse
 
 log = logging.getLogger(__name__)
 
 RELIST_EVERY = 10.0
 FULL_EVERY = 6
 """Every so many lists each container is looked at, whatever the list says of it."""
+HANGS_AFTER = 180.0
+"""Longer than a look at an engine that answers each call at the last moment."""
 LAST_LINES = 20
 LAST_LINE_CHARS = 1000
 FIRST_RETRY, LAST_RETRY = 0.2, 5.0
@@ -54,6 +57,7 @@ class Observer:
         self._lines: dict[str, tuple[float | None, tuple[str, ...]]] = {}
         """By engine id: when it ended, and its last lines then."""
         self._reading = threading.Lock()
+        self._notes: dict[str, str] = {}
         self._clock = 0
         self._images: tuple[ImageFact, ...] = ()
         self._images_told: tuple[ImageFact, ...] = ()
@@ -65,6 +69,7 @@ class Observer:
         self.engine_error = "the engine has not been asked yet"
         self.looked = threading.Event()
         """Set once the first look ended, well or badly."""
+        self.pulse = Pulse("the look at the engine", HANGS_AFTER)
         self.threads = (
             threading.Thread(target=self._follow, name="observer", daemon=True),
             threading.Thread(target=self._look_when_due, name="looker", daemon=True),
@@ -123,6 +128,11 @@ class Observer:
     def running(self) -> tuple[Known, ...]:
         with self.changed:
             return tuple(known for known in self._ours() if known.facts.state == "running")
+
+    def note(self, engine_id: str, reason: str) -> None:
+        """Why the agent is about to end this container by itself: told with its end."""
+        with self.changed:
+            self._notes[engine_id] = reason
 
     def is_ours(self, facts: ContainerFacts) -> bool:
         """Whether the present cluster made this container."""
@@ -185,6 +195,7 @@ class Observer:
         for number in itertools.count(1):
             if self._stop.wait(RELIST_EVERY):
                 return
+            self.pulse.beat()
             try:
                 self.refresh(full=number % FULL_EVERY == 0)
             except Exception:
@@ -276,7 +287,7 @@ class Observer:
 
     def _forget(self, engine_id: str) -> None:
         """The caller holds `changed`."""
-        for kept in (self._known, self._ooms, self._due, self._lines):
+        for kept in (self._known, self._ooms, self._notes, self._due, self._lines):
             kept.pop(engine_id, None)
 
     def _store(self, facts: ContainerFacts, cluster: str, *, since: int) -> None:
@@ -285,8 +296,8 @@ class Observer:
         if identity is None or identity.cluster != cluster:
             return
         with self.changed:
-            ooms = self._ooms.get(facts.engine_id, 0)
-        known = Known(identity, facts, oom_events=ooms)
+            ooms, note = self._ooms.get(facts.engine_id, 0), self._notes.get(facts.engine_id, "")
+        known = Known(identity, facts, oom_events=ooms, note=note)
         known = replace(known, last_lines=self._last_lines(known))
         with self.changed:
             if self._touched.get(facts.engine_id, 0) <= since:

@@ -22,6 +22,7 @@ from redis.credentials import CredentialProvider
 
 from nodeagent import protocol, tls
 from nodeagent.protocol import Batch
+from nodeagent.watchdog import Pulse
 
 log = logging.getLogger(__name__)
 
@@ -29,15 +30,25 @@ MAX_JOBS = 1000
 CONCURRENCY = 1
 """Batches are taken in one by one: a job sent before a `Sync` must not get behind it."""
 
+BEAT_EVERY = 2.0
+CONSUMER_HANGS_AFTER = 60.0
+"""Longer than any one try to reach the broker."""
+
 Accept = Callable[[Batch], None]
 
 
 def make_app(
-    node: str, broker: str, accept: Accept, login: CredentialProvider | None = None, ca: str = ""
+    node: str,
+    broker: str,
+    accept: Accept,
+    login: CredentialProvider | None = None,
+    ca: str = "",
+    pulse: Pulse | None = None,
 ) -> Celery:
     """A Celery app with one task, which hands checked batches for `node` to `accept`.
 
-    `login` is asked at each connection, where the address has none. `ca`: PEM to trust at a `rediss` address.
+    `login` is asked at each connection, where the address has none. `ca`: PEM to trust at a `rediss` address. `pulse`
+    beats as long as the worker's loop turns or looks for the broker.
     """
     # Without fixups: in an environment made for the console, Celery would load Django.
     app = Celery("berth-agent", broker=broker, set_as_current=False, fixups=[], amqp=_amqp(login))
@@ -48,7 +59,7 @@ def make_app(
         task_acks_late=True,
         task_default_queue=protocol.QUEUE,
         task_queues=[Queue(protocol.QUEUE)],
-        worker_consumer="nodeagent.tasks:QuickConsumer",
+        worker_consumer=_consumer(pulse),
         worker_prefetch_multiplier=1,
         worker_concurrency=CONCURRENCY,
         worker_enable_remote_control=False,
@@ -121,11 +132,30 @@ def make_worker(app: Celery, node: str) -> WorkController:
     )
 
 
+def waiting(app: Celery) -> int:
+    """Batches in the node's queue, asked over a connection of its own. Raises what the broker's trouble raises."""
+    with app.connection_for_read() as connection:
+        channel: Any = connection.channel()
+        return int(channel.client.llen(protocol.QUEUE))
+
+
+def _consumer(pulse: Pulse | None) -> type[QuickConsumer]:
+    """Celery makes the consumer by itself, and passes nothing on to it."""
+    return type("NodeConsumer", (QuickConsumer,), {"pulse": pulse or QuickConsumer.pulse})
+
+
 class QuickConsumer(Consumer):
     """Celery's consumer, but never more than 3 s from a broker's return to the next try."""
 
+    pulse = Pulse("the broker's consumer", CONSUMER_HANGS_AFTER)
+
+    def register_with_event_loop(self, hub: Any) -> None:
+        super().register_with_event_loop(hub)
+        hub.call_repeatedly(BEAT_EVERY, self.pulse.beat)
+
     def ensure_connected(self, conn: Any) -> Any:
         def failed(error: Exception, interval: float) -> None:
+            self.pulse.beat()
             log.warning("the broker cannot be reached (%s); next try in %.0f s", error, interval)
 
         return conn.ensure_connection(

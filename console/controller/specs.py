@@ -73,6 +73,7 @@ def build(container: Container, spec: Spec, project: Project) -> protocol.Spec:
         # An exclusive one starts again on the console's word only.
         restart="no" if spec.exclusive else spec.restart.condition,
         restart_max=0 if spec.exclusive else spec.restart.max_attempts,
+        exclusive=spec.exclusive,
         healthcheck=_healthcheck(spec),
         ports=_ports(container),
         mounts=_mounts(container, spec),

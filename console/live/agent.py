@@ -12,6 +12,7 @@ import redis.asyncio
 import redis.exceptions
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
 from django.db import connection
 
 from console.cluster import looks
@@ -70,7 +71,11 @@ class AgentConsumer(AsyncWebsocketConsumer):
             return
         await self.accept()
         id_ = (await database_sync_to_async(cluster)()).id
-        await self._tell(protocol.Welcome(node=node.id, cluster=id_, session=self.session))
+        await self._tell(
+            protocol.Welcome(
+                node=node.id, cluster=id_, session=self.session, heartbeat=float(settings.NODE_HEARTBEAT)
+            )
+        )
 
     async def _turn_away(self, refused: LinkRefused) -> None:
         """With words where the agent has some claim to them, which needs an open link."""

@@ -41,6 +41,8 @@ LABEL_DIGEST = "berth.digest"
 LABEL_NAME = "berth.name"
 LABEL_NAMES = "berth.names"
 """Not of the identity: the names that a container is to have on its networks."""
+LABEL_EXCLUSIVE = "berth.exclusive"
+"""`1` on what its agent stops by itself once it is out of contact."""
 
 
 def key_prefix(node_id: str) -> str:

@@ -127,6 +127,8 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     aliases: tuple[str, ...] = ()
     networks: tuple[Attachment, ...] = ()
     resources: tuple[Grant, ...] = ()
+    exclusive: bool = False
+    """It may never run twice: out of contact for too long, the agent stops it by itself."""
 
     @property
     def attachments(self) -> tuple[Attachment, ...]:

@@ -29,8 +29,9 @@ def labels(identity: Identity) -> dict[str, str]:
 
 
 def all_labels(identity: Identity, spec: Spec) -> dict[str, str]:
-    """The user's, the identity, and the names that the container is to have."""
-    return {**spec.labels, **labels(identity), **naming.label(spec)}
+    """The user's, the identity, and what the agent must know of a container also after its own restart."""
+    marks = {protocol.LABEL_EXCLUSIVE: "1"} if spec.exclusive else {}
+    return {**spec.labels, **labels(identity), **naming.label(spec), **marks}
 
 
 def create_body(identity: Identity, spec: Spec, nofile: int, default_runtime: str = "") -> dict[str, Any]:

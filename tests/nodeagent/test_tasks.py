@@ -16,7 +16,7 @@ import redis
 from lab.redis_server import RedisServer
 from nodeagent.__main__ import EXIT_BROKEN, watch
 from nodeagent.protocol import Batch, File, Hello, Pull, Receipt, Stop, batch_to_builtins
-from nodeagent.tasks import read_batch
+from nodeagent.tasks import make_app, read_batch, waiting
 from tests.nodeagent.builders import ensure, full_spec, shell
 from tests.nodeagent.console_stub import ConsoleStub
 from tests.nodeagent.fake import FakeRuntime
@@ -87,6 +87,16 @@ def scene(tmp_path: Path, redis_server: RedisServer) -> Iterator[Scene]:
     made = Scene(tmp_path, redis_server)
     yield made
     made.close()
+
+
+@pytest.mark.redis
+def test_what_waits_in_the_queue_is_counted_with_the_nodes_own_rights(redis_server: RedisServer) -> None:
+    app = make_app("n1", broker_user(redis_server, "n1"), lambda _batch: None)
+    doorbell = Doorbell(redis_server)
+    before = waiting(app)
+    for number in range(3):
+        doorbell.ring("n1", Pull(id=str(number), image="x"))
+    assert waiting(app) == before + 3
 
 
 REFUSED = [
