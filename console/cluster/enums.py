@@ -26,6 +26,14 @@ class NodeState(models.TextChoices):
         }[self.value]
 
 
+class HoldState(models.TextChoices):
+    """Of a node after the database was restored."""
+
+    CHECK = "check", _("To be looked at")
+    HELD = "held", _("Waits for a confirmation")
+    CONFIRMED = "confirmed", _("Confirmed")
+
+
 class JobKind(models.TextChoices):
     PULL = "pull", _("Pull")
     ENSURE = "ensure", _("Start")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 
 from console.cluster.enums import JobKind, NodeState
+from console.cluster.lost import Death, Hold
 from console.cluster.tokens import Departure, FormerCredential, JoinToken, Rotation
 from console.common.ids import IdField
 
@@ -112,4 +113,14 @@ class Job(models.Model):
         return f"{self.kind} {self.container_id or self.id}"
 
 
-__all__ = ["Cluster", "Departure", "FormerCredential", "Job", "JoinToken", "Node", "Rotation"]
+__all__ = [
+    "Cluster",
+    "Death",
+    "Departure",
+    "FormerCredential",
+    "Hold",
+    "Job",
+    "JoinToken",
+    "Node",
+    "Rotation",
+]

@@ -10,7 +10,8 @@ from typing import Any
 
 from django.db import transaction
 
-from console.cluster.models import Node
+from console.cluster.enums import HoldState
+from console.cluster.models import Hold, Node
 from console.common import events
 from console.controller.agenda import Agenda
 from console.controller.history import History, Line
@@ -36,6 +37,8 @@ class Step:
     nodes: dict[str, Node] = field(default_factory=dict)
     frozen: bool = False
     """Nothing is replaced for lack of contact."""
+    holds: dict[str, Hold] = field(default_factory=dict)
+    """By node, whose assignment waits for a person."""
     wakes: dict[str, datetime | None] = field(default_factory=dict)
     """By app: when to look at it again though nothing changed; None: not by itself."""
     messages: dict[str, protocol.Job] = field(default_factory=dict)
@@ -55,6 +58,11 @@ class Step:
     @property
     def releases(self) -> Releases:
         return self.live.releases
+
+    @property
+    def held_slots(self) -> set[str]:
+        """Nothing is decided about them until their nodes have had their assignment."""
+        return {slot for hold in self.holds.values() if hold.state != HoldState.CHECK for slot in hold.slots}
 
     @property
     def time(self) -> float:

@@ -11,12 +11,12 @@ from django.db import OperationalError
 
 from console.cluster.enums import JobKind
 from console.cluster.models import Job, Node
-from console.controller import jobs, observed
+from console.controller import jobs, observed, verdicts
 from console.controller.context import Step
 from console.controller.ledger import MOST_RECEIPTS, Ledger
 from console.controller.results import conclude, tries_again, try_again
 from console.controller.wire import Entry
-from console.workloads.models import Container, Slot
+from console.workloads.models import Container
 from nodeagent import protocol
 from scheduler.lifecycle import State
 
@@ -25,8 +25,6 @@ logger = logging.getLogger(__name__)
 RECEIVED_PATIENCE = timedelta(seconds=60)
 """How long a received job may be silent before it is sent again."""
 _LIVE = {"running", "paused", "restarting"}
-_MOST_GENERATIONS = 2**53
-"""No honest slot comes near it; a number above would end where the database's numbers do."""
 
 
 def take_in(step: Step, entries: Sequence[Entry]) -> None:
@@ -135,7 +133,12 @@ def _hello(ledger: Ledger, node: Node, session: int, hello: protocol.Hello) -> N
     )
     if hello.engine is None:
         return
-    _raise_generations(node, hello)
+    if verdicts.examine(step, node, hello):
+        jobs.drop_open(step, node)
+        ledger.reread(node)
+        # With another digest than the node's own, it is asked again until a person has spoken.
+        _save(node, digest="", synced_session=0)
+        return
     _take_set(ledger, node, hello.containers)
     shown = {(seen.identity.slot, seen.identity.generation) for seen in hello.containers}
     for container in ledger.on(node):
@@ -155,16 +158,6 @@ def _sync_under_way(node: Node) -> bool:
     never end."""
     syncs = Job.objects.filter(node=node, kind=JobKind.SYNC, done_at=None)
     return syncs.filter(payload__session=node.session).exists()
-
-
-def _raise_generations(node: Node, hello: protocol.Hello) -> None:
-    """A slot of this node's whose fence is above the database's number (a restored backup) goes on from there."""
-    if not hello.generations:
-        return
-    for slot in Slot.objects.filter(containers__node=node).distinct():
-        seen = hello.generations.get(slot.id, 0)
-        if slot.generation < seen < _MOST_GENERATIONS:
-            Slot.objects.filter(pk=slot.pk).update(generation=seen)
 
 
 def _take_set(ledger: Ledger, node: Node, seen: Iterable[protocol.Observed]) -> None:

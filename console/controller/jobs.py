@@ -210,10 +210,15 @@ def add_volume_removal(step: Step, node: Node, app: App, names: Sequence[str]) -
 
 def begin_session(step: Step, node: Node) -> None:
     """A node said hello anew: what was open is computed again once its sync is confirmed."""
+    drop_open(step, node)
+    add_sync(step, node)
+
+
+def drop_open(step: Step, node: Node) -> None:
+    """None of its jobs is sent any more."""
     Job.objects.filter(node=node, done_at=None).update(
         done_at=step.now, ring_at=None, message="dropped at hello"
     )
-    add_sync(step, node)
 
 
 def add_sync(step: Step, node: Node) -> None:

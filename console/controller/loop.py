@@ -11,8 +11,8 @@ import redis
 from django.db import DatabaseError, close_old_connections, transaction
 from django.utils import timezone
 
-from console.cluster.models import Node
-from console.controller import intake, nodes, send
+from console.cluster.models import Hold, Node
+from console.controller import intake, nodes, send, verdicts
 from console.controller.agenda import Agenda
 from console.controller.broker import BrokerUsers
 from console.controller.context import Step
@@ -65,8 +65,10 @@ class Controller:
             with transaction.atomic():
                 self.lease.renew()
                 step = Step(now, self.live, self.agenda, self.wishes, nodes=self.roster.read())
+                step.holds = {hold.node_id: hold for hold in Hold.objects.all()}
                 intake.take_in(step, entries)
                 nodes.judge(step, beats, self.watch)
+                verdicts.bury(step)
                 work(step)
                 if wiped:
                     send.ring_all(step)

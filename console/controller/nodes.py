@@ -10,7 +10,7 @@ from django.conf import settings
 
 from console.cluster.enums import JobKind, NodeState
 from console.cluster.models import Job, Node
-from console.controller import rows
+from console.controller import rows, verdicts
 from console.controller.context import Step
 from console.controller.history import Line
 from console.controller.wire import Beat
@@ -145,6 +145,8 @@ def _state(step: Step, node: Node, beat: Beat | None) -> tuple[NodeState, str]:
             f"its engine does not answer: {beat.engine_error}"[:300],
         )
     node.engine_failed_at = None
+    if verdicts.waits(step, node):
+        return NodeState.SUSPECT, "it knows more than the database: its assignment waits for a confirmation"
     if node.synced_session != node.session or (beat and beat.session != node.session):
         waiting = NodeState.JOINING if node.state == NodeState.JOINING else NodeState(node.state)
         return (NodeState.SUSPECT if waiting is NodeState.READY else waiting), "it waits for its assignment"

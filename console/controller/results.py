@@ -8,7 +8,7 @@ import msgspec
 
 from console.cluster.enums import JobKind
 from console.cluster.models import Job, Node
-from console.controller import jobs, observed
+from console.controller import jobs, observed, verdicts
 from console.controller.ledger import Ledger
 from console.workloads.models import Release, Volume
 from nodeagent import protocol
@@ -69,6 +69,7 @@ def _synced(ledger: Ledger, node: Node) -> None:
     ledger.write()
     node.synced_session = node.session
     node.save(update_fields=["synced_session"])
+    verdicts.release(ledger.step, node)
     jobs.resume(ledger.step, node)
     ledger.step.freed = True
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from django.db import OperationalError
 
 from console.common.models import Dirty
-from console.controller import apply, appview, resolve, rows
+from console.controller import apply, appview, resolve, rows, verdicts
 from console.controller.appview import Rows
 from console.controller.context import Step
 from console.controller.rehearse import Rehearsal
@@ -88,7 +88,7 @@ def _carry_on(step: Step, wish: Wish) -> None:
     found = appview.read_rows(wish, release, coming)
     view = appview.app_view(found, step.live.cluster, step.nodes, step.releases, frozen=step.frozen)
     rehearsal = Rehearsal(step, found)
-    plan = plan_with(view, step.time, rehearsal.answer)
+    plan = verdicts.without_held(plan_with(view, step.time, rehearsal.answer), view, step.held_slots)
     apply.apply(step, found, view, plan, rehearsal.save())
     if plan.rollout or plan.commands:
         step.wishes.forget([app.id])

@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 from django.db.models.functions import Now
 
+from console.cluster.verdicts import check_all
 from console.common.backups import restore
 from console.common.errors import BerthError
 from console.controller.models import Lease
@@ -31,6 +32,7 @@ class Command(BaseCommand):
         except (BerthError, OSError) as error:
             raise CommandError(f"Not restored: {error}") from error
         call_command("migrate", interactive=False, verbosity=0)
+        check_all()
         self.stdout.write(f"Restored as of {done.manifest.at:%Y-%m-%d %H:%M:%S} UTC. Start the console now.")
         if done.secret_key_differs:
             self.stdout.write(
