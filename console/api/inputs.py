@@ -85,6 +85,13 @@ class NoInput(Input):
     """An empty body, or `{}`."""
 
 
+class DeathInput(Input):
+    volumes = serializers.BooleanField(
+        default=False,
+        help_text="Give up its volumes as well: what had its data there starts elsewhere with empty ones.",
+    )
+
+
 class DeleteQuery(Input):
     volumes = serializers.ChoiceField(
         choices=("keep", "delete"), default="keep", help_text="What happens to the app's volumes."

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 from django.urls import URLPattern
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from console.accounts.models import ApiToken, User
 from console.api.urls import urlpatterns
+from console.cluster.models import Hold, Node
 from console.common import audit
 from console.common.models import AuditEntry
 from console.workloads.models import Release, Rollout
@@ -176,6 +178,16 @@ def _remove_node(world: World) -> None:
     _admin(f"{TEAM}/nodes/{world.spare}", method="DELETE")(world)
 
 
+def _declare_dead(world: World) -> None:
+    Node.objects.update(state="down")
+    _admin(f"{TEAM}/nodes/n1/dead", {"volumes": True})(world)
+
+
+def _confirm_node(world: World) -> None:
+    Hold.objects.create(node=Node.objects.get(), state="held", at=timezone.now())
+    _admin(f"{TEAM}/nodes/n1/confirm")(world)
+
+
 CALLS |= {
     ("POST", "teams"): (_admin("/teams", {"slug": "fresh"}), "team.created"),
     ("POST", "user"): (_disable, "user.active"),
@@ -186,6 +198,8 @@ CALLS |= {
     ("DELETE", "invitation"): (_invitation, "invitation.revoked"),
     ("DELETE", "node"): (_remove_node, "node.removed"),
     ("POST", "uncordon"): (_then("cordon", "uncordon"), "node.cordoned"),
+    ("POST", "declare-dead"): (_declare_dead, "node.dead"),
+    ("POST", "confirm-node"): (_confirm_node, "node.confirmed"),
     ("POST", "undrain"): (_then("drain", "undrain"), "node.undrained"),
     ("POST", "leave"): (_admin(f"{TEAM}/nodes/n1/leave"), ""),
     ("POST", "rotate-credential"): (_admin(f"{TEAM}/nodes/n1/rotate"), ""),

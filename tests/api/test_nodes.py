@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from django.utils import timezone
+
 from console.accounts.secrets import digest
-from console.cluster.models import Node
+from console.cluster.models import Hold, Node
 from console.common.models import Dirty, Event
 from console.workloads.models import Container
 from tests import factories
@@ -87,7 +89,7 @@ def test_a_node_leaves_once_it_holds_nothing(people: People, administrator: Call
 def test_owners_change_no_nodes(people: People) -> None:
     factories.make_node("n1")
     assert people.owner.post(NODES, {"name": "n2"}).error["code"] == "forbidden"
-    for action in ("cordon", "uncordon", "drain", "undrain"):
+    for action in ("cordon", "uncordon", "drain", "undrain", "dead", "confirm"):
         assert people.owner.post(f"{NODES}/n1/{action}").status == 403
         people.assert_outside("POST", f"{NODES}/n1/{action}")
     assert people.owner.delete(f"{NODES}/n1").status == 403
@@ -106,3 +108,34 @@ def test_wrong_nodes_name_the_field(people: People, administrator: Caller) -> No
     ):
         answer = administrator.post(NODES, body)
         assert (answer.status, list(answer.error["fields"])) == (status, [field]), body
+
+
+def test_only_a_node_that_is_down_is_declared_dead(people: People, administrator: Caller) -> None:
+    node = factories.make_node("n1")
+    refused = administrator.post(f"{NODES}/n1/dead")
+    assert (refused.status, refused.error["code"]) == (409, "node_not_down")
+    Node.objects.update(state="down")
+    assert people.owner.post(f"{NODES}/n1/dead").status == 403
+    answer = administrator.post(f"{NODES}/n1/dead", {"volumes": True})
+    assert (answer.status, answer.body["death"]["volumes"]) == (202, True)
+    assert administrator.post(f"{NODES}/n1/dead").body["death"]["volumes"] is True
+    assert Event.objects.filter(node_id=node.id, kind="node.dead").count() == 1
+    assert people.viewer.get(f"{NODES}/n1").body["node"]["death"]["actor"] == answer.body["death"]["actor"]
+
+
+def test_a_held_node_waits_for_an_administrators_confirmation(people: People, administrator: Caller) -> None:
+    node = factories.make_node("n1")
+    refused = administrator.post(f"{NODES}/n1/confirm")
+    assert (refused.status, refused.error["code"]) == (409, "node_not_held")
+    Hold.objects.create(
+        node=node, state="held", at=timezone.now(), ahead=["shop/web.1"], unknown=["blog/web.1"]
+    )
+    (listed,) = people.viewer.get(NODES).body["items"]
+    assert (listed["hold"]["state"], listed["hold"]["ahead"], listed["hold"]["unknown"]) == (
+        "held",
+        ["shop/web.1"],
+        ["blog/web.1"],
+    )
+    assert people.owner.post(f"{NODES}/n1/confirm").status == 403
+    answer = administrator.post(f"{NODES}/n1/confirm")
+    assert (answer.status, answer.body["hold"]["state"]) == (202, "confirmed")

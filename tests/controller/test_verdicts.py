@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from console.accounts.access import Access
 from console.cluster.models import Death, Hold, Job, Node
@@ -179,7 +180,7 @@ def test_a_node_that_is_ahead_of_the_database_is_left_alone_until_it_is_confirme
     access: Access, world: World, agents: MakeAgents
 ) -> None:
     agents(1)
-    app, agent, node = second_generation(access, world)
+    app, agent, _node = second_generation(access, world)
     before, starts = dict(agent.containers), list(agent.starts)
     restore(app, agent)
     world.run(30)
@@ -208,14 +209,8 @@ def test_a_held_slot_is_not_filled_elsewhere_before_its_node_has_cleared_it_away
     old, _node = home_of(world, app)
     new = second if old is first else first
     [(key, seen)] = old.containers.items()
-    identity = type(seen.identity)(
-        **{
-            **{f: getattr(seen.identity, f) for f in seen.identity.__struct_fields__},
-            "generation": 2,
-            "container": "made-later",
-        }
-    )
-    moved = type(seen)(identity=identity, engine_id="f" * 64, state="running", running_for=1.0)
+    identity = replace(seen.identity, generation=2, container="made-later")
+    moved = replace(seen, identity=identity, engine_id="f" * 64)
     del old.containers[key]
     new.containers[key[0], 2], new.fence[key[0]] = moved, 2
     check_all()

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import pytest
+from django.utils import timezone
 
 from console.accounts.secrets import digest
-from console.cluster.models import Node
+from console.cluster.models import Hold, Node
 from tests import factories
 from tests.web.conftest import Visitors
 
@@ -11,6 +12,8 @@ ACTIONS = [
     "nodes/add/",
     "nodes/node-a/cordon/",
     "nodes/node-a/drain/",
+    "nodes/node-a/dead/",
+    "nodes/node-a/confirm/",
     "nodes/node-a/remove/",
     "rebalance/moves/",
 ]
@@ -80,3 +83,31 @@ def test_another_teams_containers_are_not_named(people: Visitors, node: Node) ->
     page = people.owner.get("/t/ours/nodes/node-a/").content.decode()
     assert "secret-app" not in page
     assert "1 container" in page
+
+
+def test_a_node_that_is_down_can_be_declared_dead(people: Visitors, node: Node) -> None:
+    assert 'id="dead"' not in people.owner.get("/t/ours/nodes/node-a/").content.decode()
+    Node.objects.update(state="down")
+    assert 'id="dead"' in people.owner.get("/t/ours/nodes/node-a/").content.decode()
+    assert 'id="dead"' not in people.developer.get("/t/ours/nodes/node-a/").content.decode()
+    people.owner.post("/t/ours/nodes/node-a/dead/", {"volumes": "wait"})
+    page = people.viewer.get("/t/ours/nodes/node-a/").content.decode()
+    assert "Declared dead by" in page
+    assert "What has a volume here waits for this node." in page
+    people.owner.post("/t/ours/nodes/node-a/dead/", {"volumes": "give-up"})
+    page = people.owner.get("/t/ours/nodes/node-a/").content.decode()
+    assert "starts elsewhere with an empty one" in page
+    assert 'data-open="dead"' not in page
+
+
+def test_a_held_node_says_what_it_knows_and_is_confirmed(people: Visitors, node: Node) -> None:
+    Hold.objects.create(
+        node=node, state="held", at=timezone.now(), ahead=["shop/web.1"], unknown=["blog/web.2"]
+    )
+    page = people.viewer.get("/t/ours/nodes/node-a/").content.decode()
+    assert "shop/web.1" in page
+    assert "blog/web.2" in page
+    assert "The database is right" not in page
+    assert "The database is right" in people.owner.get("/t/ours/nodes/node-a/").content.decode()
+    people.owner.post("/t/ours/nodes/node-a/confirm/")
+    assert Hold.objects.get().state == "confirmed"

@@ -9,8 +9,8 @@ from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from console.cluster.enums import JoinTokenState, NodeState
-from console.cluster.models import JoinToken, Node
+from console.cluster.enums import HoldState, JoinTokenState, NodeState
+from console.cluster.models import Death, Hold, JoinToken, Node
 from console.cluster.versions import skew
 from console.workloads.drains import Drain
 
@@ -101,6 +101,28 @@ class JoinTokenOutput(serializers.Serializer[JoinToken]):
         return token.state(timezone.now()).value
 
 
+class DeathOutput(serializers.Serializer[Death]):
+    """An administrator's word, until the node's next sign of life."""
+
+    at = serializers.DateTimeField()
+    actor = serializers.CharField()
+    volumes = serializers.BooleanField(help_text="Its volumes were given up as well.")
+
+
+class HoldOutput(serializers.Serializer[Hold]):
+    """The node knows more than the database, which seems to be a restored backup."""
+
+    state = serializers.ChoiceField(choices=HoldState.choices)
+    at = serializers.DateTimeField()
+    ahead = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="Slots whose generation the node knows to be above the database's.",
+    )
+    unknown = serializers.ListField(
+        child=serializers.CharField(), help_text="What runs there and is not in the database."
+    )
+
+
 class ReservedOutput(serializers.Serializer[LoadedNode]):
     containers = serializers.IntegerField()
     cpu = serializers.IntegerField()
@@ -129,4 +151,6 @@ class NodeOutput(serializers.Serializer[LoadedNode]):
     observed = NodeSeenOutput(source="node")
     observed_at = serializers.DateTimeField(source="node.contact_at", allow_null=True)
     credential = CredentialOutput(source="node")
+    death = DeathOutput(source="node.death", default=None, allow_null=True)
+    hold = HoldOutput(source="node.hold", default=None, allow_null=True)
     reserved = ReservedOutput(source="*")

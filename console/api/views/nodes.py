@@ -9,13 +9,13 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from console.api.inputs import NodeInput, NodesQuery, NoInput, checked
+from console.api.inputs import DeathInput, NodeInput, NodesQuery, NoInput, checked
 from console.api.outputs import shown
 from console.api.outputs.cluster import DrainOutput, LoadedNode, NodeOutput, loaded
 from console.api.outputs.containers import PlacedContainerOutput
 from console.api.paging import BY_NAME
 from console.api.views.base import TeamView, listing
-from console.cluster import services
+from console.cluster import services, verdicts
 from console.cluster.access import find_node, require_administrator
 from console.cluster.models import Node
 from console.workloads.drains import drain_of
@@ -124,3 +124,21 @@ class Undrain(_Draining):
     def post(self, request: Request, team: str, node: str) -> Response:
         """Let the node be chosen again; what has gone elsewhere stays there. For administrators."""
         return self.set(request, node, draining=False)
+
+
+class Dead(TeamView):
+    @extend_schema(operation_id="declare_node_dead", request=DeathInput, responses={202: NodeOutput})
+    def post(self, request: Request, team: str, node: str) -> Response:
+        """Say that a node that is down will not come back: what may never run twice is replaced. For administrators."""
+        verdicts.declare_dead(self.access, find_node(node), **checked(DeathInput, request.data))
+        return Response(NodeOutput(loaded(find_node(node), node_load())).data, status=202)
+
+
+class Confirm(TeamView):
+    @extend_schema(operation_id="confirm_node", request=None, responses={202: NodeOutput})
+    def post(self, request: Request, team: str, node: str) -> Response:
+        """After a restored backup: the database is right, and what it does not know may be stopped on the node. For
+        administrators."""
+        checked(NoInput, request.data)
+        verdicts.confirm_assignment(self.access, find_node(node))
+        return Response(NodeOutput(loaded(find_node(node), node_load())).data, status=202)

@@ -15,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from console.accounts.access import Access
-from console.cluster import services
+from console.cluster import services, verdicts
 from console.cluster.access import find_node, require_administrator
 from console.cluster.queries import all_nodes
 from console.common.errors import BerthError
@@ -44,6 +44,8 @@ def node(request: WebRequest, access: Access, name: str) -> HttpResponse:
         "card": node_cards([found])[0],
         "node": found,
         "drain": drain_of(found),
+        "death": getattr(found, "death", None),
+        "hold": getattr(found, "hold", None),
         "containers": containers_on(found, access.team),
         "events": events_of(access.team, node=found, limit=15),
         "charts": charts(request, node_metrics_url(access.team.slug, found)),
@@ -105,6 +107,24 @@ def drain(request: WebRequest, access: Access, name: str) -> HttpResponse:
     services.set_draining(access, found, draining=draining)
     said = _("%(name)s is being drained.") if draining else _("%(name)s takes containers again.")
     messages.success(request, said % {"name": found.name})
+    return redirect("web:node", access.team.slug, found.name)
+
+
+@require_POST
+@team_page
+def dead(request: WebRequest, access: Access, name: str) -> HttpResponse:
+    found = find_node(name)
+    verdicts.declare_dead(access, found, volumes=request.POST.get("volumes") == "give-up")
+    messages.success(request, _("%(name)s is declared dead.") % {"name": found.name})
+    return redirect("web:node", access.team.slug, found.name)
+
+
+@require_POST
+@team_page
+def confirm(request: WebRequest, access: Access, name: str) -> HttpResponse:
+    found = find_node(name)
+    verdicts.confirm_assignment(access, found)
+    messages.success(request, _("%(name)s gets its assignment.") % {"name": found.name})
     return redirect("web:node", access.team.slug, found.name)
 
 
