@@ -50,6 +50,8 @@ class Controller:
         self.wishes = Wishes()
         self.roster = Roster()
         self.position = "0-0"
+        self.idle = IDLE
+        """Seconds that the next step may be waited for."""
         self._saved: tuple[str, str] | None = None
         """Epoch and position as the database has them; None when that is not known."""
         self._ask_all = True
@@ -80,6 +82,7 @@ class Controller:
             self._discard()
             raise
         self._saved = epoch, self.position
+        self.idle = min(IDLE, max(0.05, nodes.next_verdict(step)))
         send.ring(self.wire, due)
         self._ask(step)
         return step.more or len(entries) == BATCH
@@ -152,7 +155,7 @@ def run(
             pulse.took(took)
             if not more:
                 stop.wait(min(LONGEST_REST, REST * took))
-                controller.wire.wait(controller.position, IDLE)
+                controller.wire.wait(controller.position, controller.idle)
         except LeaseLost as lost:
             logger.warning("%s; standing by", lost)
             leading = False

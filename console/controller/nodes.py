@@ -18,8 +18,9 @@ from console.workloads.models import App, Container, Release
 
 AWAY = timedelta(seconds=5)
 """A controller that did not step for this long trusts no silence for a while."""
-ENGINE_PATIENCE = timedelta(seconds=3)
-"""How long an engine may be unreachable by its own agent before the node counts as down."""
+ENGINE_PATIENCE = timedelta(seconds=2.5)
+"""How long an engine may be unreachable by its own agent before the node counts as down: one that is only restarted is
+back after 1.5 s."""
 _DIGEST_PATIENCE = timedelta(seconds=3)
 """A digest may differ for this long while its delta is on the way."""
 _CONTACT_RESOLUTION = timedelta(seconds=10)
@@ -151,6 +152,16 @@ def _state(step: Step, node: Node, beat: Beat | None) -> tuple[NodeState, str]:
         waiting = NodeState.JOINING if node.state == NodeState.JOINING else NodeState(node.state)
         return (NodeState.SUSPECT if waiting is NodeState.READY else waiting), "it waits for its assignment"
     return NodeState.READY, ""
+
+
+def next_verdict(step: Step) -> float:
+    """Seconds until an engine that does not answer has been waited for long enough; infinite when none is."""
+    failing = [
+        node.engine_failed_at
+        for node in step.nodes.values()
+        if node.engine_failed_at and node.state == NodeState.SUSPECT
+    ]
+    return min(((at + ENGINE_PATIENCE - step.now).total_seconds() for at in failing), default=float("inf"))
 
 
 def _compare(step: Step, node: Node, beat: Beat, watch: Watch) -> None:

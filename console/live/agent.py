@@ -41,6 +41,7 @@ class AgentConsumer(AsyncWebsocketConsumer):
     node: Node
     session: int
     store: redis.asyncio.Redis | None = None
+    engine_ok = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -186,6 +187,10 @@ class AgentConsumer(AsyncWebsocketConsumer):
             pipe.zadd(keys.CONTACT, {self.node.id: int(seconds) + int(micros) / 1e6})
             pipe.hset(keys.BEATS, self.node.id, msgspec.msgpack.encode(stored))
             await pipe.execute()
+        if beat.engine_ok != self.engine_ok:
+            # An engine's death is said at once, and heard at once.
+            self.engine_ok = beat.engine_ok
+            await self._client.xadd(keys.REPORTS, {"poke": "1"}, maxlen=REPORTS_KEPT, approximate=True)
         await self._tell(protocol.Ack(sent=beat.sent))
 
     async def _tell(self, message: protocol.Down) -> None:

@@ -387,3 +387,18 @@ def test_nothing_is_left_open_once_all_is_well(
     world.run(30)
     assert Job.objects.filter(done_at=None).count() == 0
     assert (len(world.wire.sent), Event.objects.count()) == (sent, events)
+
+
+def test_an_engine_that_does_not_answer_is_looked_at_again_when_its_time_is_over(
+    access: Access, world: World, agents: MakeAgents
+) -> None:
+    [agent] = agents(1)
+    world.run(10)
+    assert world.controller.idle == 1.0
+    agent.engine_ok = False
+    world.run(2, tick=1.0)
+    assert (Node.objects.get().state, world.controller.idle) == ("suspect", 1.0)
+    world.run(1, tick=1.0)
+    assert (Node.objects.get().state, world.controller.idle) == ("suspect", 0.5)
+    world.run(0.5)
+    assert (Node.objects.get().state, world.controller.idle) == ("down", 1.0)

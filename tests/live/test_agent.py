@@ -98,6 +98,25 @@ async def test_an_older_link_that_comes_in_late_is_closed_by_the_newer(
             assert await old.closed() == door.REPLACED
 
 
+async def test_an_engines_death_wakes_the_controller_once(
+    with_redis: RedisServer, credential: NodeCredential
+) -> None:
+    def pokes() -> int:
+        found: Any = keys.client().xrange(keys.REPORTS)
+        return sum(b"poke" in fields for _at, fields in found)
+
+    dead = protocol.Heartbeat(sent=7.5, digest="d" * 64, engine_ok=False, engine_error="no socket")
+    async with AgentSocket(credential.token) as link:
+        assert (await link.welcome()).heartbeat == 2.0
+        told = []
+        before = pokes()
+        for beat in (BEAT, dead, dead, BEAT):
+            await link.tell(beat)
+            await link.receive()
+            told.append(pokes() - before)
+    assert told == [0, 1, 1, 2]
+
+
 async def test_a_heartbeat_is_acknowledged_once_it_is_stored(
     with_redis: RedisServer, credential: NodeCredential
 ) -> None:
