@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -28,6 +29,12 @@ if len(SECRET_KEY) < 32:
         SECRET_KEY = "no-secret-needed-for-this-command-" * 2
     else:
         raise ImproperlyConfigured("Set BERTH_SECRET_KEY or BERTH_SECRET_KEY_FILE (32 characters or more).")
+
+_master_key_file = BERTH_HOME / "master-key"
+MASTER_KEY_FILE = os.environ.get(
+    "BERTH_MASTER_KEY_FILE", str(_master_key_file) if _master_key_file.exists() and not TESTING else ""
+)
+"""Keys under which secrets are kept (console/accounts/keyring.py). A path: the file changes when keys are rotated."""
 
 BERTH_PORT = int(env.number("BERTH_PORT", 8000, least=1, most=65535))
 BERTH_URL = env.text("BERTH_URL", f"http://127.0.0.1:{BERTH_PORT}").rstrip("/")

@@ -15,6 +15,7 @@ from nodeagent.agent import Agent
 from nodeagent.config import load
 from nodeagent.errors import AgentError, BadConfig
 from nodeagent.runtime.engine import DockerRuntime
+from nodeagent.vault import Vault
 
 log = logging.getLogger("nodeagent")
 
@@ -34,7 +35,9 @@ def main() -> int:
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
         config = load(options.config)
-        agent = Agent(config, DockerRuntime(config.docker_host, tls_dir=config.docker_tls_dir))
+        redactor = Vault(config.secrets_dir).redactor
+        runtime = DockerRuntime(config.docker_host, tls_dir=config.docker_tls_dir, redactor=redactor)
+        agent = Agent(config, runtime)
     except (BadConfig, AgentError) as error:
         sys.stderr.write(f"berth agent: {error}\n")
         return EXIT_CONFIG

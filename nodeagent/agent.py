@@ -27,6 +27,7 @@ from nodeagent.session import Session
 from nodeagent.step import Stepper
 from nodeagent.streams import Streams
 from nodeagent.tasks import CONSUMER_HANGS_AFTER, make_app, make_worker, waiting
+from nodeagent.vault import Vault
 from nodeagent.watchdog import Pulse, Watchdog
 
 log = logging.getLogger(__name__)
@@ -46,9 +47,10 @@ class Agent:
         key = NodeKey(config.state_dir)
         self.credentials = Credentials(config.state_dir, config.token, config.broker)
         fence = Fence(config.state_dir / FENCE_FILE)
-        stepper = Stepper(runtime, fence, self.session)
+        vault = Vault(config.secrets_dir, key)
+        stepper = Stepper(runtime, fence, self.session, vault)
         last_logs = LastLogs(runtime, self.session, self.outgoing.wake, self.outgoing.put)
-        assignment = Assignment(runtime, stepper, fence, self.session, last_logs.keep)
+        assignment = Assignment(runtime, stepper, fence, self.session, last_logs.keep, vault)
         self.observer = Observer(
             runtime,
             lambda: self.session.cluster,

@@ -10,10 +10,11 @@ from nodeagent.errors import AgentError
 from nodeagent.facts import Known, identity_of
 from nodeagent.fence import Fence
 from nodeagent.lastlog import KeepLog
-from nodeagent.protocol import Sync
+from nodeagent.protocol import Sync, engine_name
 from nodeagent.runtime.base import Runtime
 from nodeagent.session import Session
 from nodeagent.step import Stepper
+from nodeagent.vault import Vault
 
 PARALLEL = 4
 LOGS_WITHIN = 10.0
@@ -24,13 +25,20 @@ class Assignment:
     """Two halves, so that the gate opens before slow stops are over."""
 
     def __init__(
-        self, runtime: Runtime, stepper: Stepper, fence: Fence, session: Session, keep_log: KeepLog
+        self,
+        runtime: Runtime,
+        stepper: Stepper,
+        fence: Fence,
+        session: Session,
+        keep_log: KeepLog,
+        vault: Vault,
     ) -> None:
         self._runtime = runtime
         self._stepper = stepper
         self._fence = fence
         self._session = session
         self._keep_log = keep_log
+        self._vault = vault
 
     def accept(self, job: Sync) -> tuple[Known, ...]:
         """Fence off and return what must go, then open the gate. Raises `Stale` for another session's."""
@@ -40,6 +48,7 @@ class Assignment:
         self._session.check_number(job.session)
         self._fence.rebuild([known.key for known in own])
         keep = frozenset(job.keep) | self._session.started()
+        self._vault.sweep({engine_name(*key) for key in keep.union(known.key for known in own)})
         strangers = tuple(known for known in own if known.key not in keep)
         self._fence.close(*(known.key for known in strangers))
         self._session.open_gate(job.session)

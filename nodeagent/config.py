@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from nodeagent.errors import BadConfig
 from nodeagent.grants import KIND
 from nodeagent.protocol import MOST_UNITS, resource_name
+from nodeagent.vault import usual_folder
 
 LINK_PATH = "/agent/v1/link"
 PEM = "-----BEGIN CERTIFICATE-----"
@@ -31,6 +32,7 @@ ENVIRONMENT = {
     "docker_host": "BERTH_DOCKER_HOST",
     "docker_tls_dir": "BERTH_DOCKER_TLS_DIR",
     "state_dir": "BERTH_AGENT_STATE",
+    "secrets_dir": "BERTH_SECRETS_DIR",
     "address": "BERTH_NODE_ADDRESS",
     "labels": "BERTH_NODE_LABELS",
     "cpu": "BERTH_NODE_CPU",
@@ -69,6 +71,8 @@ class Config:
     port_last: int
     disk: int = 0
     resources: Mapping[str, int] = field(default_factory=dict)
+    secrets_dir: Path = Path("/dev/shm/berth")  # noqa: S108  # nosec B108 - its owner and mode are checked
+    """In memory, and at the same path for the engine."""
     ca: str = ""
     """PEM of the authority to trust on both links; empty: the system's."""
 
@@ -95,6 +99,7 @@ def checked(raw: Mapping[str, Any]) -> Config:
         docker_host=str(raw.get("docker_host") or "unix:///var/run/docker.sock"),
         docker_tls_dir=str(raw.get("docker_tls_dir") or ""),
         state_dir=_state_dir(str(raw.get("state_dir") or "/var/lib/berth-agent")),
+        secrets_dir=_secrets_dir(raw),
         address=str(raw.get("address") or "127.0.0.1"),
         labels=_labels(raw.get("labels") or {}),
         cpu=_whole(raw, "cpu"),
@@ -198,6 +203,14 @@ def _state_dir(value: str) -> Path:
     if not os.access(path, os.W_OK):
         raise _say("state_dir", f"cannot be written: {value}")
     return path
+
+
+def _secrets_dir(raw: Mapping[str, Any]) -> Path:
+    given = str(raw.get("secrets_dir") or "")
+    if given and not Path(given).is_absolute():
+        raise _say("secrets_dir", f"is {given!r}; it must be an absolute path, the same one for the engine")
+    node = _matching(raw, "node", _NODE)
+    return Path(given) / node if given else usual_folder(node)
 
 
 def _labels(value: Any) -> dict[str, str]:

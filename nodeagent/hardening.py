@@ -6,12 +6,14 @@ there: a key that the list does not name is refused, so that a new option is nev
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from nodeagent import grants, names
 from nodeagent.errors import Refused
-from nodeagent.protocol import Healthcheck, Identity, Mount, Spec
+from nodeagent.protocol import Healthcheck, Identity, Mount, Secret, Spec
+from nodeagent.vault import NOTHING, Bind, Private
 
 CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID", "NET_BIND_SERVICE", "KILL")
 """All that a container keeps of root's rights."""
@@ -23,6 +25,7 @@ ULIMITS = frozenset(
 MAX_GRACE = 3600.0
 MAX_NETWORKS = 32
 MAX_FILES_BYTES = 4 * 1024 * 1024
+_CONTAINER = re.compile(r"berth-[A-Za-z0-9][A-Za-z0-9_.-]{0,99}-g\d+")
 _KERNEL_FOLDERS = frozenset({"proc", "sys", "dev"})
 
 
@@ -47,9 +50,11 @@ def check_networks(identity: Identity, spec: Spec) -> None:
         names.check_network_of(identity.app, one.network)
 
 
-def assert_safe(spec: Spec, host_config: Mapping[str, Any]) -> None:
-    """Raises `Refused` unless the spec and the engine's HostConfig made from it are both harmless."""
+def assert_safe(spec: Spec, host_config: Mapping[str, Any], private: Private = NOTHING) -> None:
+    """Raises `Refused` unless the spec and the engine's HostConfig made from it are both harmless. Of the host's
+    paths, the files of `private` alone may be there, each read-only at its own place."""
     check_spec(spec)
+    _check_private(spec, private)
     unknown = sorted(set(host_config) - set(_HOST_CONFIG))
     _need(not unknown, f"The option {', '.join(unknown)} of the engine is not allowed.")
     for key, allowed in _HOST_CONFIG.items():
@@ -57,6 +62,26 @@ def assert_safe(spec: Spec, host_config: Mapping[str, Any]) -> None:
         _need(allowed(host_config[key]), f"The value of {key} is not allowed: {host_config[key]!r:.200}")
     requests = host_config["DeviceRequests"]
     _need(grants.safe_requests(spec, requests), f"These devices were not given to it: {requests!r:.200}")
+    binds = [mount for mount in host_config["Mounts"] if mount.get("Type") == "bind"]
+    _need(binds == [_bind(bind) for bind in private.binds], f"These paths are not its own: {binds!r:.200}")
+
+
+def _bind(bind: Bind) -> dict[str, Any]:
+    return {"Type": "bind", "Source": bind.source, "Target": bind.target, "ReadOnly": True}
+
+
+def _check_private(spec: Spec, private: Private) -> None:
+    """Its files are those of this container's folder in the vault, by number, at the places that the spec names."""
+    folder, _, name = private.folder.rpartition("/")
+    known = not private.binds or (folder.startswith("/") and bool(_CONTAINER.fullmatch(name)))
+    _need(known, f"{private.folder[:120]!r} is not a folder of secrets.")
+    numbered = [f"{private.folder}/{number}" for number in range(len(private.binds))]
+    _need([bind.source for bind in private.binds] == numbered, "Its secrets are not in its own folder.")
+    places = {one.target for one in spec.secrets if one.target}
+    places |= {file.target for file in spec.files} if spec.read_only else set()
+    _need({bind.target for bind in private.binds} <= places, "A secret is not where the spec wants it.")
+    asked = {one.variable for one in spec.secrets if one.variable}
+    _need(set(private.variables or {}) <= asked, "A variable is a secret that the spec does not name.")
 
 
 def _need(condition: bool, message: str) -> None:
@@ -107,7 +132,13 @@ def _check_network(spec: Spec) -> None:
 def _check_paths(spec: Spec) -> None:
     for mount in spec.mounts:
         _check_mount(mount)
-    _distinct([_plain(mount.target) for mount in spec.mounts])
+    for secret in spec.secrets:
+        _check_secret(secret)
+    mounted = [mount.target for mount in spec.mounts]
+    mounted += [secret.target for secret in spec.secrets if secret.target]
+    mounted += [file.target for file in spec.files if spec.read_only]
+    _distinct(map(_plain, mounted))
+    _distinct([one.variable for one in spec.secrets if one.variable])
     for file in spec.files:
         _check_target(file.target)
         _need(0 <= file.mode <= 0o777, f"The mode of {file.target!r} must be within 0 and 0777.")
@@ -115,6 +146,16 @@ def _check_paths(spec: Spec) -> None:
     _need(
         sum(len(file.content) for file in spec.files) <= MAX_FILES_BYTES, "The files are larger than 4 MiB."
     )
+
+
+def _check_secret(secret: Secret) -> None:
+    _need(bool(secret.target) != bool(secret.variable), "A secret is a file or a variable.")
+    if secret.variable:
+        names.check_name(names.VARIABLE, secret.variable, "The variable")
+    else:
+        _check_target(secret.target)
+    _need(0 <= secret.mode <= 0o777, f"The mode of {secret.target!r} must be within 0 and 0777.")
+    _need(min(secret.uid, secret.gid) >= 0, f"The owner of {secret.target!r} must not be negative.")
 
 
 def _check_mount(mount: Mount) -> None:
@@ -181,6 +222,9 @@ def _safe_mounts(value: Any) -> bool:
 
 def _safe_mount(mount: Mapping[str, Any]) -> bool:
     kind = mount.get("Type")
+    if kind == "bind":
+        # Which ones is a matter of the container, and looked at with it.
+        return set(mount) == {"Type", "Source", "Target", "ReadOnly"} and mount["ReadOnly"] is True
     if kind == "tmpfs":
         return set(mount) <= {"Type", "Target", "ReadOnly", "TmpfsOptions"}
     plain = set(mount) <= {"Type", "Source", "Target", "ReadOnly", "VolumeOptions"}

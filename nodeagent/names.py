@@ -11,6 +11,7 @@ VOLUME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,199}")
 NETWORK = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 ALIAS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}")
 HOSTNAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,61}[A-Za-z0-9])?")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 CLUSTER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 IMAGE_ID = re.compile(r"sha256:[0-9a-f]{64}")
 IMAGE = re.compile(

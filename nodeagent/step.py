@@ -18,6 +18,7 @@ from nodeagent.fence import Fence
 from nodeagent.protocol import LABEL_APP, Attachment, Ensure, Identity, Remove, Spec, Stop, engine_name
 from nodeagent.runtime.base import Conflict, ContainerFacts, Runtime
 from nodeagent.session import Session
+from nodeagent.vault import Vault
 
 MAX_STEPS = 12
 
@@ -91,7 +92,8 @@ class NeedsPull(Exception):
 class Stepper:
     """Carries out jobs on one engine. Raises `AgentError`s; a return is success."""
 
-    def __init__(self, runtime: Runtime, fence: Fence, session: Session) -> None:
+    def __init__(self, runtime: Runtime, fence: Fence, session: Session, vault: Vault) -> None:
+        self._vault = vault
         self._runtime = runtime
         self._fence = fence
         self._session = session
@@ -106,7 +108,8 @@ class Stepper:
             raise Refused(f"{identity.name} belongs to another cluster than this node.")
         hardening.check_spec(spec)
         hardening.check_networks(identity, spec)
-        files_written = not spec.files
+        # Into a read-only root they come by the vault.
+        files_written = not spec.files or spec.read_only
         for _ in range(MAX_STEPS):
             with self._lock(identity.slot):
                 self._fence.admit(identity.slot, identity.generation)
@@ -140,6 +143,7 @@ class Stepper:
             container = self._own(name)
             if container is not None:
                 self._runtime.remove(name)
+            self._vault.drop(name)
         for volume in job.volumes:
             self._runtime.remove_volume(volume, self._session.cluster)
         for network in dict.fromkeys((job.network, *_own_networks(container))):
@@ -175,6 +179,7 @@ class Stepper:
                     return container
                 if act is Act.REMOVE:
                     self._runtime.remove(name)
+                    self._vault.drop(name)
                 else:
                     self._runtime.stop(name, grace)
         raise Unsettled(f"The container {name} does not become {wanted}.")
@@ -211,7 +216,7 @@ class Stepper:
                         steady=one.steady,
                     )
             case Act.CREATE:
-                self._runtime.create(identity, spec)
+                self._runtime.create(identity, spec, self._vault.prepare(job))
             case Act.JOIN:
                 container = self._own(identity.engine_name)
                 for one in _missing(container, spec) if container else ():
@@ -220,6 +225,8 @@ class Stepper:
             case Act.FILES:
                 self._runtime.write_files(identity.engine_name, spec.files)
             case _:
+                # Once more: between the two the host may have been started anew.
+                self._vault.prepare(job)
                 self._runtime.start(identity.engine_name)
 
     def _own(self, name: str) -> ContainerFacts | None:

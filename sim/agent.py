@@ -14,6 +14,7 @@ from nodeagent.fence import Fence
 from nodeagent.link import REDIAL, REDIAL_REFUSED, SILENCE
 from nodeagent.session import Session
 from nodeagent.step import Stepper
+from nodeagent.vault import Vault
 from sim.faults import AgentDied
 from sim.view import View
 from sim.work import Work
@@ -51,13 +52,15 @@ class Agent:
         self.fence = HostFence(host)
         self.session = Session(NOWHERE)
         self.session.cluster = self.world.cluster
-        self.stepper = Stepper(host.engine, self.fence, self.session)  # type: ignore[arg-type]  # no streams
+        vault = Vault(NOWHERE)
+        self.stepper = Stepper(host.engine, self.fence, self.session, vault)  # type: ignore[arg-type]  # no streams
         self.assignment = Assignment(
             host.engine,  # type: ignore[arg-type]
             self.stepper,
             self.fence,
             self.session,
             lambda *_, **__: None,
+            vault,
         )
         self.view = View(self)
         self.work = Work(self)

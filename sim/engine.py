@@ -18,6 +18,7 @@ from nodeagent.runtime.base import (
     PortTaken,
     StillRunning,
 )
+from nodeagent.vault import NOTHING, Private
 from sim.containers import Box, Containers
 from sim.faults import AgentDied
 
@@ -52,7 +53,7 @@ class Engine(Containers):
         box = self.boxes.get(name)
         return box.facts if box else None
 
-    def create(self, identity: Identity, spec: Spec) -> ContainerFacts:
+    def create(self, identity: Identity, spec: Spec, private: Private = NOTHING) -> ContainerFacts:
         self._call()
         name = identity.engine_name
         if name in self.boxes:

@@ -365,6 +365,11 @@ class RegistryInput(Input):
     password = serializers.CharField(max_length=4096, trim_whitespace=False, write_only=True)
 
 
+class SecretInput(Input):
+    name = serializers.CharField(max_length=200)
+    value = serializers.CharField(trim_whitespace=False, write_only=True, help_text="Never shown again.")
+
+
 class TokenInput(Input):
     name = serializers.CharField(max_length=100)
     expires_at = serializers.DateTimeField(required=False, allow_null=True)

@@ -22,6 +22,7 @@ from console.api.views import (
     registries,
     releases,
     rollouts,
+    secrets,
     steering,
 )
 from console.api.views.logs import logs
@@ -114,6 +115,10 @@ urlpatterns = [
     path(f"{TEAM}/service-accounts", members.ServiceAccounts.as_view(), name="service-accounts"),
     path(f"{TEAM}/service-accounts/<name:account>", members.ServiceAccount.as_view(), name="service-account"),
     path(f"{APP}/members", members.AppMembers.as_view(), name="app-members"),
+    path(f"{TEAM}/secrets", secrets.TeamSecrets.as_view(), name="team-secrets"),
+    path(f"{TEAM}/secrets/<name:secret>", secrets.TeamSecret.as_view(), name="team-secret"),
+    path(f"{APP}/secrets", secrets.AppSecrets.as_view(), name="app-secrets"),
+    path(f"{APP}/secrets/<name:secret>", secrets.AppSecret.as_view(), name="app-secret"),
     path(f"{TEAM}/tokens", accounts.Tokens.as_view(), name="tokens"),
     path(f"{TEAM}/tokens/<name:token>", accounts.Token.as_view(), name="token"),
 ]

@@ -1,7 +1,8 @@
 """A backup of the panel: one tar file, readable by its owner alone, with all that cannot be made anew.
 
-In it: `manifest.json`, `database`, `secret-key` (stored credentials are sealed with it), and where the console has
-them its certificate authority (`ca/`, every host trusts exactly that one) and, if wanted, logs of ended containers.
+In it: `manifest.json`, `database`, `secret-key`, and where the console has them its `master-key` file (stored
+credentials and secrets are sealed with it), its certificate authority (`ca/`, every host trusts exactly that one) and,
+if wanted, logs of ended containers.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ from console.common import dumps
 from console.common.errors import BerthError
 
 FORMAT = 1
-MANIFEST, DATABASE, SECRET_KEY, AUTHORITY, LOGS = (
+MANIFEST, DATABASE, SECRET_KEY, MASTER_KEY, AUTHORITY, LOGS = (
     "manifest.json",
     "database",
     "secret-key",
+    "master-key",
     "ca",
     "container-logs",
 )
@@ -64,6 +66,8 @@ def back_up(target: Path, *, logs: bool = False) -> Manifest:
         with tarfile.open(whole, "w:gz", compresslevel=3) as archive:
             _add_text(archive, MANIFEST, msgspec.json.encode(manifest))
             _add_text(archive, SECRET_KEY, settings.SECRET_KEY.encode())
+            if settings.MASTER_KEY_FILE:
+                _add_text(archive, MASTER_KEY, Path(settings.MASTER_KEY_FILE).read_bytes())
             archive.add(copy, DATABASE)
             for name, path in _folders(logs):
                 if path.is_dir():
@@ -85,6 +89,8 @@ def restore(source: Path) -> Restored:
         for name, path in _folders(logs=True):
             if (folder / name).is_dir():
                 _put(folder / name, path)
+        if (folder / MASTER_KEY).is_file():
+            _put_master_keys((folder / MASTER_KEY).read_text())
         return Restored(manifest, _put_secret_key((folder / SECRET_KEY).read_text()))
 
 
@@ -162,3 +168,15 @@ def _put_secret_key(key: str) -> bool:
         return True
     path.write_text(key + "\n")
     return False
+
+
+def _put_master_keys(text: str) -> None:
+    """Those of the backup beside the present ones, which stay the first: what is sealed now needs no old one."""
+    path = Path(settings.MASTER_KEY_FILE or settings.BERTH_HOME / MASTER_KEY)
+    path.touch(mode=0o600)
+    lines = [*path.read_text().splitlines(), *text.splitlines()]
+    fresh = path.with_name(f".{path.name}.restoring")
+    fresh.touch(mode=0o600)
+    fresh.write_text("".join(f"{line}\n" for line in dict.fromkeys(lines)))
+    fresh.chmod(path.stat().st_mode & 0o777)
+    os.replace(fresh, path)

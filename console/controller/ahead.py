@@ -20,7 +20,8 @@ def digest_of(known: Known, spec: Spec) -> str:
     """Spec digest of a service or a release command. A command's is another with each release: it runs again."""
     if spec.name in known.project.services:
         return str(known.release.digests[spec.name])
-    own = spec_digest(spec, image=image_of(known.release, spec.name)["image"])
+    image = image_of(known.release, spec.name)["image"]
+    own = spec_digest(spec, image=image, secrets=known.release.secrets)
     return hashlib.sha256(f"{known.release.id} {own}".encode()).hexdigest()
 
 

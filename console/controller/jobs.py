@@ -73,8 +73,9 @@ class _Maker:
         key = (container.release_id, container.slot.service.name)
         if key in self._specs:
             return specs.like(self._specs[key], container)
-        spec = self.step.releases.spec(*key)
-        self._specs[key] = specs.build(container, spec, self.step.releases.project(key[0]))
+        spec, release = self.step.releases.spec(*key), self.step.releases.get(container.release_id)
+        project, secrets = self.step.releases.project(key[0]), release.release.secrets if release else {}
+        self._specs[key] = specs.build(container, spec, project, secrets)
         return self._specs[key]
 
     def _login(self, team: Team, image: str) -> str:

@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from console.cluster.enums import JobKind, NodeState
 from console.cluster.models import Job, Node
@@ -18,6 +19,8 @@ from console.workloads.compose import Service as Spec
 from console.workloads.enums import ReleaseState, RolloutState
 from console.workloads.models import App, Release, Rollout
 from console.workloads.services import UNDER_WAY, take_services
+
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +152,9 @@ def familiar(name: str) -> str:
 
 def _ready(step: Step, app: App, release: Release, images: dict[str, Image]) -> None:
     release.images = {name: {"image": image.identity, "local": image.local} for name, image in images.items()}
-    release.digests = digests(release.project, {name: image.identity for name, image in images.items()})
+    release.digests = digests(
+        release.project, {name: image.identity for name, image in images.items()}, release.secrets
+    )
     extra = [
         {
             "line": release.project.services[name].line,
@@ -171,10 +176,15 @@ def _ready(step: Step, app: App, release: Release, images: dict[str, Image]) -> 
     _note(step, app, "Images are known")
 
 
-def digests(project: Project, images: Mapping[str, str]) -> dict[str, str]:
-    """Spec digest by service. One that is to be restarted with others (`depends_on` with `restart`) has theirs
-    in its own: a release that replaces them replaces it as well."""
-    own = {name: spec_digest(spec, image=images[name]) for name, spec in project.services.items()}
+def digests(
+    project: Project, images: Mapping[str, str], secrets: Mapping[str, str] = _NONE
+) -> dict[str, str]:
+    """Spec digest by service, with the version of each secret. One that is to be restarted with others (`depends_on`
+    with `restart`) has theirs in its own: a release that replaces them replaces it as well."""
+    own = {
+        name: spec_digest(spec, image=images[name], secrets=secrets)
+        for name, spec in project.services.items()
+    }
     found = {}
     for name in project.services:
         others = sorted(own[one] for one in _restarts_with(project, name))

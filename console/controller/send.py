@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import defaultdict
 from dataclasses import dataclass
@@ -11,18 +10,13 @@ from datetime import timedelta
 import msgspec
 import redis
 from kombu.exceptions import KombuError
-from nacl.exceptions import CryptoError
 
-from console.accounts.secrets import seal_to_node
 from console.cluster.enums import JobKind, NodeState
 from console.cluster.models import Job, Node
-from console.common import events
-from console.common.errors import BerthError
 from console.controller import rows
 from console.controller.context import Step
+from console.controller.sealer import Sealer
 from console.controller.wire import Wire
-from console.images.models import RegistryCredential
-from console.images.services import password_of
 from nodeagent import protocol
 
 logger = logging.getLogger(__name__)
@@ -36,7 +30,7 @@ NOTED_RINGS = 5
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A job as the agent gets it. `registry`: the credential to seal into it."""
+    """A job as the outbox has it. `registry`: the credential to seal into it."""
 
     id: str
     job: protocol.Job
@@ -59,7 +53,8 @@ def collect(step: Step) -> list[Due]:
     jobs = _payloads(step, ringing)
     by_node: dict[str, list[Message]] = defaultdict(list)
     for job in ringing:
-        by_node[job.node_id].append(Message(job.id, jobs[job.id], job.registry_id))
+        if _understood(step, job, jobs[job.id]):
+            by_node[job.node_id].append(Message(job.id, jobs[job.id], job.registry_id))
     return [Due(step.nodes[node], tuple(batch)) for node, batch in sorted(by_node.items())]
 
 
@@ -84,6 +79,17 @@ def _reachable(node: Node, job: Job) -> bool:
     return node.synced_session == node.session or job.kind == JobKind.SYNC
 
 
+def _understood(step: Step, job: Job, message: protocol.Job) -> bool:
+    """An agent that is too old for a job would do something else instead; it is not told."""
+    node = step.nodes[job.node_id]
+    if protocol.needs(message) <= node.protocol:
+        return True
+    if job.rings == 1:
+        text = f"Node {node.name} cannot start containers with secrets: its agent is too old. Update it"
+        step.tell_node(node, "node.outdated", text, warning=True)
+    return False
+
+
 def _mark(step: Step, job: Job) -> None:
     job.rings += 1
     job.ring_at = step.now + timedelta(seconds=min(FIRST_PATIENCE * 2.0 ** (job.rings - 1), LONGEST_PATIENCE))
@@ -96,45 +102,9 @@ def _mark(step: Step, job: Job) -> None:
 
 def ring(wire: Wire, due: list[Due]) -> None:
     """Send. A failure is logged; the outbox rings again."""
-    logins = _Logins()
+    sealer = Sealer()
     for batch in due:
         try:
-            wire.send(batch.node.id, [logins.seal(batch.node, message) for message in batch.messages])
+            wire.send(batch.node.id, [sealer.seal(batch.node, message) for message in batch.messages])
         except (redis.RedisError, KombuError, OSError) as error:
             logger.warning("Could not ring node %s (%s); it is rung again.", batch.node.name, error)
-
-
-class _Logins:
-    """Registry logins, each looked up once for all the messages of a step."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, RegistryCredential | None] = {}
-
-    def seal(self, node: Node, message: Message) -> protocol.Job:
-        """The message with its registry's login, sealed to the node."""
-        job = message.job
-        if not message.registry or not isinstance(job, protocol.Pull | protocol.Ensure):
-            return job
-        credential = self._credential(message.registry)
-        if credential is None or not node.public_key:
-            return job
-        try:
-            login = {"username": credential.username, "password": password_of(credential)}
-            sealed = seal_to_node(bytes(node.public_key), json.dumps(login).encode())
-            return msgspec.structs.replace(job, auth=sealed)
-        except (BerthError, CryptoError) as error:
-            # Without its login the registry refuses; the node says so, and this says why.
-            logger.error("Job %s goes without the login %s: %s", message.id, credential.id, error)
-            events.record(
-                "registry.unreadable",
-                f"The login for {credential.host} cannot be sent to node {node.name}: {error}",
-                actor=events.CONTROLLER,
-                team=credential.team_id,
-                warning=True,
-            )
-            return job
-
-    def _credential(self, id_: str) -> RegistryCredential | None:
-        if id_ not in self._known:
-            self._known[id_] = RegistryCredential.objects.filter(pk=id_).first()
-        return self._known[id_]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+
 import msgspec
 
 from console.workloads.compose import DEFAULT_NETWORK, Project
 from console.workloads.compose import Service as Spec
 from console.workloads.models import Container, volume_name
 from nodeagent import protocol
+
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 def network_name(app_id: str, network: str = DEFAULT_NETWORK, *, internal: bool = False) -> str:
@@ -46,9 +51,12 @@ def identity(container: Container, cluster_id: str) -> protocol.Identity:
     )
 
 
-def build(container: Container, spec: Spec, project: Project) -> protocol.Spec:
-    """The agent's spec of this container, with the host ports and the image that were chosen for it. `project` is
-    the whole of the release: what joins a network depends on who else does."""
+def build(
+    container: Container, spec: Spec, project: Project, secrets: Mapping[str, str] = _NONE
+) -> protocol.Spec:
+    """The agent's spec of this container, with the host ports and the image that were chosen for it, and with the
+    versions of its release's `secrets`. `project` is the whole of the release: what joins a network depends on who
+    else does."""
     joined = attachments(container.app_id, project, spec)
     return protocol.Spec(
         image=container.image,
@@ -83,6 +91,7 @@ def build(container: Container, spec: Spec, project: Project) -> protocol.Spec:
             )
             for one in spec.configs
         ),
+        secrets=tuple(_secrets(spec, secrets)),
         ulimits=tuple(protocol.Ulimit(name=one.name, soft=one.soft, hard=one.hard) for one in spec.ulimits),
         log_max_size=spec.logging.max_size,
         log_max_file=spec.logging.max_file,
@@ -98,6 +107,20 @@ def like(spec: protocol.Spec, container: Container) -> protocol.Spec:
     return msgspec.structs.replace(
         spec, image=container.image, ports=_ports(container), resources=_resources(container)
     )
+
+
+def _secrets(spec: Spec, versions: Mapping[str, str]) -> Iterator[protocol.Secret]:
+    for one in spec.secrets:
+        yield protocol.Secret(
+            name=one.source,
+            version=versions.get(one.source, ""),
+            target=one.target,
+            mode=one.mode,
+            uid=one.uid,
+            gid=one.gid,
+        )
+    for variable, source in spec.secret_environment.items():
+        yield protocol.Secret(name=source, version=versions.get(source, ""), variable=variable)
 
 
 def _ports(container: Container) -> tuple[protocol.PortBinding, ...]:

@@ -104,7 +104,8 @@ class RedisWire:
         return found
 
     def send(self, node: str, jobs: Sequence[protocol.Job]) -> None:
-        batch = protocol.batch_to_builtins(protocol.Batch(node=node, jobs=tuple(jobs)))
+        version = max(protocol.VERSION - 1, *map(protocol.needs, jobs))
+        batch = protocol.batch_to_builtins(protocol.Batch(version=version, node=node, jobs=tuple(jobs)))
         with (
             _node_connection(node) as connection,
             producers[connection].acquire(block=True, timeout=5) as producer,

@@ -7,9 +7,9 @@ import re
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
+from console.accounts import envelope
 from console.accounts.access import Access
 from console.accounts.models import Team
-from console.accounts.secrets import open_at_rest, seal_at_rest
 from console.common import events
 from console.common.errors import BerthError, Conflict, NotFound
 from console.images.models import RegistryCredential
@@ -29,7 +29,23 @@ def credential_for(team: Team, image: str) -> RegistryCredential | None:
 
 
 def password_of(credential: RegistryCredential) -> str:
-    return open_at_rest(bytes(credential.sealed_password))
+    """Raises `envelope.CannotOpen`."""
+    sealed = bytes(credential.sealed_password)
+    if not envelope.is_envelope(sealed):
+        return envelope.open_box(sealed).decode()
+    return envelope.open_sealed(sealed, *_binding(credential.team_id, credential.host)).decode()
+
+
+def rewrapped(credential: RegistryCredential) -> bytes | None:
+    """Its envelope under the newest master key; None when it is. Raises `envelope.CannotOpen`."""
+    sealed, binding = bytes(credential.sealed_password), _binding(credential.team_id, credential.host)
+    if not envelope.is_envelope(sealed):
+        return envelope.seal(envelope.open_box(sealed), *binding)
+    return envelope.rewrap(sealed, *binding)
+
+
+def _binding(team_id: str, host: str) -> tuple[str, str, str]:
+    return "registry", team_id, host
 
 
 def list_credentials(team: Team) -> list[RegistryCredential]:
@@ -50,8 +66,9 @@ def store_credential(access: Access, *, host: str, username: str, password: str)
         )
     try:
         with transaction.atomic():
+            sealed = envelope.seal(password.encode(), *_binding(access.team.id, host))
             credential = RegistryCredential.objects.create(
-                team=access.team, host=host, username=username, sealed_password=seal_at_rest(password)
+                team=access.team, host=host, username=username, sealed_password=sealed
             )
             events.record(
                 "registry.stored", f"Login for {host} stored", actor=access.actor, team=access.team.id

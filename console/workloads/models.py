@@ -67,6 +67,8 @@ class Release(models.Model):
     """By service: {"image": identity the engine runs, "local": whether no registry has it}."""
     digests = models.JSONField(default=dict)
     """Spec digest by service, once the images are known."""
+    secrets = models.JSONField(default=dict)
+    """Id of the version of each secret that its services take, by top-level name."""
 
     class Meta:
         ordering = ["-number"]
@@ -78,6 +80,46 @@ class Release(models.Model):
     @property
     def project(self) -> Project:
         return msgspec.convert(self.model, Project)
+
+
+class Secret(models.Model):
+    """A name under which a team, or an app of it, keeps a value. The value is in its versions, sealed."""
+
+    id = IdField()
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="secrets")
+    app = models.ForeignKey(App, on_delete=models.CASCADE, null=True, related_name="secrets")
+    name = models.CharField(max_length=63)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(fields=["app", "name"], name="secret_of_app_unique"),
+            models.UniqueConstraint(
+                fields=["team", "name"], condition=models.Q(app=None), name="secret_of_team_unique"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SecretVersion(models.Model):
+    """One value of a secret. It never changes; only the master key that wraps its data key may."""
+
+    id = IdField()
+    secret = models.ForeignKey(Secret, on_delete=models.CASCADE, related_name="versions")
+    number = models.IntegerField()
+    sealed = models.BinaryField()
+    created_by = models.CharField(max_length=200)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["-number"]
+        constraints = [models.UniqueConstraint(fields=["secret", "number"], name="secret_version_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.secret.name} v{self.number}"
 
 
 class Service(models.Model):

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from console.accounts.access import Access
 from console.common import events
 from console.common.errors import BerthError, Conflict
-from console.workloads import operations, queries
+from console.workloads import operations, queries, secretstore
 from console.workloads.compose import Project
 from console.workloads.enums import OperationKind, OperationState, ReleaseState, RolloutState
 from console.workloads.models import App, Operation, Release, Rollout, Service, Slot
@@ -85,6 +85,7 @@ def roll_back(access: Access, app: App, *, to: Release) -> Operation:
         raise Conflict(
             _("Release %(number)s never became ready.") % {"number": to.number}, code="release_not_ready"
         )
+    secretstore.check_versions(to)
     return go_back(app, to, actor=access.actor)
 
 
@@ -101,6 +102,7 @@ def go_back(app: App, to: Release, *, actor: str, reason: str = "") -> Operation
         warnings=to.warnings,
         images=to.images,
         digests=to.digests,
+        secrets=to.secrets,
         state=ReleaseState.READY,
         rolled_back_from=to.number,
         created_by=actor,
@@ -227,12 +229,14 @@ def _release(
     variables: Mapping[str, str],
     files: Mapping[str, str],
 ) -> Operation:
+    taken, variables, files = secretstore.take_secrets(access, app, project, variables, files)
     release = Release.objects.create(
         app=app,
         number=_next_number(app),
         compose=compose,
         variables=dict(variables),
         files=dict(files),
+        secrets=taken,
         model=msgspec.to_builtins(project),
         warnings=[msgspec.to_builtins(warning) for warning in project.warnings],
         created_by=access.actor,

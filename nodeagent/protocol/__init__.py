@@ -46,6 +46,7 @@ from nodeagent.protocol.jobs import (
     Sync,
     batch_from_builtins,
     batch_to_builtins,
+    needs,
 )
 from nodeagent.protocol.link import (
     Ack,
@@ -75,6 +76,7 @@ from nodeagent.protocol.names import (
     QUEUE,
     RELEASE,
     ROTATES_SINCE,
+    SECRETS_SINCE,
     TASK,
     VERSION,
     engine_name,
@@ -91,6 +93,7 @@ from nodeagent.protocol.spec import (
     Identity,
     Mount,
     PortBinding,
+    Secret,
     Spec,
     Ulimit,
     resource_name,
@@ -145,6 +148,7 @@ __all__ = [
     "RELEASE",
     "RESOURCE_KIND",
     "ROTATES_SINCE",
+    "SECRETS_SINCE",
     "TASK",
     "VERSION",
     "Ack",
@@ -196,6 +200,7 @@ __all__ = [
     "Rotate",
     "Sample",
     "Samples",
+    "Secret",
     "Spec",
     "Stop",
     "Sync",
@@ -209,6 +214,7 @@ __all__ = [
     "encode",
     "engine_name",
     "key_prefix",
+    "needs",
     "resource_name",
     "speaks",
 ]

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from nodeagent.protocol.names import VERSION
+from nodeagent.protocol.names import SECRETS_SINCE, VERSION
 from nodeagent.protocol.spec import Identity, Spec
 
 
@@ -31,6 +31,8 @@ class Ensure(msgspec.Struct, frozen=True, kw_only=True, tag="ensure"):
     identity: Identity
     spec: Spec
     auth: bytes = b""
+    sealed: bytes = b""
+    """Values of the spec's secrets by version, as MessagePack, sealed to the node's public key."""
 
 
 class Stop(msgspec.Struct, frozen=True, kw_only=True, tag="stop"):
@@ -69,9 +71,14 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """All jobs that one step decided for one node."""
 
     version: int = VERSION - 1
-    """The oldest version whose agents read it: nothing in it is newer."""
+    """The oldest version whose agents read it: nothing in it is newer (`needs`)."""
     node: str
     jobs: tuple[Job, ...]
+
+
+def needs(job: Job) -> int:
+    """The oldest version whose agents carry this job out as it is meant; 0: any that the console speaks."""
+    return SECRETS_SINCE if isinstance(job, Ensure) and job.spec.secrets else 0
 
 
 def batch_to_builtins(batch: Batch) -> Any:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-VERSION = 2
+VERSION = 3
 """Protocol version. A console accepts this one and the one before, and tells an agent of the one before nothing that
 only this one knows."""
 ROTATES_SINCE = 2
 """Agents of this version on make new credentials when they are told to."""
+SECRETS_SINCE = 3
+"""Agents of this version on know secrets. One before would start a container without them."""
 
 RELEASE = "0.1.0"
 """Of this code: an agent says its own in its hello."""

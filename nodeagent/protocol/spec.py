@@ -62,6 +62,22 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
     gid: int = 0
 
 
+class Secret(msgspec.Struct, frozen=True, kw_only=True):
+    """A secret for one container, by its version: its value comes sealed beside the job (`Ensure.sealed`).
+
+    It is either a file (`target`), or the value of an environment `variable`.
+    """
+
+    name: str
+    """As the app calls it, for messages."""
+    version: str
+    target: str = ""
+    variable: str = ""
+    mode: int = 0o400
+    uid: int = 0
+    gid: int = 0
+
+
 class Ulimit(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     soft: int
@@ -119,6 +135,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     ports: tuple[PortBinding, ...] = ()
     mounts: tuple[Mount, ...] = ()
     files: tuple[File, ...] = ()
+    secrets: tuple[Secret, ...] = ()
     ulimits: tuple[Ulimit, ...] = ()
     log_max_size: int = 10 * 1024 * 1024
     log_max_file: int = 3

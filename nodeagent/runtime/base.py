@@ -22,6 +22,7 @@ from nodeagent.protocol import (
     PortBinding,
     Spec,
 )
+from nodeagent.vault import NOTHING, Private
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -254,8 +255,9 @@ class Runtime(Protocol):
 
     def inspect(self, name: str) -> ContainerFacts | None: ...
 
-    def create(self, identity: Identity, spec: Spec) -> ContainerFacts:
-        """Make, not start. An existing one with the same slot, generation and digest is success.
+    def create(self, identity: Identity, spec: Spec, private: Private = NOTHING) -> ContainerFacts:
+        """Make, not start; `private` are its secrets. An existing one with the same slot, generation and digest is
+        success.
 
         Raises `Refused`, `ImageMissing`, `Conflict`, `Invalid`.
         """

@@ -8,13 +8,14 @@ import resource
 import tarfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
+import msgspec
 import requests
 
-from nodeagent import grants, protocol
+from nodeagent import grants, protocol, vault
 from nodeagent.hardening import assert_safe
 from nodeagent.protocol import File, Identity, ImageFact, LogLine, Spec
 from nodeagent.runtime import demux, faults, parse, payload
@@ -46,6 +47,7 @@ from nodeagent.runtime.docker import (
 )
 from nodeagent.runtime.processes import start_process
 from nodeagent.runtime.pull import read_pull
+from nodeagent.vault import Private, Redact
 
 STREAM_GAP = 60.0
 """Longest silence of a pull. Docker writes progress several times a second."""
@@ -57,7 +59,16 @@ IMAGE_ACTIONS = ["pull", "tag", "untag", "delete", "load", "import"]
 class DockerRuntime:
     """Every call is bounded by a timeout. Safe to use from many threads."""
 
-    def __init__(self, host: str, *, tls_dir: str = "", timeout: float = CALL_TIMEOUT) -> None:
+    def __init__(
+        self,
+        host: str,
+        *,
+        tls_dir: str = "",
+        timeout: float = CALL_TIMEOUT,
+        redactor: Callable[[str], Redact | None] = lambda _name: None,
+    ) -> None:
+        """`redactor` gives what takes a container's secrets out of its log, by its name."""
+        self._redactor = redactor
         self._engine = Connection(host, tls_dir=tls_dir, timeout=timeout)
         self._nofile = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         self._network_lock = threading.Lock()
@@ -85,11 +96,11 @@ class DockerRuntime:
         )
         return parse.container(data) if data else None
 
-    def create(self, identity: Identity, spec: Spec) -> ContainerFacts:
+    def create(self, identity: Identity, spec: Spec, private: Private = vault.NOTHING) -> ContainerFacts:
         # Asked whenever the engine is reached anew, and runtimes change with its restart only.
         host = self._host or self.info()
-        body = payload.create_body(identity, spec, self._nofile, host.default_runtime)
-        assert_safe(spec, body["HostConfig"])
+        body = payload.create_body(identity, spec, self._nofile, host.default_runtime, private)
+        assert_safe(spec, body["HostConfig"], private)
         grants.check_engine(spec, host.runtimes)
         name = identity.engine_name
         try:
@@ -309,11 +320,13 @@ class DockerRuntime:
             params=params,
             timeout=None if follow else self._engine.timeout,
         )
-        return Closable(self._lines(response, facts.tty), response)
+        return Closable(self._lines(response, facts), response)
 
-    def _lines(self, response: requests.Response, tty: bool) -> Iterator[LogLine]:
+    def _lines(self, response: requests.Response, facts: ContainerFacts) -> Iterator[LogLine]:
+        redact = self._redactor(facts.name)
         with self._engine.bounded():
-            yield from demux.lines(response.raw.stream(65536), tty=tty)
+            for line in demux.lines(response.raw.stream(65536), tty=facts.tty):
+                yield msgspec.structs.replace(line, text=redact(line.text)) if redact else line
 
     def stats(self, name: str) -> Usage:
         what = f"The numbers of {name} cannot be read"

@@ -8,6 +8,7 @@ from typing import Any
 from nodeagent import grants, naming, protocol
 from nodeagent.hardening import CAPABILITIES, SECURITY_OPTIONS
 from nodeagent.protocol import Healthcheck, Identity, Mount, Spec
+from nodeagent.vault import NOTHING, Bind, Private
 
 NOFILE = 20000
 """Open files per container, where the host allows as many."""
@@ -34,9 +35,12 @@ def all_labels(identity: Identity, spec: Spec) -> dict[str, str]:
     return {**spec.labels, **labels(identity), **naming.label(spec), **marks}
 
 
-def create_body(identity: Identity, spec: Spec, nofile: int, default_runtime: str = "") -> dict[str, Any]:
+def create_body(
+    identity: Identity, spec: Spec, nofile: int, default_runtime: str = "", private: Private = NOTHING
+) -> dict[str, Any]:
     """Body of `POST /containers/create` (Engine API 1.41 and later). `nofile` is the host's hard limit."""
-    variables = {**spec.environment, **grants.environment(spec, default_runtime)}
+    own = grants.environment(spec, default_runtime)
+    variables = {**spec.environment, **(private.variables or {}), **own}
     body: dict[str, Any] = {
         "Image": spec.image,
         "Env": [f"{name}={value}" for name, value in variables.items()],
@@ -48,7 +52,7 @@ def create_body(identity: Identity, spec: Spec, nofile: int, default_runtime: st
         "Tty": spec.tty,
         "OpenStdin": spec.stdin_open,
         "ExposedPorts": {f"{port.container}/{port.protocol}": {} for port in spec.ports},
-        "HostConfig": host_config(identity, spec, nofile),
+        "HostConfig": host_config(identity, spec, nofile, private),
     }
     if spec.command is not None:
         body["Cmd"] = list(spec.command)
@@ -76,7 +80,7 @@ def network_body(name: str, cluster: str, app: str, *, internal: bool) -> dict[s
     }
 
 
-def host_config(identity: Identity, spec: Spec, nofile: int) -> dict[str, Any]:
+def host_config(identity: Identity, spec: Spec, nofile: int, private: Private = NOTHING) -> dict[str, Any]:
     """The part that decides what the container may do to its host."""
     return {
         "CapAdd": list(CAPABILITIES),
@@ -90,7 +94,7 @@ def host_config(identity: Identity, spec: Spec, nofile: int) -> dict[str, Any]:
         },
         "Memory": spec.memory,
         "MemorySwap": spec.memory,
-        "Mounts": [_mount(identity, mount) for mount in spec.mounts],
+        "Mounts": [*(_mount(identity, mount) for mount in spec.mounts), *map(_bind, private.binds)],
         "NanoCpus": spec.cpu * 1_000_000,
         "NetworkMode": next((one.network for one in spec.attachments), "none"),
         "PidsLimit": spec.pids,
@@ -134,6 +138,10 @@ def _mount(identity: Identity, mount: Mount) -> dict[str, Any]:
         return {**body, "Source": mount.source, "VolumeOptions": {"Labels": own}}
     options = {"SizeBytes": mount.size, "Mode": mount.mode}
     return {**body, "TmpfsOptions": {key: value for key, value in options.items() if value}}
+
+
+def _bind(bind: Bind) -> dict[str, Any]:
+    return {"Type": "bind", "Source": bind.source, "Target": bind.target, "ReadOnly": True}
 
 
 def _health(check: Healthcheck) -> dict[str, Any]:

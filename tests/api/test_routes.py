@@ -50,6 +50,7 @@ def test_outsiders(people: People, pattern: URLPattern, method: str) -> None:
         "container": factories.make_container(app, node).id,
         "operation": factories.operation_of(app).id,
         "registry": "x",
+        "secret": "x",
         "token": "x",
         "member": "x",
         "account": "x",

@@ -72,7 +72,7 @@ def test_nothing_of_ours_has_capabilities_it_does_not_need(model: dict[str, Any]
         service = model["services"][name]
         assert service["cap_drop"] == ["ALL"]
         assert service["security_opt"] == ["no-new-privileges:true"]
-        assert service.get("cap_add", []) == (["DAC_OVERRIDE"] if name == "agent" else [])
+        assert service.get("cap_add", []) == (["DAC_OVERRIDE", "CHOWN"] if name == "agent" else [])
         assert "privileged" not in service
 
 

@@ -41,6 +41,7 @@ from nodeagent.runtime.base import (
     StillRunning,
     Usage,
 )
+from nodeagent.vault import NOTHING, Private
 from tests.nodeagent.fake_exec import FakeProcess
 
 T = TypeVar("T")
@@ -73,6 +74,7 @@ class Feed(Generic[T]):
 class Container:
     facts: ContainerFacts
     spec: Spec
+    private: Private = NOTHING
     files: dict[str, bytes] = field(default_factory=dict)
     lines: list[LogLine] = field(default_factory=list)
     followers: list[Feed[LogLine]] = field(default_factory=list)
@@ -126,9 +128,9 @@ class FakeRuntime:
         found = self._find(name)
         return found.facts if found else None
 
-    def create(self, identity: Identity, spec: Spec) -> ContainerFacts:
+    def create(self, identity: Identity, spec: Spec, private: Private = NOTHING) -> ContainerFacts:
         self._call("create")
-        assert_safe(spec, payload.host_config(identity, spec, 20000))
+        assert_safe(spec, payload.host_config(identity, spec, 20000, private), private)
         grants.check_engine(spec, self.runtimes)
         name, labels = identity.engine_name, payload.labels(identity)
         existing = self._find(name)
@@ -152,7 +154,7 @@ class FakeRuntime:
                 for one in spec.attachments[:1]
             },
         )
-        self.containers[name] = Container(facts, spec)
+        self.containers[name] = Container(facts, spec, private)
         for mount in spec.mounts:
             if mount.kind == "volume":
                 self.volumes.setdefault(mount.source, identity.cluster)

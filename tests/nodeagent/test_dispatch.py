@@ -20,6 +20,7 @@ from nodeagent.runtime.base import ContainerFacts
 from nodeagent.seal import NodeKey
 from nodeagent.session import Session
 from nodeagent.step import Stepper
+from nodeagent.vault import Vault
 from tests.nodeagent.builders import CLUSTER, ensure, spec
 from tests.nodeagent.fake import FakeRuntime
 
@@ -36,12 +37,13 @@ class Desk:
         fence = Fence(folder / "fence.json")
         self.outgoing = Outgoing()
         self.key = NodeKey(folder)
-        stepper = Stepper(runtime, fence, self.session)
+        vault = Vault(folder / "vault")
+        stepper = Stepper(runtime, fence, self.session, vault)
         self.logs_of: list[tuple[str, int]] = []
         self.seen: list[ContainerFacts | None] = []
         self.may_remove = threading.Event()
         self.may_remove.set()
-        assignment = Assignment(runtime, stepper, fence, self.session, self.keep_log)
+        assignment = Assignment(runtime, stepper, fence, self.session, self.keep_log, vault)
         images = Images(runtime, self.key)
         self.dispatcher = Dispatcher(
             self.session, stepper, assignment, images, self.outgoing, self.keep_log, self.seen.append

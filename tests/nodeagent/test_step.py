@@ -20,6 +20,7 @@ from nodeagent.runtime.base import (
 )
 from nodeagent.session import Session
 from nodeagent.step import Act, NeedsPull, Seen, Stepper, Wanted, decide
+from nodeagent.vault import Vault
 from tests.nodeagent.builders import CLUSTER, ensure, identity, shell, spec
 from tests.nodeagent.fake import FakeRuntime
 
@@ -59,9 +60,10 @@ class House:
         self.session = Session(folder)
         self.session.begin(Welcome(node="n1", cluster=CLUSTER, session=1))
         self.fence = Fence(folder / "fence.json")
-        self.stepper = Stepper(runtime, self.fence, self.session)
+        vault = Vault(folder / "vault")
+        self.stepper = Stepper(runtime, self.fence, self.session, vault)
         self.logs_of: list[tuple[str, int]] = []
-        self.assignment = Assignment(runtime, self.stepper, self.fence, self.session, self.keep_log)
+        self.assignment = Assignment(runtime, self.stepper, self.fence, self.session, self.keep_log, vault)
 
     def keep_log(self, slot: str, generation: int, patience: float = 60.0) -> None:
         found = self.runtime.containers.get(f"berth-{slot}-g{generation}")

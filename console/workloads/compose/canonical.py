@@ -11,7 +11,7 @@ from typing import Any
 from .canonical_deploy import depends_on_form, deploy_form, own_form
 from .cursor import OWN
 from .durations import go_duration
-from .model import Healthcheck, Mount, Project, Service
+from .model import ConfigFile, Healthcheck, Mount, Project, SecretFile, SecretSource, Service
 
 
 def canonical(project: Project) -> dict[str, Any]:
@@ -19,12 +19,14 @@ def canonical(project: Project) -> dict[str, Any]:
     mounted = {mount.source for service in project.services.values() for mount in service.volumes}
     joined = [one for service in project.services.values() for one in service.attachments]
     used = {config.source for service in project.services.values() for config in service.configs}
+    taken = {name for service in project.services.values() for name in service.secret_names}
     return {
         "name": project.name,
         "services": {name: _service(service) for name, service in project.services.items()},
         "networks": {one.network: {"internal": True} if one.internal else {} for one in joined},
         "volumes": sorted(mounted & set(project.volumes)),
         "configs": {name: content for name, content in project.configs.items() if name in used},
+        "secrets": {name: _source(one) for name, one in project.secrets.items() if name in taken},
         **project.x,
     }
 
@@ -56,17 +58,8 @@ def _service(service: Service) -> dict[str, Any]:
         },
         "volumes": [_mount(mount) for mount in service.volumes] or None,
         "tmpfs": [_mount(mount) for mount in service.tmpfs] or None,
-        "configs": [
-            {
-                "source": c.source,
-                "target": c.target,
-                "uid": str(c.uid),
-                "gid": str(c.gid),
-                "mode": f"0{c.mode:o}",
-            }
-            for c in service.configs
-        ]
-        or None,
+        "configs": [_file(one) for one in service.configs] or None,
+        "secrets": [_file(one) for one in service.secrets] or None,
         "ulimits": {u.name: {"soft": u.soft, "hard": u.hard} for u in service.ulimits} or None,
         "logging": _logging(service),
         "restart": None if "restart" in service.defaults else _restart(service),
@@ -101,6 +94,17 @@ def _healthcheck(check: Healthcheck) -> dict[str, Any]:
         if (seconds := getattr(check, key)) is not None:
             form[key] = go_duration(seconds)
     return form if check.retries is None else {**form, "retries": check.retries}
+
+
+def _file(one: ConfigFile | SecretFile) -> dict[str, Any]:
+    owner = {"uid": str(one.uid), "gid": str(one.gid)}
+    return {"source": one.source, "target": one.target, **owner, "mode": f"0{one.mode:o}"}
+
+
+def _source(one: SecretSource) -> dict[str, Any]:
+    if one.kind == "stored":
+        return {"external": True, "name": one.name}
+    return {one.kind: one.key, "name": one.name}
 
 
 def _logging(service: Service) -> dict[str, Any]:

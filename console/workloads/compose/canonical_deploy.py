@@ -91,6 +91,7 @@ def own_form(service: Service) -> dict[str, Any]:
         "priority": service.priority,
         "exclusive": service.exclusive,
         "release_command": list(service.release_command or ()),
+        "secret_environment": service.secret_environment,
         "spread": [{"over": one.key, "weight": one.weight} for one in service.placement.weighted],
         "affinity": near,
         "anti_affinity": away,

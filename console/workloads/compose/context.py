@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from .cursor import Cursor
 from .interpolation import Budget
-from .model import Dependency, Policy
+from .model import Dependency, Policy, SecretSource
 from .problems import clip
 from .scalars import storable
 
@@ -28,6 +28,9 @@ class Context:
     volumes: tuple[str, ...] = ()
     configs: dict[str, str] = field(default_factory=dict)
     networks: dict[str, bool] = field(default_factory=dict)
+    secrets: dict[str, SecretSource] = field(default_factory=dict)
+    text: str = ""
+    """As it was given, with its variables unfilled."""
     content_left: int = 0
     budget: Budget = field(default_factory=lambda: Budget(0))
     dependencies: list[tuple[Cursor, Dependency]] = field(default_factory=list)
@@ -36,6 +39,12 @@ class Context:
 
     def __post_init__(self) -> None:
         self.files = {posixpath.normpath(name): text for name, text in self.files.items()}
+
+    def withhold(self, variables: Collection[str], files: Collection[str]) -> None:
+        """From here on nothing in the file finds these: they are secrets."""
+        paths = {posixpath.normpath(path) for path in files}
+        self.variables = {name: text for name, text in self.variables.items() if name not in variables}
+        self.files = {name: text for name, text in self.files.items() if name not in paths}
 
     def has(self, path: str) -> bool:
         return posixpath.normpath(path) in self.files

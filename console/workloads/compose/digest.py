@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
 from .model import Service
 
+_NONE: Mapping[str, str] = MappingProxyType({})
 _ELSEWHERE = frozenset(
     (
         *("name", "line", "image", "pull_policy", "defaults", "x"),
@@ -22,14 +25,18 @@ What is reserved counts: it is booked when a container is placed, so that anothe
 So does `exclusive`: the engine must not restart such a container by itself."""
 
 
-def spec_digest(service: Service, *, image: str) -> str:
-    """Hex SHA-256 of all that defines a container of the service, with `image` as the image's identity.
+def spec_digest(service: Service, *, image: str, secrets: Mapping[str, str] = _NONE) -> str:
+    """Hex SHA-256 of all that defines a container of the service, with `image` as the image's identity, and
+    `secrets` as the version of each secret that it takes, by top-level name.
 
     An equal digest means that a running container can stay. The form is canonical JSON without defaults, so
     that a field which a later version adds changes no digest.
     """
     spec = {name: value for name, value in _essence(service).items() if name not in _ELSEWHERE}
-    return hashlib.sha256(msgspec.json.encode({"image": image, "spec": spec}, order="sorted")).hexdigest()
+    whole: dict[str, Any] = {"image": image, "spec": spec}
+    if taken := {name: secrets.get(name, "") for name in service.secret_names}:
+        whole["secrets"] = taken
+    return hashlib.sha256(msgspec.json.encode(whole, order="sorted")).hexdigest()
 
 
 def _essence(value: Any) -> Any:

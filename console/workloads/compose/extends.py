@@ -214,6 +214,14 @@ def _config(node: Node) -> object:
     return f"/{node.value}" if isinstance(node.value, str) else _field(node, "target", "source")
 
 
+def _secret(node: Node) -> object:
+    """Its path, of which a name is short for one in the folder of secrets."""
+    if not isinstance(node.value, str):
+        found = _field(node, "target", "source")
+        return found if not isinstance(found, str) or found.startswith("/") else f"/run/secrets/{found}"
+    return f"/run/secrets/{node.value}"
+
+
 def _env_file(node: Node) -> object:
     return node.value if isinstance(node.value, str) else _field(node, "path")
 
@@ -221,5 +229,6 @@ def _env_file(node: Node) -> object:
 _IDENTITY: dict[str, Callable[[Node], object]] = {
     "volumes": _mount,
     "configs": _config,
+    "secrets": _secret,
     "env_file": _env_file,
 }

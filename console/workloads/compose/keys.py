@@ -12,9 +12,10 @@ SERVICE = frozenset(
     (
         *("image", "command", "entrypoint", "environment", "env_file", "labels", "user", "working_dir"),
         *("hostname", "stop_signal", "stop_grace_period", "init", "tty", "stdin_open", "read_only"),
-        *("shm_size", "tmpfs", "ulimits", "healthcheck", "ports", "expose", "volumes", "configs", "logging"),
+        *("shm_size", "tmpfs", "ulimits", "healthcheck", "ports", "expose", "volumes", "configs", "secrets"),
+        *("logging", "networks"),
         *("restart", "pull_policy", "scale", "deploy", "mem_limit", "mem_reservation", "cpus", "pids_limit"),
-        *("depends_on", "extends", "privileged", "security_opt", "network_mode", "networks", OWN),
+        *("depends_on", "extends", "privileged", "security_opt", "network_mode", OWN),
     )
 )
 
@@ -45,7 +46,6 @@ SERVICE_UNSUPPORTED = {
     "build": "give an image",
     "container_name": "Berth names containers itself, as app/service.n",
     "cap_drop": _LATER,
-    "secrets": _LATER,
     "profiles": _LATER,
     "annotations": _LATER,
     "attach": _LATER,
@@ -78,9 +78,8 @@ SERVICE_UNSUPPORTED = {
     "pull_refresh_after": _LATER,
 }
 
-TOP = frozenset({"version", "name", "services", "volumes", "configs", "networks", OWN})
+TOP = frozenset({"version", "name", "services", "volumes", "configs", "secrets", "networks", OWN})
 TOP_UNSUPPORTED = {
-    "secrets": _LATER,
     "include": "an app is one file",
     "models": _LATER,
 }
@@ -95,7 +94,7 @@ DEPLOY = frozenset(
 X_BERTH = frozenset(
     (
         *("priority", "exclusive", "spread", "affinity", "anti_affinity", "disk", "gpu", "resources"),
-        "release_command",
+        *("release_command", "secret_environment"),
     )
 )
 X_BERTH_UNSUPPORTED = {"domains": _LATER, "autoscale": _LATER}

@@ -110,6 +110,25 @@ class Attachment(Part, frozen=True, kw_only=True):
 DEFAULT_ATTACHMENT = Attachment(network=DEFAULT_NETWORK)
 
 
+class SecretSource(Part, frozen=True, kw_only=True):
+    """What a top-level secret stands for: the secret kept under `name`. Of another kind than `stored`, its value
+    comes along with the file (`key` is a path, or a variable) and is kept under that name."""
+
+    name: str
+    kind: Literal["stored", "file", "environment"] = "stored"
+    key: str = ""
+
+
+class SecretFile(Part, frozen=True, kw_only=True):
+    """A secret as one service sees it: a file with its value. `source` is the top-level name."""
+
+    source: str
+    target: str
+    uid: int = 0
+    gid: int = 0
+    mode: int = 0o400
+
+
 class Ulimit(Part, frozen=True, kw_only=True):
     name: str
     soft: int
@@ -252,6 +271,9 @@ class Service(Part, frozen=True, kw_only=True):
     volumes: tuple[Mount, ...] = ()
     tmpfs: tuple[Mount, ...] = ()
     configs: tuple[ConfigFile, ...] = ()
+    secrets: tuple[SecretFile, ...] = ()
+    secret_environment: dict[str, str] = {}
+    """Top-level name of the secret by variable."""
     ulimits: tuple[Ulimit, ...] = ()
     logging: Logging = Logging()
     restart: Restart = Restart()
@@ -282,6 +304,11 @@ class Service(Part, frozen=True, kw_only=True):
         return self.networks or (DEFAULT_ATTACHMENT,)
 
     @property
+    def secret_names(self) -> set[str]:
+        """Top-level names of the secrets that it takes, in whatever way."""
+        return {one.source for one in self.secrets} | set(self.secret_environment.values())
+
+    @property
     def checked(self) -> bool:
         """The file gives it a health check."""
         return self.healthcheck is not None and self.healthcheck.test[:1] != ("NONE",)
@@ -304,12 +331,13 @@ class Service(Part, frozen=True, kw_only=True):
 
 
 class Project(Part, frozen=True, kw_only=True):
-    """A checked file. `configs` are contents by name; `warnings` say what has no effect and why."""
+    """A checked file. `configs` are contents by name, `secrets` never; `warnings` say what has no effect and why."""
 
     name: str = ""
     services: dict[str, Service]
     volumes: tuple[str, ...] = ()
     configs: dict[str, str] = {}
+    secrets: dict[str, SecretSource] = {}
     x: dict[str, Any] = {}
     warnings: tuple[Problem, ...] = ()
 

@@ -57,7 +57,7 @@ def check_targets(fields: dict[str, Cursor], targets: list[str]) -> None:
     """No two mounts of a service at the same place."""
     doubled = sorted(path for path, times in Counter(targets).items() if times > 1)
     for path in doubled:
-        at = fields.get("volumes") or fields.get("tmpfs") or fields["configs"]
+        at = next(fields[key] for key in ("volumes", "tmpfs", "configs", "secrets") if key in fields)
         at.fail("invalid", f"{clip(path)} is mounted more than once")
 
 

@@ -19,6 +19,7 @@ from .nodes import Node, parse
 from .plain import read_extensions
 from .problems import ComposeError, Problem, Problems, clip
 from .scalars import storable
+from .secrets import read_top_secrets
 from .service import read_service
 from .values import matching, text
 
@@ -35,7 +36,7 @@ def load(
 ) -> Project:
     """The checked model of a file.
 
-    `variables` fill `${…}`; `files` are the texts that env_file and configs name. Raises `ComposeError`
+    `variables` fill `${…}`; `files` are the texts that env_file, configs and secrets name. Raises `ComposeError`
     with all problems, and nothing else whatever the text is; `policy` bounds the time.
     """
     problems = Problems()
@@ -51,9 +52,8 @@ def load(
     if not root.is_map:
         root.fail("invalid", "the file is empty" if root.node.value is None else "the file must be a mapping")
         problems.raise_if_any()
-    project = _project(
-        root, Context(policy, variables, files, content_left=policy.max_content, budget=budget)
-    )
+    context = Context(policy, variables, files, text=text, content_left=policy.max_content, budget=budget)
+    project = _project(root, context)
     problems.raise_if_any()
     return project
 
@@ -71,6 +71,7 @@ def _project(root: Cursor, context: Context) -> Project:
         fields["version"].warn("obsolete", "version has no meaning any more and can go")
     name = value(fields, "name", _PROJECT_NAME, "")
     context.volumes = _volumes(fields.get("volumes"))
+    context.secrets = read_top_secrets(fields.get("secrets"), context)
     context.configs = read_top_configs(fields.get("configs"), context)
     context.networks = read_top_networks(fields.get("networks"), context)
     services = _services(root, fields, context)
@@ -79,6 +80,7 @@ def _project(root: Cursor, context: Context) -> Project:
         services=services,
         volumes=context.volumes,
         configs=context.configs,
+        secrets=context.secrets,
         x=read_extensions(root),
         warnings=tuple(root.problems.warnings),
     )

@@ -20,6 +20,7 @@ from .ports import read_expose, read_ports
 from .problems import clip
 from .process import read_command, read_healthcheck, read_logging, read_ulimits
 from .scalars import Scalar
+from .secrets import read_secret_environment, read_secrets
 from .values import boolean, duration, matching, size, text
 
 _REPOSITORY = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*)*"
@@ -48,14 +49,11 @@ def read_service(at: Cursor, context: Context) -> Service:
     ports = read_ports(fields.get("ports"), context.policy)
     volumes, tmpfs = read_volumes(fields.get("volumes"), context), read_tmpfs(fields.get("tmpfs"))
     configs = read_configs(fields.get("configs"), context)
-    read_only = value(fields, "read_only", boolean, False)
-    if read_only and configs:
-        fields["configs"].fail_key(
-            "unsupported",
-            "configs with read_only are not supported yet: an engine takes no files into a read-only root; "
-            "use the environment, or a volume",
-        )
-    targets = [mount.target for mount in (*volumes, *tmpfs)] + [config.target for config in configs]
+    user = value(fields, "user", _USER, "")
+    secrets = read_secrets(fields.get("secrets"), context, user)
+    environment = read_environment(fields, context)
+    targets = [mount.target for mount in (*volumes, *tmpfs)]
+    targets += [file.target for file in configs] + [file.target for file in secrets]
     check_targets(fields, [path for path in targets if path])
     check_together(fields, deployment, ports=any(port.host for port in ports), volumes=bool(volumes))
     return Service(
@@ -64,9 +62,9 @@ def read_service(at: Cursor, context: Context) -> Service:
         image=value(fields, "image", _image, ""),
         command=read_command(fields.get("command")),
         entrypoint=read_command(fields.get("entrypoint")),
-        environment=read_environment(fields, context),
+        environment=environment,
         labels=read_labels(fields.get("labels")),
-        user=value(fields, "user", _USER, ""),
+        user=user,
         working_dir=value(fields, "working_dir", _DIRECTORY, ""),
         hostname=value(fields, "hostname", _HOSTNAME, ""),
         stop_signal=value(fields, "stop_signal", _SIGNAL, ""),
@@ -74,7 +72,7 @@ def read_service(at: Cursor, context: Context) -> Service:
         init=value(fields, "init", boolean, False),
         tty=value(fields, "tty", boolean, False),
         stdin_open=value(fields, "stdin_open", boolean, False),
-        read_only=read_only,
+        read_only=value(fields, "read_only", boolean, False),
         shm_size=value(fields, "shm_size", size, 64 * MIB),
         pull_policy=_pull_policy(fields.get("pull_policy")),
         healthcheck=read_healthcheck(fields.get("healthcheck")),
@@ -84,6 +82,10 @@ def read_service(at: Cursor, context: Context) -> Service:
         volumes=volumes,
         tmpfs=tmpfs,
         configs=configs,
+        secrets=secrets,
+        secret_environment=read_secret_environment(
+            deployment.own.fields.get("secret_environment"), context, environment
+        ),
         ulimits=read_ulimits(fields.get("ulimits")),
         logging=read_logging(fields.get("logging"), deployment.defaults),
         restart=deployment.restart,

@@ -65,6 +65,7 @@ def reduced(config: dict[str, Any]) -> dict[str, Any]:
         },
         "volumes": sorted(config.get("volumes", {})),
         "configs": {name: _config(one) for name, one in config.get("configs", {}).items()},
+        "secrets": {name: _secret(config["name"], one) for name, one in config.get("secrets", {}).items()},
         **extensions,
     }
 
@@ -82,6 +83,30 @@ def _config(one: dict[str, Any]) -> str:
     if "file" in one:
         return Path(one["file"]).read_text()
     return VARIABLES[one["environment"]] if "environment" in one else str(one["content"])
+
+
+def _secret(project: str, one: dict[str, Any]) -> dict[str, Any]:
+    """Compose puts the project before a name of its own choice, and makes paths whole."""
+    if one.get("external"):
+        return {"external": True, "name": one["name"]}
+    name = str(one["name"]).removeprefix(f"{project}_")
+    if "file" in one:
+        return {"file": f"./{Path(one['file']).name}", "name": name}
+    return {"environment": one["environment"], "name": name}
+
+
+def _mounted_secret(one: dict[str, Any]) -> dict[str, Any]:
+    """Berth's default mode is stricter, and the path is written whole."""
+    target = str(one.get("target") or one["source"])
+    path = target if target.startswith("/") else f"/run/secrets/{target}"
+    mode = f"0{int(str(one.get('mode', '0400')), 8):o}"
+    return {
+        "source": one["source"],
+        "target": path,
+        "uid": one.get("uid", "0"),
+        "gid": one.get("gid", "0"),
+        "mode": mode,
+    }
 
 
 def _service(given: dict[str, Any]) -> dict[str, Any]:
@@ -105,13 +130,14 @@ def _service(given: dict[str, Any]) -> dict[str, Any]:
     service["volumes"] = [_volume(volume) for volume in service.get("volumes", ())]
     service["tmpfs"] = [_tmpfs(line) for line in service.get("tmpfs", ())]
     service["configs"] = [_mounted_config(one) for one in service.get("configs", ())]
+    service["secrets"] = [_mounted_secret(one) for one in service.get("secrets", ())]
     service["ulimits"] = {
         name: {"soft": 0, "hard": 0, **limit} if isinstance(limit, dict) else {"soft": limit, "hard": limit}
         for name, limit in service.get("ulimits", {}).items()
     }
     if "healthcheck" in service:
         service["healthcheck"] = _healthcheck(service["healthcheck"])
-    empty_is_absent = {"environment", "restart", "ports", "volumes", "tmpfs", "configs", "ulimits"}
+    empty_is_absent = {"environment", "restart", "ports", "volumes", "tmpfs", "configs", "secrets", "ulimits"}
     return {key: value for key, value in service.items() if value or key not in empty_is_absent}
 
 

@@ -205,12 +205,3 @@ def test_top_level_config(config: str, code: str, key: str) -> None:
 def test_file(text: str, code: str, key: str) -> None:
     (found,) = problems(text)
     assert (found.code, found.key) == (code, key)
-
-
-def test_configs_in_a_read_only_root_are_not_supported_yet() -> None:
-    text = (
-        "services:\n  web:\n    image: busybox\n    read_only: true\n    configs: [conf]\n"
-        "configs: {conf: {content: hello}}\n"
-    )
-    (found,) = problems(text)
-    assert (found.code, found.key, found.line) == ("unsupported", "services.web.configs", 5)

@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
+from console.accounts import keyring
 from console.accounts.access import Access
 from console.accounts.enums import Role
 from console.accounts.models import User
@@ -21,7 +22,8 @@ from console.cluster.services import add_node, addresses, renew_credential
 
 class Command(BaseCommand):
     help = (
-        "First owner, team “default”, an API token and the local node, where they are missing. Prints JSON."
+        "First owner, team “default”, an API token, the master key and the local node, where they are missing. "
+        "Prints JSON."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -39,6 +41,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         cluster()
+        keyring.make_file(Path(settings.MASTER_KEY_FILE or settings.BERTH_HOME / "master-key"))
         user, team = create_first_owner(email=options["email"])
         token_file = settings.BERTH_HOME / "owner-token"
         if not token_file.exists():
