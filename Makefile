@@ -13,7 +13,7 @@ export VENV
 QUICK := not engine and not browser and not postgres and not slow
 REST := engine or browser or postgres or slow
 
-.PHONY: help run agent stop test test-fast check fmt lock lab bench bench-swarm bench-scheduler chaos simulate sim messages clean setup setup-dev
+.PHONY: help run agent join stop test test-fast check fmt lock lab bench bench-swarm bench-scheduler chaos simulate sim messages clean setup setup-dev
 
 help: ## this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -23,6 +23,9 @@ run: setup ## Berth on this machine, in the foreground: installs, migrates, star
 
 agent: setup ## join this host: CONFIG=node.json is what the nodes page shows; in the foreground until Ctrl-C
 	@exec $(PY) -m ops.agent $(CONFIG)
+
+join: setup ## make this host a node: ARGS="--console … --token …" is what the nodes page shows; then as `make agent`
+	@exec $(PY) -m ops.agent join $(ARGS)
 
 stop: setup ## end the containers and the engine that `make run` left running
 	@$(PY) -m ops.stop

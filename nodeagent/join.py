@@ -33,14 +33,19 @@ KEPT = ("docker_host", "docker_tls_dir", "address", "cpu", "memory", "disk", "po
 
 
 def main(argv: list[str]) -> int:
-    """0, or 1 with the reason on standard error. With `--run` it becomes the agent."""
+    """0, or 1 with the reason on standard error. With `--run` it becomes the agent, also of a host that has joined
+    before: a container of it may be started again with the same command."""
     options = _options(argv)
+    run = [sys.executable, "-m", "nodeagent", "--config", str(options.config)]
+    if options.run and options.config.exists() and not options.force:
+        sys.stdout.write(f"berth join: this host has joined before; its configuration is {options.config}\n")
+        sys.stdout.flush()
+        os.execv(run[0], run)  # noqa: S606  (an argument list, and no shell)
     try:
         joined = join(options)
     except (JoinError, BadConfig) as error:
         sys.stderr.write(f"berth join: {error}\n")
         return EXIT_FAILED
-    run = [sys.executable, "-m", "nodeagent", "--config", str(options.config)]
     said = f"this host is node {joined.name} now; its configuration is {options.config}"
     sys.stdout.write(f"berth join: {said}\n")
     sys.stdout.flush()

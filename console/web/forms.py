@@ -155,11 +155,14 @@ class RebalanceForm(forms.Form):
     )
 
 
-class NodeForm(forms.Form):
+class HostForm(forms.Form):
+    """A host to be. Without a name it says its own."""
+
     name = forms.CharField(
         label=_("Node name"),
         max_length=40,
-        help_text=_("Lower-case letters, digits and hyphens."),
+        required=False,
+        help_text=_("Lower-case letters, digits and hyphens. Left empty: the host's own name."),
         widget=forms.TextInput(
             attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}
         ),
@@ -170,6 +173,17 @@ class NodeForm(forms.Form):
         required=False,
         help_text=_("A room, rack or site; replicas are spread over zones."),
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    minutes = forms.TypedChoiceField(
+        label=_("The command is valid for"),
+        coerce=int,
+        initial=60,
+        choices=[
+            (10, _("10 minutes")),
+            (60, _("1 hour")),
+            (24 * 60, _("1 day")),
+            (7 * 24 * 60, _("7 days")),
+        ],
     )
 
 

@@ -289,15 +289,15 @@ def test_a_drained_node_takes_nothing_until_it_is_undrained(page: Page) -> None:
     expect(containers(page, "Running")).to_have_count(1, timeout=SOON)
 
 
-def test_a_new_nodes_command_is_shown_once(page: Page, stack: Stack) -> None:
+def test_a_new_hosts_command_is_shown_once(page: Page, stack: Stack) -> None:
     page.goto("/t/default/nodes/")
     page.get_by_role("button", name="Add node").first.click()
     page.get_by_label("Node name").fill("node-9")
-    page.get_by_role("button", name="Make the credential").click()
-    expect(page.locator("#node-command")).to_contain_text("make agent CONFIG=node.json")
+    page.get_by_role("button", name="Make the command").click()
+    expect(page.locator("#node-command")).to_contain_text("make join ARGS=")
+    screenshot(page, "add-node")
     page.get_by_role("button", name="Done").click()
-    expect(page.locator("#nodes")).to_contain_text("node-9")
-    page.get_by_role("link", name="node-9").click()
-    page.get_by_role("button", name="Remove").click()
-    page.wait_for_url("**/nodes/")
-    expect(page.locator("#nodes")).not_to_contain_text("node-9")
+    tokens = page.locator("#join-tokens")
+    expect(tokens).to_contain_text("node-9")
+    tokens.get_by_role("button", name="Revoke").click()
+    expect(page.locator("#join-tokens")).to_contain_text("Revoked")

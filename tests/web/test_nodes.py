@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.utils import timezone
 
 from console.accounts.secrets import digest
-from console.cluster.models import Hold, Node
+from console.cluster.models import Hold, JoinToken, Node, Rotation
 from tests import factories
 from tests.web.conftest import Visitors
 
@@ -15,6 +17,10 @@ ACTIONS = [
     "nodes/node-a/dead/",
     "nodes/node-a/confirm/",
     "nodes/node-a/remove/",
+    "nodes/node-a/leave/",
+    "nodes/node-a/rotate/",
+    "nodes/node-a/revoke/",
+    "nodes/node-a/join-again/",
     "rebalance/moves/",
 ]
 
@@ -26,31 +32,70 @@ def node(people: Visitors) -> Node:
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_only_administrators_change_nodes(people: Visitors, node: Node, action: str) -> None:
-    sent = {"name": "node-b", "cordoned": "1", "draining": "1"}
+    sent = {"name": "node-b", "cordoned": "1", "draining": "1", "minutes": "60"}
     assert people.developer.post(f"/t/ours/{action}", sent).status_code == 403
     assert people.stranger.post(f"/t/ours/{action}", sent).status_code == 404
     assert list(Node.objects.values_list("name", "cordoned", "draining")) == [("node-a", False, False)]
     assert f'action="/t/ours/{action}"' not in people.developer.get("/t/ours/nodes/").content.decode()
 
 
-def test_a_new_node_gets_its_command_once(people: Visitors) -> None:
-    answer = people.owner.post("/t/ours/nodes/add/", {"name": "node-b", "zone": "rack-1"})
+def test_a_host_gets_its_command_once(people: Visitors) -> None:
+    answer = people.owner.post("/t/ours/nodes/add/", {"name": "node-b", "zone": "rack-1", "minutes": "10"})
     page = answer.content.decode()
-    node = Node.objects.get()
-    assert (node.name, node.zone) == ("node-b", "rack-1")
-    token = page.partition("&quot;token&quot;: &quot;")[2].partition("&quot;")[0]
-    assert digest(token) == node.token_digest
-    assert "make agent CONFIG=node.json" in page
+    token = JoinToken.objects.get()
+    assert (token.name, token.zone, Node.objects.count()) == ("node-b", "rack-1", 0)
+    secret = re.findall(r"--token (join_[\w-]+)", page)
+    assert len(set(secret)) == 1
+    assert digest(secret[0]) == token.digest
+    assert "make join ARGS=" in page
+    assert "docker run" in page
     assert "no-store" in answer.headers["Cache-Control"]
-    assert token not in people.owner.get("/t/ours/nodes/").content.decode()
+    later = people.owner.get("/t/ours/nodes/").content.decode()
+    assert secret[0] not in later
+    assert token.hint in later
+    assert token.hint not in people.developer.get("/t/ours/nodes/").content.decode()
 
 
-@pytest.mark.parametrize("name", ["", "Not A Name", "node-a"])
+@pytest.mark.parametrize("name", ["Not A Name", "node-a"])
 def test_a_wrong_name_is_said_at_the_field(people: Visitors, node: Node, name: str) -> None:
-    answer = people.owner.post("/t/ours/nodes/add/", {"name": name})
+    answer = people.owner.post("/t/ours/nodes/add/", {"name": name, "minutes": "60"})
     assert answer.status_code == 422
     assert 'id="id_name-error"' in answer.content.decode()
-    assert Node.objects.count() == 1
+    assert not JoinToken.objects.exists()
+
+
+def test_a_command_can_be_taken_back(people: Visitors) -> None:
+    people.owner.post("/t/ours/nodes/add/", {"minutes": "60"})
+    token = JoinToken.objects.get()
+    path = f"/t/ours/nodes/join-tokens/{token.id}/revoke/"
+    assert people.developer.post(path).status_code == 403
+    people.owner.post(path)
+    token.refresh_from_db()
+    assert token.revoked_at is not None
+    assert path not in people.owner.get("/t/ours/nodes/").content.decode()
+
+
+def test_leaving_drains_first(people: Visitors, node: Node) -> None:
+    app = factories.make_app(people.access, "shop")
+    container = factories.make_container(app, node)
+    people.owner.post("/t/ours/nodes/node-a/leave/")
+    node.refresh_from_db()
+    assert node.draining is True
+    assert "It leaves" in people.owner.get("/t/ours/nodes/node-a/").content.decode()
+    container.delete()
+    people.owner.post("/t/ours/nodes/node-a/leave/")
+    assert not Node.objects.exists()
+
+
+def test_credentials_are_renewed_revoked_and_given_anew(people: Visitors, node: Node) -> None:
+    people.owner.post("/t/ours/nodes/node-a/rotate/")
+    assert Rotation.objects.get(node=node).asked_at is not None
+    people.owner.post("/t/ours/nodes/node-a/revoke/")
+    assert Rotation.objects.get(node=node).revoked_at is not None
+    page = people.owner.get("/t/ours/nodes/node-a/").content.decode()
+    assert "/t/ours/nodes/node-a/rotate/" not in page
+    assert "Join node-a" in people.owner.post("/t/ours/nodes/node-a/join-again/").content.decode()
+    assert JoinToken.objects.get().node == node
 
 
 def test_cordoning_and_back(people: Visitors, node: Node) -> None:
