@@ -295,7 +295,6 @@ def test_a_new_hosts_command_is_shown_once(page: Page, stack: Stack) -> None:
     page.get_by_label("Node name").fill("node-9")
     page.get_by_role("button", name="Make the command").click()
     expect(page.locator("#node-command")).to_contain_text("make join ARGS=")
-    screenshot(page, "add-node")
     page.get_by_role("button", name="Done").click()
     tokens = page.locator("#join-tokens")
     expect(tokens).to_contain_text("node-9")
