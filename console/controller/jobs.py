@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+from django.db.models import Count
 
 from console.accounts.models import Team
 from console.cluster.enums import JobKind
@@ -20,6 +21,10 @@ from console.images.services import credential_for
 from console.workloads.models import App, Container, Release
 from nodeagent import protocol
 from scheduler.lifecycle import State
+
+CUT_OFF = "cut off with its session"
+"""Of a start that its node had received, and ended neither well nor badly."""
+_BEGUN = [State.RUNNING, State.STOPPING, State.EXITED, State.FAILED, State.LOST]
 
 
 def for_containers(step: Step, containers: Sequence[Container]) -> None:
@@ -216,9 +221,21 @@ def begin_session(step: Step, node: Node) -> None:
 
 
 def drop_open(step: Step, node: Node) -> None:
-    """None of its jobs is sent any more."""
-    Job.objects.filter(node=node, done_at=None).update(
-        done_at=step.now, ring_at=None, message="dropped at hello"
+    """None of its jobs is sent any more. A start that was under way without a sign of progress is noted as cut off."""
+    rows = Job.objects.filter(node=node, done_at=None)
+    begun = rows.filter(kind=JobKind.ENSURE, received_at__isnull=False, progress="")
+    begun.update(done_at=step.now, ring_at=None, message=CUT_OFF)
+    rows.update(done_at=step.now, ring_at=None, message="dropped at hello")
+
+
+def poisonous(node: Node, most: int) -> list[str]:
+    """Ids of the node's containers whose start was under way at the end of so many sessions: it may well be what ends
+    them."""
+    waiting = Container.objects.filter(node=node, removed_at=None).exclude(state__in=_BEGUN)
+    cut_off = Job.objects.filter(node=node, kind=JobKind.ENSURE, message=CUT_OFF)
+    found = cut_off.filter(container_id__in=waiting.values("id")).values("container_id")
+    return sorted(
+        found.annotate(times=Count("id")).filter(times__gte=most).values_list("container_id", flat=True)
     )
 
 

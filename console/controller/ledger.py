@@ -83,6 +83,11 @@ class Ledger:
         self._containers[container.id] = container
         self._by_key[container.node_id, container.slot_id, container.generation] = container
 
+    def take_up(self, ids: Sequence[str]) -> list[Container]:
+        """Containers that no report named."""
+        self._read_containers(Q(pk__in=some) for some in rows.chunks(ids))
+        return [self._containers[id_] for id_ in ids if id_ in self._containers]
+
     def job(self, node: Node, id_: str) -> Job | None:
         """An open job of the node."""
         job = self._jobs.get(id_)

@@ -70,8 +70,32 @@ def _synced(ledger: Ledger, node: Node) -> None:
     node.synced_session = node.session
     node.save(update_fields=["synced_session"])
     verdicts.release(ledger.step, node)
+    _give_up_poison(ledger, node)
     jobs.resume(ledger.step, node)
     ledger.step.freed = True
+
+
+def _give_up_poison(ledger: Ledger, node: Node) -> None:
+    """A start that ended its node's session every time is no accident: it is not tried for ever."""
+    found = ledger.take_up(jobs.poisonous(node, MOST_ATTEMPTS))
+    for container in found:
+        message = (
+            f"Its start was under way {MOST_ATTEMPTS} times when node {node.name} lost its session, and never came to "
+            "an end. It is not tried again; look into the agent's log, then deploy or restart it."
+        )
+        observed.failed(
+            ledger, container, protocol.Result(job="", ok=False, code="poison", message=message, fatal=True)
+        )
+        ledger.step.tell_node(
+            node,
+            "node.poison",
+            f"The start of {container.name} is given up on node {node.name}: it was under way each of the last "
+            f"{MOST_ATTEMPTS} times that the node's session ended",
+            warning=True,
+            app=container.app,
+        )
+    if found:
+        ledger.write()
 
 
 def _volumes_gone(ledger: Ledger, node: Node, job: Job) -> None:

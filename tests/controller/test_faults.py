@@ -480,3 +480,54 @@ def test_a_task_that_is_done_is_not_run_again_when_its_record_is_old(
     services.scale(access, app.services.get(), replicas=1)
     world.run(10)
     assert agent.starts == ["shop/job.1"]
+
+
+# -- poison
+
+
+def test_a_start_that_ends_its_nodes_session_each_time_is_given_up_and_told(
+    access: Access, world: World, agents: MakeAgents
+) -> None:
+    """An agent that dies of a job has its receipt out, and no result; its supervisor starts it anew."""
+    [agent] = agents(1)
+    agent.holding = True
+    app, _operation = deploy(access, DEMO % 1)
+    world.run(2)
+    for _death in range(5):
+        assert [type(job) for job in agent.held] == [protocol.Ensure]
+        agent.held.clear()
+        agent.holding = False
+        agent.connect()
+        world.controller.step(world.now)
+        agent.holding = True
+        world.run(2)
+    container = Container.objects.get()
+    assert (container.state, container.fatal) == ("failed", True)
+    assert [type(job) for job in agent.held] == [protocol.Remove]
+    assert Event.objects.filter(kind="node.poison", app_id=app.id).count() == 1
+    agent.let_go()
+    world.run(60)
+    assert (agent.starts, live(app)) == ([], [])
+
+
+def test_a_long_pull_that_loses_its_link_is_no_poison(
+    access: Access, world: World, agents: MakeAgents
+) -> None:
+    [agent] = agents(1)
+    agent.holding = True
+    app, _operation = deploy(access, DEMO % 1)
+    world.run(2)
+    for _loss in range(7):
+        [job] = agent.held
+        world.wire.push(agent, protocol.Progress(job=job.id, text="3 of 9 MiB", done=3, total=9))
+        world.run(1)
+        agent.held.clear()
+        agent.holding = False
+        agent.connect()
+        world.controller.step(world.now)
+        agent.holding = True
+        world.run(2)
+    agent.holding = False
+    agent.let_go()
+    world.run(3)
+    assert [one.state for one in live(app)] == ["running"]
