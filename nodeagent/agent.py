@@ -28,6 +28,7 @@ from nodeagent.step import Stepper
 from nodeagent.streams import Streams
 from nodeagent.tasks import CONSUMER_HANGS_AFTER, make_app, make_worker, waiting
 from nodeagent.vault import Vault
+from nodeagent.volumes import VolumeMeter
 from nodeagent.watchdog import Pulse, Watchdog
 
 log = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ class Agent:
         self.streams = Streams(runtime, self.observer, self.outgoing.wake)
         self.execs = ExecStreams(runtime, self.observer, self.outgoing.wake)
         self.sampler = Sampler(runtime, self.observer, self.outgoing.put_samples)
+        self.meter = VolumeMeter(runtime, lambda: self.session.cluster, self.outgoing.put_volumes)
         self.desk = Desk(
             config,
             key.public_key,
@@ -105,6 +107,7 @@ class Agent:
     def start(self) -> None:
         self.observer.start()
         self.sampler.start()
+        self.meter.start()
         self.discovery.start()
         self.link.start()
         self.consumer.start()
@@ -121,6 +124,7 @@ class Agent:
         self.streams.close_all()
         self.execs.close_all()
         self.sampler.stop()
+        self.meter.stop()
         self.discovery.stop()
         self.observer.stop()
         self.link.thread.join(1.5)
@@ -132,6 +136,7 @@ class Agent:
             self.link.thread,
             self.consumer,
             self.sampler.thread,
+            self.meter.thread,
             self.discovery.thread,
             *self.observer.threads,
         ]

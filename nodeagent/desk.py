@@ -162,6 +162,7 @@ class Desk:
             or self._streams.next_frame()
             or self._last_logs.next_segment()
             or self._outgoing.take_samples()
+            or self._outgoing.take_volumes()
         )
 
     def sent(self, message: Up) -> None:

@@ -6,7 +6,7 @@ import logging
 import threading
 from collections import deque
 
-from nodeagent.protocol import LogNotKept, Progress, Receipt, Result, Samples
+from nodeagent.protocol import LogNotKept, Progress, Receipt, Result, Samples, Volumes
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +24,7 @@ class Outgoing:
         self._kept: deque[Kept] = deque()
         self._progress: dict[str, Progress] = {}
         self._samples: Samples | None = None
+        self._volumes: Volumes | None = None
 
     def put(self, message: Kept) -> None:
         """Kept until sent, across sessions too."""
@@ -48,6 +49,11 @@ class Outgoing:
             self._samples = samples
         self.wake()
 
+    def put_volumes(self, volumes: Volumes) -> None:
+        with self._condition:
+            self._volumes = volumes
+        self.wake()
+
     def first(self) -> Kept | None:
         """The oldest kept message; it stays until `sent`."""
         with self._condition:
@@ -66,6 +72,11 @@ class Outgoing:
         with self._condition:
             samples, self._samples = self._samples, None
             return samples
+
+    def take_volumes(self) -> Volumes | None:
+        with self._condition:
+            volumes, self._volumes = self._volumes, None
+            return volumes
 
     def wake(self) -> None:
         with self._condition:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from pathlib import Path
+
 from nodeagent import protocol
 from nodeagent.facts import identity_of
 from nodeagent.protocol import File, Identity, ImageFact, Spec
@@ -126,6 +129,14 @@ class Engine(Containers):
 
     def check_volume(self, name: str, cluster: str) -> None:
         self._call()
+
+    def volume_places(self, cluster: str) -> dict[str, Path]:
+        self._call()
+        return {name: Path("/nowhere") / name for name in self.volumes}
+
+    def volume_sizes(self, names: Collection[str]) -> dict[str, int]:
+        self._call()
+        return dict.fromkeys(names, 4096)
 
     def remove_network_if_unused(self, name: str, cluster: str) -> bool:
         self._call()

@@ -16,7 +16,7 @@ from console.cluster.enums import NodeState
 from console.cluster.models import Node
 from console.cluster.services import add_node
 from console.workloads.enums import ContainerState, ReleaseState
-from console.workloads.models import App, Container, Operation, Release, Service, Slot
+from console.workloads.models import App, Container, Operation, Release, Service, Slot, Volume
 from console.workloads.services import create_app
 
 GIB = 1024**3
@@ -105,6 +105,12 @@ def make_ready(release: Release) -> Release:
 def make_slot(app: App, service: str = "web", index: int = 1) -> Slot:
     owner = Service.objects.get(app=app, name=service)
     return Slot.objects.get_or_create(service=owner, index=index)[0]
+
+
+def make_volume(app: App, node: Node | None = None, name: str = "data", **fields: Any) -> Volume:
+    """As a placement leaves it."""
+    of_app = {"team": app.team, "app": app, "app_ref": app.id, "app_name": app.name}
+    return Volume.objects.create(name=name, node=node, **{**of_app, **fields})
 
 
 def make_container(app: App, node: Node, service: str = "web", index: int = 1, **fields: Any) -> Container:

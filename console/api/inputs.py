@@ -98,6 +98,12 @@ class DeleteQuery(Input):
     )
 
 
+class ForgetQuery(Input):
+    forget = serializers.BooleanField(
+        default=False, help_text="Only strike it out: its node is gone for good. For administrators."
+    )
+
+
 class PageQuery(Input):
     """Of every list."""
 

@@ -24,6 +24,7 @@ from console.api.views import (
     rollouts,
     secrets,
     steering,
+    volumes,
 )
 from console.api.views.logs import logs
 from console.api.views.waiting import wait
@@ -68,6 +69,9 @@ urlpatterns = [
     path(f"{SERVICE}/metrics", metrics.ServiceMetrics.as_view(), name="service-metrics"),
     path(f"{SERVICE}/slots/<int:index>/metrics", metrics.SlotMetrics.as_view(), name="slot-metrics"),
     path(f"{NODE}/metrics", metrics.NodeMetrics.as_view(), name="node-metrics"),
+    path(f"{TEAM}/volumes", volumes.Volumes.as_view(), name="volumes"),
+    path(f"{TEAM}/volumes/<name:volume>", volumes.Volume.as_view(), name="volume"),
+    path(f"{APP}/volumes", volumes.AppVolumes.as_view(), name="app-volumes"),
     path(f"{APP}/events", history.AppEvents.as_view(), name="app-events"),
     path(f"{APP}/logs", logs, name="logs"),
     path(f"{SERVICE}/scale", steering.Scale.as_view(), name="scale"),

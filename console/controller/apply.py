@@ -7,14 +7,14 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 
 from console.accounts.members import forget_app
-from console.controller import appview, jobs, rollouts, rows
+from console.controller import appview, jobs, rollouts, rows, volumes
 from console.controller.appview import Rows
 from console.controller.context import Step
 from console.controller.explanations import delete_unused
 from console.controller.observed import count_failure
 from console.controller.place import place
 from console.workloads import operations
-from console.workloads.enums import OperationState
+from console.workloads.enums import OperationKind, OperationState
 from console.workloads.models import App, Container, Slot, Volume
 from scheduler import model
 from scheduler.lifecycle import Actor, State, move
@@ -131,8 +131,10 @@ def finish_deletion(step: Step, app: App) -> None:
     """Once no container of a deleted app is left: its volumes as asked, then its rows. History stays."""
     if app.delete_volumes and _volumes_left(step, app):
         return
+    volumes.keep(step, app)
     for operation in operations.open_operations(app.id):
-        operations.end(operation, OperationState.SUCCEEDED, step.now)
+        if operation.kind != OperationKind.VOLUME:
+            operations.end(operation, OperationState.SUCCEEDED, step.now)
     step.tell_app(app, f"App {app.name} is deleted")
     step.announce(app.team_id, "app", app.id)
     step.live.forget_app(app.id)

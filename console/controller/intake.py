@@ -11,7 +11,7 @@ from django.db import OperationalError
 
 from console.cluster.enums import JobKind
 from console.cluster.models import Job, Node
-from console.controller import jobs, observed, verdicts
+from console.controller import jobs, observed, verdicts, volumes
 from console.controller.context import Step
 from console.controller.ledger import MOST_RECEIPTS, Ledger
 from console.controller.results import conclude, tries_again, try_again
@@ -94,6 +94,8 @@ def _take(ledger: Ledger, node: Node, entry: Entry) -> None:
             _progress(ledger, node, message)
         case protocol.Result():
             _result(ledger, node, message)
+        case protocol.Volumes():
+            volumes.measured(ledger.step, node, message)
         case protocol.LogNotKept():
             if container := ledger.at(node, message.slot, message.generation):
                 observed.log_lost(ledger, container, message.reason)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from django.db.models import Count
+from django.db.models import Count, Q
 
 from console.accounts.models import Team
 from console.cluster.enums import JobKind
@@ -18,7 +18,7 @@ from console.controller import specs
 from console.controller.context import Step
 from console.controller.rows import BATCH
 from console.images.services import credential_for
-from console.workloads.models import App, Container, Release
+from console.workloads.models import App, Container, Release, Volume
 from nodeagent import protocol
 from scheduler.lifecycle import State
 
@@ -198,12 +198,23 @@ def add_fetch(step: Step, node: Node, release: Release, team: Team, image: str) 
 
 def add_volume_removal(step: Step, node: Node, app: App, names: Sequence[str]) -> None:
     """Delete a deleted app's volumes from a node. One such job per app and node is open at a time."""
-    slot = f"volumes-{app.id}"
+    _remove_volumes(step, node, f"volumes-{app.id}", names, network=specs.network_name(app.id))
+
+
+SINGLE_VOLUME = "volume-"
+"""In place of a slot, before the volume's id: a job that removes this volume alone."""
+
+
+def add_single_removal(step: Step, volume: Volume) -> None:
+    """Delete one volume from its node. One such job is open at a time."""
+    node = step.nodes[str(volume.node_id)]
+    _remove_volumes(step, node, f"{SINGLE_VOLUME}{volume.id}", [volume.engine_name])
+
+
+def _remove_volumes(step: Step, node: Node, slot: str, names: Sequence[str], network: str = "") -> None:
     if Job.objects.filter(node=node, kind=JobKind.REMOVE, payload__slot=slot, done_at=None).exists():
         return
-    job = protocol.Remove(
-        id=new_id(), slot=slot, generation=1, volumes=tuple(names), network=specs.network_name(app.id)
-    )
+    job = protocol.Remove(id=new_id(), slot=slot, generation=1, volumes=tuple(names), network=network)
     Job.objects.create(
         id=job.id,
         node=node,
@@ -270,4 +281,5 @@ def resume(step: Step, node: Node) -> None:
     waiting = list(rows.select_related("slot__service", "app__team"))
     for_containers(step, waiting)
     step.dirty.update(container.app_id for container in waiting)
-    step.dirty.update(node.volumes.filter(app__deleting=True).values_list("app_id", flat=True))
+    leaving = node.volumes.filter(Q(app__deleting=True) | Q(deleting=True))
+    step.dirty.update(leaving.values_list("app_ref", flat=True))

@@ -91,7 +91,7 @@ def held(now: datetime, nodes: Mapping[str, Node], releases: Releases) -> Held:
         if container.ports and container.node_id in nodes:
             allocations.append(only_ports(container))
             ports[container.id] = UNTIL_GONE, container.app_id
-    bound = Volume.objects.exclude(node=None).values_list("app_id", "name", "node_id")
+    bound = Volume.objects.exclude(node=None).exclude(app=None).values_list("app_ref", "name", "node_id")
     return Held(allocations, {f"{app}/{name}": node for app, name, node in bound}, ports)
 
 

@@ -137,7 +137,10 @@ def _bind_volumes(app: Rows, placed: Sequence[Chosen]) -> None:
     for one in placed:
         for key in one.decision.want.request.volumes:
             name, node = key.partition("/")[2], one.decision.node
-            volume, _made = Volume.objects.get_or_create(app=app.app, name=name, defaults={"node_id": node})
+            of_app = {"team_id": app.app.team_id, "app_ref": app.app.id, "app_name": app.app.name}
+            volume, _made = Volume.objects.get_or_create(
+                app=app.app, name=name, defaults={"node_id": node, **of_app}
+            )
             if volume.node_id is None:
                 volume.node_id = node
                 volume.save(update_fields=["node"])

@@ -8,9 +8,9 @@ import msgspec
 
 from console.cluster.enums import JobKind
 from console.cluster.models import Job, Node
-from console.controller import jobs, observed, verdicts
+from console.controller import jobs, observed, verdicts, volumes
 from console.controller.ledger import Ledger
-from console.workloads.models import Release, Volume
+from console.workloads.models import Release
 from nodeagent import protocol
 from scheduler.lifecycle import State
 
@@ -25,6 +25,8 @@ _LONGEST_PAUSE = 60.0
 
 def tries_again(job: Job, message: protocol.Result) -> bool:
     most = MOST_LOOKUPS if job.release_id and job.payload.get("resolve") else MOST_ATTEMPTS
+    if volumes.in_the_way(job, message):
+        return False
     return job.kind in NEVER_GIVEN_UP or (not message.fatal and job.attempts + 1 < most)
 
 
@@ -59,8 +61,8 @@ def conclude(ledger: Ledger, node: Node, job: Job, message: protocol.Result) -> 
         apps = Release.objects.filter(pk=job.release_id).values_list("app_id", flat=True)
         ledger.step.dirty.update(apps)
     elif not job.container_id:
-        if job.kind == JobKind.REMOVE and message.ok:
-            _volumes_gone(ledger, node, job)
+        if job.kind == JobKind.REMOVE:
+            volumes.removed(ledger.step, node, job, message)
     else:
         _of_container(ledger, job, message)
 
@@ -96,13 +98,6 @@ def _give_up_poison(ledger: Ledger, node: Node) -> None:
         )
     if found:
         ledger.write()
-
-
-def _volumes_gone(ledger: Ledger, node: Node, job: Job) -> None:
-    gone = [volume for volume in node.volumes.all() if volume.engine_name in job.payload["volumes"]]
-    ledger.step.dirty.update(volume.app_id for volume in gone)
-    ledger.step.live.unbind(f"{volume.app_id}/{volume.name}" for volume in gone)
-    Volume.objects.filter(pk__in=[volume.pk for volume in gone]).delete()
 
 
 def _of_container(ledger: Ledger, job: Job, message: protocol.Result) -> None:

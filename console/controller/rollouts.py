@@ -18,8 +18,8 @@ from console.workloads.models import App, Container, Operation, Release, Rollout
 from console.workloads.services import UNDER_WAY, go_back, take_services
 from scheduler import model
 
-_BY_ROLLOUT = (OperationKind.DEPLOY, OperationKind.ROLLBACK, OperationKind.DELETE)
-"""These end with a rollout, or with the app."""
+_BY_ROLLOUT = (OperationKind.DEPLOY, OperationKind.ROLLBACK, OperationKind.DELETE, OperationKind.VOLUME)
+"""These end with a rollout, with the app, or with a volume."""
 MOST_LINES = 20
 """Of a failed container's last lines, shown with the operation."""
 _COARSE = timedelta(seconds=10)

@@ -10,8 +10,9 @@ from django.db.models import Q
 from console.cluster.enums import HoldState, NodeState
 from console.cluster.lost import Death, Hold
 from console.cluster.models import Node
-from console.controller import jobs, rows
+from console.controller import jobs, rows, volumes
 from console.controller.context import Step
+from console.workloads.enums import OperationState
 from console.workloads.models import Container, Slot, Volume
 from console.workloads.queries import ENDED
 from nodeagent import protocol
@@ -66,10 +67,12 @@ def _give_up(step: Step, node: Node, death: Death) -> None:
 def _give_up_volumes(step: Step, node: Node) -> None:
     gone = list(Volume.objects.filter(node=node).select_related("app"))
     for volume in gone:
-        step.dirty.add(volume.app_id)
+        step.dirty.add(volume.app_ref)
         text = f"Volume {volume.name} is given up with node {node.name}; the next container starts with an empty one"
-        step.tell_app(volume.app, text, warning=True)
-    step.live.unbind(f"{volume.app_id}/{volume.name}" for volume in gone)
+        if volume.app:
+            step.tell_app(volume.app, text, warning=True)
+        volumes.end(step, volume, OperationState.SUCCEEDED)
+    step.live.unbind(volume.key for volume in gone)
     Volume.objects.filter(pk__in=[volume.pk for volume in gone]).delete()
 
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from django.db import OperationalError
 
 from console.common.models import Dirty
-from console.controller import apply, appview, resolve, rows, verdicts
+from console.controller import apply, appview, resolve, rows, verdicts, volumes
 from console.controller.appview import Rows
 from console.controller.context import Step
 from console.controller.rehearse import Rehearsal
@@ -39,6 +39,7 @@ def work(step: Step) -> None:
     if step.freed:
         step.dirty |= step.agenda.unplaced
     step.live.load(step.now, step.nodes)
+    volumes.carry_on(step)
     wishes = _in_order(step)
     left = sorted(wish.app.id for wish in wishes[MOST_APPS:])
     Dirty.objects.bulk_create((Dirty(app_id=app) for app in left), batch_size=rows.BATCH)

@@ -134,6 +134,7 @@ def _shell(access: Access, section: str, crumbs: Sequence[Link]) -> Shell:
         ("overview", _("Overview"), "layout-dashboard"),
         ("apps", _("Apps"), "layout-grid"),
         ("nodes", _("Nodes"), "server-2"),
+        ("volumes", _("Volumes"), "database"),
         ("events", _("Events"), "history"),
         ("settings", _("Settings"), "settings"),
     )

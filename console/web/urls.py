@@ -25,6 +25,7 @@ from console.web.views import (
     settings,
     terminal,
     tokens,
+    volumes,
 )
 
 app_name = "web"
@@ -62,6 +63,9 @@ of_team: list[URLPattern | URLResolver] = [
     path("apps/new/compose/", apps.from_compose, name="app-new-compose"),
     path("apps/demo/deploy/", apps.deploy_demo, name="app-demo"),
     path("apps/<str:name>/", include(of_app)),
+    path("volumes/", volumes.volume_list, name="volumes"),
+    path("volumes/<str:volume>/", volumes.volume, name="volume"),
+    path("volumes/<str:volume>/delete/", volumes.delete, name="volume-delete"),
     path("nodes/", nodes.node_list, name="nodes"),
     path("nodes/add/", joining.invite, name="node-add"),
     path("nodes/join-tokens/<str:token>/revoke/", joining.revoke_token, name="join-token-revoke"),

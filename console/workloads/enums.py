@@ -72,6 +72,7 @@ class OperationKind(models.TextChoices):
     STOP = "stop", _("Stop")
     START = "start", _("Start")
     DELETE = "delete", _("Delete")
+    VOLUME = "volume", _("Delete volume")
 
 
 class AppState(Toned):

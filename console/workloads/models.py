@@ -152,13 +152,26 @@ def volume_name(app_id: str, name: str) -> str:
 
 
 class Volume(models.Model):
-    """A named local volume of an app. Its first user's node becomes its own."""
+    """A named local volume of an app. Its first user's node becomes its own; it may outlive its app."""
 
     id = IdField()
-    app = models.ForeignKey(App, on_delete=models.CASCADE, related_name="volumes")
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="volumes")
+    app = models.ForeignKey(App, on_delete=models.SET_NULL, null=True, related_name="volumes")
+    app_ref = models.CharField(max_length=16, db_index=True)
+    """The app's id, also once the app is gone: the engine's name is made of it."""
+    app_name = models.CharField(max_length=40)
     name = models.CharField(max_length=64)
     node = models.ForeignKey(Node, on_delete=models.PROTECT, null=True, related_name="volumes")
     created_at = models.DateTimeField(auto_now_add=True)
+    kept_at = models.DateTimeField(null=True)
+    """When its app was deleted and it was kept."""
+    deleting = models.BooleanField(default=False)
+    forget = models.BooleanField(default=False)
+    """Deleting it means no more than to forget it: its node is gone for good."""
+
+    # Observed.
+    bytes = models.BigIntegerField(null=True)
+    measured_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["name"]
@@ -169,7 +182,12 @@ class Volume(models.Model):
 
     @property
     def engine_name(self) -> str:
-        return volume_name(self.app_id, self.name)
+        return volume_name(self.app_ref, self.name)
+
+    @property
+    def key(self) -> str:
+        """As containers and the scheduler name it."""
+        return f"{self.app_ref}/{self.name}"
 
 
 class Explanation(models.Model):

@@ -35,6 +35,8 @@ from nodeagent.protocol.facts import (
     Result,
     Sample,
     Samples,
+    VolumeFact,
+    Volumes,
 )
 from nodeagent.protocol.jobs import (
     Batch,
@@ -206,6 +208,8 @@ __all__ = [
     "Sync",
     "Ulimit",
     "Up",
+    "VolumeFact",
+    "Volumes",
     "Welcome",
     "batch_from_builtins",
     "batch_to_builtins",

@@ -166,6 +166,19 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     """Nanoseconds of CPU; 0 from an agent that does not say."""
 
 
+class VolumeFact(msgspec.Struct, frozen=True, kw_only=True):
+    """What one of this cluster's volumes takes on the node's disk."""
+
+    name: str
+    bytes: int
+
+
+class Volumes(msgspec.Struct, frozen=True, kw_only=True, tag="volumes"):
+    """Of the volumes that could be measured; the others are as they were."""
+
+    volumes: tuple[VolumeFact, ...]
+
+
 class Samples(msgspec.Struct, frozen=True, kw_only=True, tag="samples"):
     samples: tuple[Sample, ...]
     node_cpu: float = 0.0

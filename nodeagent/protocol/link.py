@@ -5,7 +5,17 @@ from __future__ import annotations
 import msgspec
 
 from nodeagent.protocol.credentials import CredentialStored, NewCredential, Rotate
-from nodeagent.protocol.facts import Delta, Heartbeat, Hello, Images, Progress, Receipt, Result, Samples
+from nodeagent.protocol.facts import (
+    Delta,
+    Heartbeat,
+    Hello,
+    Images,
+    Progress,
+    Receipt,
+    Result,
+    Samples,
+    Volumes,
+)
 from nodeagent.protocol.names import VERSION
 from nodeagent.protocol.streams import (
     Close,
@@ -30,6 +40,7 @@ Up = (
     | Progress
     | Result
     | Samples
+    | Volumes
     | LogFrame
     | LogSegment
     | LogNotKept

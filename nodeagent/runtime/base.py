@@ -6,8 +6,9 @@ clock, memory is bytes. Docker's implementation and the tests' fake pass the sam
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, Protocol, TypeVar
 
 from nodeagent.errors import AgentError
@@ -302,6 +303,13 @@ class Runtime(Protocol):
 
     def check_volume(self, name: str, cluster: str) -> None:
         """Raises `Conflict` for a volume that exists and is not this cluster's: it may be any path of the host."""
+
+    def volume_places(self, cluster: str) -> dict[str, Path]:
+        """This cluster's volumes by name: the folder of each on the engine's host."""
+
+    def volume_sizes(self, names: Collection[str]) -> dict[str, int]:
+        """Bytes by name, by the engine's own reckoning; slow, and heavy on its disk. One that it cannot tell is
+        left out."""
 
     def remove_network_if_unused(self, name: str, cluster: str) -> bool:
         """True when it is gone (or never was); a used one stays."""

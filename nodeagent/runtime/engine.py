@@ -8,8 +8,9 @@ import resource
 import tarfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -51,6 +52,7 @@ from nodeagent.vault import Private, Redact
 
 STREAM_GAP = 60.0
 """Longest silence of a pull. Docker writes progress several times a second."""
+DF_TIMEOUT = 300.0
 CONTAINER_ACTIONS = ["create", "start", "die", "oom", "pause", "unpause", "destroy", "health_status"]
 NOTHING: Mapping[str, ContainerFacts] = {}
 IMAGE_ACTIONS = ["pull", "tag", "untag", "delete", "load", "import"]
@@ -262,6 +264,25 @@ class DockerRuntime:
 
     def check_volume(self, name: str, cluster: str) -> None:
         self._owned(f"/volumes/{path_part(name)}", "volume", name, cluster)
+
+    def volume_places(self, cluster: str) -> dict[str, Path]:
+        filters = json.dumps({"label": [f"{protocol.LABEL_CLUSTER}={cluster}"]})
+        answer = self._engine.json("GET", "/volumes", "Volumes cannot be listed", params={"filters": filters})
+        return {item["Name"]: Path(item["Mountpoint"]) for item in answer["Volumes"] or ()}
+
+    def volume_sizes(self, names: Collection[str]) -> dict[str, int]:
+        # Engines before API 1.42 ignore the type, and measure everything.
+        answer = self._engine.json(
+            "GET",
+            "/system/df",
+            "Volumes cannot be measured",
+            params={"type": "volume"},
+            timeout=DF_TIMEOUT,
+        )
+        sizes = {
+            item["Name"]: (item.get("UsageData") or {}).get("Size", -1) for item in answer["Volumes"] or ()
+        }
+        return {name: size for name, size in sizes.items() if name in names and size >= 0}
 
     def remove_network_if_unused(self, name: str, cluster: str) -> bool:
         path = f"/networks/{path_part(name)}"

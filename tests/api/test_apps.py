@@ -151,8 +151,7 @@ def test_another_teams_app_is_not_found(people: People) -> None:
 def test_deleting_says_what_happens_to_volumes(people: People, query: str, fate: str) -> None:
     app = factories.make_app(people.access, "shop")
     node = factories.make_node("n1")
-    volume, _made = app.volumes.get_or_create(name="data")
-    app.volumes.filter(pk=volume.pk).update(node=node)
+    volume = factories.make_volume(app, node)
     answer = people.developer.delete(f"{APPS}/shop{query}")
     assert answer.status == 202
     assert answer.body["operation"]["kind"] == "delete"

@@ -49,6 +49,7 @@ def test_outsiders(people: People, pattern: URLPattern, method: str) -> None:
         "node": "n1",
         "container": factories.make_container(app, node).id,
         "operation": factories.operation_of(app).id,
+        "volume": factories.make_volume(app, node).id,
         "registry": "x",
         "secret": "x",
         "token": "x",

@@ -120,6 +120,8 @@ class FakeAgent:
     fence: dict[str, int] = field(default_factory=dict)
     synced: int = 0
     failing: dict[type[protocol.Job], int] = field(default_factory=dict)
+    in_use: set[str] = field(default_factory=set)
+    """Volumes that its engine does not remove, for something uses them."""
     holding: bool = False
     held: list[protocol.Job] = field(default_factory=list)
     started: set[tuple[str, int]] = field(default_factory=set)
@@ -210,6 +212,8 @@ class FakeAgent:
             )
         elif key in self.containers and self.containers[key].state == "running":
             self._refuse(job.id, "engine", "The container runs; it is not removed.")
+        elif self.in_use.intersection(job.volumes):
+            self._refuse(job.id, "in-use", "The volume cannot be removed: volume is in use")
         else:
             if self.containers.pop(key, None):
                 self._delta((), (key,))

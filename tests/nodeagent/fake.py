@@ -11,9 +11,10 @@ import queue
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from nodeagent import grants, naming, protocol
@@ -264,6 +265,14 @@ class FakeRuntime:
         self._call("check_volume")
         if self.volumes.get(name, cluster) != cluster:
             raise Conflict(f"volume {name} is not ours")
+
+    def volume_places(self, cluster: str) -> dict[str, Path]:
+        self._call("volumes")
+        return {name: Path("/nowhere") / name for name, owner in self.volumes.items() if owner == cluster}
+
+    def volume_sizes(self, names: Collection[str]) -> dict[str, int]:
+        self._call("df")
+        return dict.fromkeys(names, 4096)
 
     def remove_network_if_unused(self, name: str, cluster: str) -> bool:
         self._call("remove_network")

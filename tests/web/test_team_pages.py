@@ -29,6 +29,7 @@ PAGES = [
     "nodes/node-a/",
     "events/",
     "settings/",
+    "volumes/",
 ]
 WRITE_PAGES = ["apps/new/", "apps/new/compose/"]
 

@@ -12,9 +12,10 @@ from rest_framework import serializers
 from console.api.outputs.containers import NodeNameOutput, SlotOutput
 from console.workloads.compose.model import Update
 from console.workloads.enums import AppState, ReleaseState, RolloutState
-from console.workloads.models import Release, Rollout, Volume
+from console.workloads.models import Release, Rollout
 from console.workloads.queries import AppSummary, ServiceDetail
 from console.workloads.reading import Texts
+from console.workloads.volumes import VolumeDetail
 from scheduler.model import Mode
 
 
@@ -108,10 +109,25 @@ class ServiceOutput(serializers.Serializer[ServiceDetail]):
         return _seen_at([service])
 
 
-class VolumeOutput(serializers.Serializer[Volume]):
-    name = serializers.CharField()
-    node = NodeNameOutput(allow_null=True)
-    engine_name = serializers.CharField(help_text="The volume's name in the node's engine.")
+class VolumeOutput(serializers.Serializer[VolumeDetail]):
+    id = serializers.CharField(source="volume.id")
+    name = serializers.CharField(source="volume.name")
+    app = serializers.CharField(source="volume.app_name")
+    kept = serializers.BooleanField(help_text="It has outlived its app.")
+    kept_at = serializers.DateTimeField(source="volume.kept_at", allow_null=True)
+    node = NodeNameOutput(source="volume.node", allow_null=True)
+    engine_name = serializers.CharField(
+        source="volume.engine_name", help_text="The volume's name in the node's engine."
+    )
+    created_at = serializers.DateTimeField(source="volume.created_at")
+    bytes = serializers.IntegerField(
+        source="volume.bytes", allow_null=True, help_text="On the node's disk; null: not measured yet."
+    )
+    measured_at = serializers.DateTimeField(source="volume.measured_at", allow_null=True)
+    services = serializers.ListField(child=serializers.CharField(), help_text="Those that mount it.")
+    containers = serializers.ListField(child=serializers.CharField(), help_text="Those that have it.")
+    deleting = serializers.BooleanField(source="volume.deleting")
+    why_not = serializers.CharField(help_text="Why it cannot be deleted now; empty if it can.")
 
 
 class ProblemOutput(serializers.Serializer[dict[str, Any]]):

@@ -21,7 +21,7 @@ from console.api.outputs.apps import AppDetailOutput, AppOutput, ProblemOutput, 
 from console.api.outputs.history import OperationOutput
 from console.api.paging import BY_NAME
 from console.api.views.base import ACCEPTED, AppView, TeamView, accepted, listing, version_of
-from console.workloads import queries, services
+from console.workloads import queries, services, volumes
 from console.workloads.models import App
 from console.workloads.parsing import parse
 from console.workloads.queries import AppSummary
@@ -98,7 +98,7 @@ class AppDetail(AppView):
         return Response(
             {
                 "app": AppDetailOutput(summary).data,
-                "volumes": shown(VolumeOutput, queries.volumes_of(found)),
+                "volumes": shown(VolumeOutput, volumes.volumes_of(self.access, found)),
             }
         )
 
@@ -107,7 +107,7 @@ class AppDetail(AppView):
         """Stop and forget the app. The answer says what happens to each volume."""
         query = self.query(DeleteQuery)
         found, delete = self.app, query["volumes"] == "delete"
-        volumes = queries.volumes_of(found)
+        there = queries.volumes_of(found)
         operation = services.delete_app(self.access, found, delete_volumes=delete)
         fates = [
             {
@@ -116,7 +116,7 @@ class AppDetail(AppView):
                 "engine_name": volume.engine_name,
                 "fate": "deleted" if delete else "kept",
             }
-            for volume in volumes
+            for volume in there
         ]
         return accepted(self.access, operation, volumes=fates)
 
