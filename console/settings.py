@@ -71,6 +71,7 @@ INSTALLED_APPS = [
     "console.cluster",
     "console.workloads",
     "console.images",
+    "console.network",
     "console.controller",
     "console.api",
     "console.web",
@@ -262,6 +263,10 @@ if not 2 * NODE_HEARTBEAT <= NODE_SUSPECT_AFTER < NODE_DOWN_AFTER:
         "BERTH_NODE_SUSPECT_AFTER must be at least twice BERTH_NODE_HEARTBEAT, and below BERTH_NODE_DOWN_AFTER."
     )
 ROLLOUT_DEADLINE = env.number("BERTH_ROLLOUT_DEADLINE", 600, least=10, most=86400)
+NETWORK_DRIVER = env.one_of("BERTH_NETWORK", ("bridge", "overlay"))
+"""How far an app's networks reach: the node, or all nodes (docs/adr/0008-private-networks.md)."""
+OVERLAY_POOL, OVERLAY_SUBNET = env.subnets("BERTH_OVERLAY_POOL", "10.90.0.0/16 24")
+"""Where networks across hosts get their addresses, and how many bits each one's subnet has."""
 ALLOW_LOW_PORTS = env.flag("BERTH_ALLOW_LOW_PORTS", False)
 METRICS_TOKEN = env.text("BERTH_METRICS_TOKEN", "")
 """Opens `/metrics` to whoever collects them, beside administrators' API tokens."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,11 +71,13 @@ class Lab:
         database: Literal["sqlite", "postgres"] = "sqlite",
         disk: int = 0,
         live_restore: bool = True,
+        overlay: Sequence[int] | None = None,
     ) -> None:
         """Each node offers `cpu` thousandths of a core and `memory` bytes, whatever the machine has. `disk`: bytes of
-        each host's own small disk; 0: the machine's. Without `live_restore` the engines can join a swarm."""
+        each host's own small disk; 0: the machine's. Without `live_restore` the engines can join a swarm. `overlay`:
+        numbers of the hosts whose engines have none, and join networks across hosts; None: networks are bridges."""
         self._run, self._cpu, self._memory, self._disk = run, cpu, memory, disk
-        self._live_restore = live_restore
+        self._live_restore, self._overlay = live_restore, overlay
         self.postgres = PostgresServer(run) if database == "postgres" else None
         address = run.network.gateway
         self.redis = RedisServer(run, name="lab-redis", address=address)
@@ -104,6 +106,7 @@ class Lab:
             "BERTH_BROKER_URL": self.redis.broker_url,
             "PYTHONUNBUFFERED": "1",
             **({"DATABASE_URL": self.postgres.url} if self.postgres else {}),
+            "BERTH_NETWORK": "bridge" if self._overlay is None else "overlay",
             **settings,
         }
         return Console(url, home, env)
@@ -121,9 +124,8 @@ class Lab:
         )
         disk = SmallDisk(directory / "disk", self._disk) if self._disk else None
         data = disk.directory / "data" if disk else None
-        engine = Engine(
-            directory, netns=host.netns, address=host.address, data=data, live_restore=self._live_restore
-        )
+        alive = self._live_restore and number not in (self._overlay or ())
+        engine = Engine(directory, netns=host.netns, address=host.address, data=data, live_restore=alive)
         return LabHost(name, host, engine, agent, config, disk)
 
     @property

@@ -37,7 +37,7 @@ def main() -> int:
         config = load(options.config)
         redactor = Vault(config.secrets_dir).redactor
         runtime = DockerRuntime(config.docker_host, tls_dir=config.docker_tls_dir, redactor=redactor)
-        agent = Agent(config, runtime)
+        agent = Agent(config, runtime, runtime.swarm)
     except (BadConfig, AgentError) as error:
         sys.stderr.write(f"berth agent: {error}\n")
         return EXIT_CONFIG

@@ -17,9 +17,10 @@ from nodeagent.lastlog import LastLogs
 from nodeagent.link import Link
 from nodeagent.observer import Observer
 from nodeagent.outgoing import Outgoing
+from nodeagent.overlay import OverlayPart
 from nodeagent.pulls import Images
 from nodeagent.queuewatch import QueueWatch
-from nodeagent.runtime.base import Runtime
+from nodeagent.runtime.base import Runtime, SwarmRuntime
 from nodeagent.samples import Sampler
 from nodeagent.seal import NodeKey
 from nodeagent.selfstop import SelfStop
@@ -41,7 +42,7 @@ EXEC_END = 2.5
 class Agent:
     """Reports over the link, works off the broker's queue. Containers do not depend on its life."""
 
-    def __init__(self, config: Config, runtime: Runtime) -> None:
+    def __init__(self, config: Config, runtime: Runtime, swarm: SwarmRuntime | None = None) -> None:
         self._config = config
         self.outgoing = Outgoing()
         self.session = Session(config.state_dir)
@@ -50,6 +51,7 @@ class Agent:
         fence = Fence(config.state_dir / FENCE_FILE)
         vault = Vault(config.secrets_dir, key)
         stepper = Stepper(runtime, fence, self.session, vault)
+        self.overlay = OverlayPart(config.overlay, swarm, key, self.session, self._overlay_changed)
         last_logs = LastLogs(runtime, self.session, self.outgoing.wake, self.outgoing.put)
         assignment = Assignment(runtime, stepper, fence, self.session, last_logs.keep, vault)
         self.observer = Observer(
@@ -66,6 +68,7 @@ class Agent:
             self.outgoing,
             last_logs.keep,
             self.observer.saw,
+            self.overlay,
         )
         self.discovery = Discovery(self.observer, stepper)
         self.streams = Streams(runtime, self.observer, self.outgoing.wake)
@@ -84,6 +87,7 @@ class Agent:
             last_logs,
             self.execs,
             self.credentials,
+            self.overlay,
         )
         self.link = Link(config.link_url, config.ca, self.credentials, config.node, self.desk)
         self.self_stop = SelfStop(
@@ -109,6 +113,7 @@ class Agent:
         self.sampler.start()
         self.meter.start()
         self.discovery.start()
+        self.overlay.start()
         self.link.start()
         self.consumer.start()
         self.self_stop.start()
@@ -126,6 +131,7 @@ class Agent:
         self.sampler.stop()
         self.meter.stop()
         self.discovery.stop()
+        self.overlay.stop()
         self.observer.stop()
         self.link.thread.join(1.5)
         self.execs.wait(EXEC_END)
@@ -139,9 +145,13 @@ class Agent:
             self.meter.thread,
             self.discovery.thread,
             *self.observer.threads,
+            self.overlay.thread,
         ]
         threads += [self.self_stop.thread, self.queue_watch.thread, self.watchdog.thread]
         return next((thread.name for thread in threads if not thread.is_alive()), "")
+
+    def _overlay_changed(self) -> None:
+        self.desk.say_hello()
 
     def _engine_changed(self, well: bool) -> None:
         self.desk.engine_changed(well)

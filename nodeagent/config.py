@@ -9,6 +9,7 @@ import ssl
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,6 +35,7 @@ ENVIRONMENT = {
     "state_dir": "BERTH_AGENT_STATE",
     "secrets_dir": "BERTH_SECRETS_DIR",
     "address": "BERTH_NODE_ADDRESS",
+    "overlay": "BERTH_NODE_OVERLAY",
     "labels": "BERTH_NODE_LABELS",
     "cpu": "BERTH_NODE_CPU",
     "memory": "BERTH_NODE_MEMORY",
@@ -73,6 +75,8 @@ class Config:
     resources: Mapping[str, int] = field(default_factory=dict)
     secrets_dir: Path = Path("/dev/shm/berth")  # noqa: S108  # nosec B108 - its owner and mode are checked
     """In memory, and at the same path for the engine."""
+    overlay: str = ""
+    """Address at which other nodes reach this one for networks across hosts; empty: it stays off them."""
     ca: str = ""
     """PEM of the authority to trust on both links; empty: the system's."""
 
@@ -101,6 +105,7 @@ def checked(raw: Mapping[str, Any]) -> Config:
         state_dir=_state_dir(str(raw.get("state_dir") or "/var/lib/berth-agent")),
         secrets_dir=_secrets_dir(raw),
         address=str(raw.get("address") or "127.0.0.1"),
+        overlay=_overlay(raw),
         labels=_labels(raw.get("labels") or {}),
         cpu=_whole(raw, "cpu"),
         memory=_size(raw, "memory"),
@@ -211,6 +216,24 @@ def _secrets_dir(raw: Mapping[str, Any]) -> Path:
         raise _say("secrets_dir", f"is {given!r}; it must be an absolute path, the same one for the engine")
     node = _matching(raw, "node", _NODE)
     return Path(given) / node if given else usual_folder(node)
+
+
+def _overlay(raw: Mapping[str, Any]) -> str:
+    """What is said, or else the node's address if others can reach it. `off` is none."""
+    given = str(raw.get("overlay") or "").strip()
+    if given == "off":
+        return ""
+    try:
+        address = ip_address(given or str(raw.get("address") or ""))
+    except ValueError:
+        if given:
+            raise _say("overlay", f"is {given!r}; it must be an IP address of this host, or off") from None
+        return ""
+    if address.is_loopback or address.is_unspecified:
+        if given:
+            raise _say("overlay", f"is {given}, where no other node reaches this one")
+        return ""
+    return str(address)
 
 
 def _labels(value: Any) -> dict[str, str]:

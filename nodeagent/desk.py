@@ -14,6 +14,7 @@ from nodeagent.fence import Fence
 from nodeagent.lastlog import LastLogs
 from nodeagent.observer import Observer
 from nodeagent.outgoing import Outgoing
+from nodeagent.overlay import OverlayPart
 from nodeagent.protocol import (
     Ack,
     Close,
@@ -61,6 +62,7 @@ class Desk:
         last_logs: LastLogs,
         execs: ExecStreams,
         credentials: Credentials,
+        overlay: OverlayPart,
     ) -> None:
         self._config = config
         self._public_key = public_key
@@ -73,6 +75,7 @@ class Desk:
         self._last_logs = last_logs
         self._execs = execs
         self._credentials = credentials
+        self._overlay = overlay
         self._hello_due = True
         self._beat_at = 0.0
         self._beat_every = 2.0
@@ -138,6 +141,11 @@ class Desk:
         self._hello_due = self._hello_due or well
         self._outgoing.wake()
 
+    def say_hello(self) -> None:
+        """Something of the host itself is other than it was."""
+        self._hello_due = True
+        self._outgoing.wake()
+
     def since_ack(self) -> float:
         """Seconds since the console last stored a heartbeat, counted from when that was sent."""
         return time.monotonic() - self._acked
@@ -192,6 +200,7 @@ class Desk:
             containers=containers,
             foreign=self._observer.foreign,
             images=images,
+            overlay=self._overlay.facts(),
             generations=self._fence.generations(),
             digest=digest,
         )

@@ -13,17 +13,20 @@ from nodeagent.assignment import Assignment
 from nodeagent.errors import AgentError, Busy
 from nodeagent.lastlog import AT_ONCE, KeepLog
 from nodeagent.outgoing import Outgoing
+from nodeagent.overlay import OverlayPart
 from nodeagent.protocol import (
     Batch,
     Ensure,
     ImageFact,
     Job,
+    Network,
     Progress,
     Pull,
     Receipt,
     Remove,
     Result,
     Stop,
+    Swarm,
     Sync,
 )
 from nodeagent.pulls import Images
@@ -58,6 +61,7 @@ class Dispatcher:
         outgoing: Outgoing,
         keep_log: KeepLog,
         saw: Callable[[ContainerFacts | None], None],
+        overlay: OverlayPart,
     ) -> None:
         """`saw` takes in what the engine said of a container, so that it is told before what follows."""
         self._session = session
@@ -67,6 +71,7 @@ class Dispatcher:
         self._outgoing = outgoing
         self._keep_log = keep_log
         self._saw = saw
+        self._overlay = overlay
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="job")
         self._pullers = ThreadPoolExecutor(PULLERS, thread_name_prefix="pull")
         self._keepers = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="keep")
@@ -97,6 +102,8 @@ class Dispatcher:
             self._under_way.add(job.id)
         if isinstance(job, Sync):
             self._sync(job)
+        elif isinstance(job, Swarm | Network):
+            self._workers.submit(self._finish, job, lambda: self._overlay.run(job))
         elif isinstance(job, Pull):
             self._pullers.submit(self._finish, job, lambda: self._pull(job))
         else:

@@ -28,7 +28,7 @@ EXIT_FAILED = 1
 CONFIG = Path("/etc/berth/agent.json")
 STATE = Path("/var/lib/berth-agent")
 PENDING = "join.json"
-KEPT = ("docker_host", "docker_tls_dir", "address", "cpu", "memory", "disk", "ports")
+KEPT = ("docker_host", "docker_tls_dir", "address", "overlay", "cpu", "memory", "disk", "ports")
 """Options that go into the configuration as they are."""
 
 
@@ -144,6 +144,10 @@ def _options(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--docker-tls-dir", help="folder with ca.pem, cert.pem and key.pem for it")
     parser.add_argument(
         "--address", help="where published ports are reached; else the address towards the console"
+    )
+    parser.add_argument(
+        "--overlay",
+        help="where other nodes reach this one for networks across hosts; else the address; or off",
     )
     parser.add_argument("--label", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--resource", action="append", default=[], metavar="KIND=UNITS")

@@ -40,9 +40,9 @@ def check_network(value: str) -> str:
 
 
 def check_network_of(app: str, value: str) -> str:
-    """`berth-APP`, alone or with more behind a dash or a dot."""
+    """`berth-APP`, alone or with more behind a dash (bridges) or an underscore (overlays)."""
     own = f"berth-{app}"
-    if not app or not (value == own or value.startswith((f"{own}-", f"{own}."))):
+    if not app or not (value == own or value.startswith((f"{own}-", f"{own}_"))):
         raise Refused(
             f"The network {value[:80]!r} is none of this app's own, so its containers do not join it."
         )

@@ -200,7 +200,7 @@ class Stepper:
             if mount.kind == "volume":
                 self._runtime.check_volume(mount.source, identity.cluster)
         there = [
-            self._runtime.network_exists(one.network, identity.cluster, identity.app)
+            one.overlay or self._runtime.network_exists(one.network, identity.cluster, identity.app)
             for one in spec.attachments
         ]
         return Seen(None, image=image, network=all(there))
@@ -209,7 +209,7 @@ class Stepper:
         identity, spec = job.identity, job.spec
         match act:
             case Act.NETWORK:
-                for one in spec.attachments:
+                for one in (each for each in spec.attachments if not each.overlay):
                     self._runtime.ensure_network(
                         *(one.network, identity.cluster, identity.app),
                         internal=one.internal,
@@ -250,11 +250,15 @@ def _missing(container: ContainerFacts, spec: Spec) -> tuple[Attachment, ...]:
 
 
 def _own_networks(container: ContainerFacts | None) -> list[str]:
-    """Those of its app: the engine has others that nobody asked for."""
+    """The bridges of its app: the engine has others that nobody asked for, and those across hosts are a manager's."""
     if container is None:
         return []
     app = container.labels.get(LABEL_APP, "")
-    return [name for name in container.networks if name.startswith(f"berth-{app}")]
+    return [
+        name
+        for name in container.networks
+        if name.startswith(f"berth-{app}") and not name.startswith(f"berth-{app}_")
+    ]
 
 
 def _check_slot(slot: str, generation: int) -> None:

@@ -31,6 +31,7 @@ class Columns:
         self.nodes: list[Node] = sorted(nodes, key=lambda node: node.id)
         self.index = {node.id: row for row, node in enumerate(self.nodes)}
         self.unready: Mask = np.array([not _ready(node) for node in self.nodes], dtype=np.bool_)
+        self.off_overlay: Mask = np.array([bool(node.off_overlay) for node in self.nodes], dtype=np.bool_)
         self.cpu: Ints = self._column(node.cpu for node in self.nodes)
         self.memory: Ints = self._column(node.memory for node in self.nodes)
         self.cpu_free: Ints = self.cpu.copy()
@@ -183,6 +184,7 @@ class Columns:
             return False
         self.nodes[row] = node
         self.unready[row] = not _ready(node)
+        self.off_overlay[row] = bool(node.off_overlay)
         self.cpu_free[row] += node.cpu - before.cpu
         self.memory_free[row] += node.memory - before.memory
         self.pids_free[row] += node.pids - before.pids
@@ -227,6 +229,7 @@ class Columns:
         other.nodes, other.index = list(self.nodes), dict(self.index)
         for name in (
             "unready",
+            "off_overlay",
             "cpu",
             "memory",
             "cpu_free",

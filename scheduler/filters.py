@@ -47,6 +47,17 @@ def _refuse_state(columns: Columns, _request: Request, row: int) -> Refusal:
     return Refusal("ready", _STATES.get(columns.nodes[row].state, "is cordoned"))
 
 
+# -- networks across hosts
+
+
+def _off_overlay(columns: Columns, _request: Request) -> Mask | None:
+    return columns.off_overlay if columns.off_overlay.any() else None
+
+
+def _refuse_overlay(columns: Columns, _request: Request, row: int) -> Refusal:
+    return Refusal("overlay", columns.nodes[row].off_overlay)
+
+
 # -- constraints
 
 
@@ -256,6 +267,7 @@ def _called(service: str) -> str:
 
 FILTERS: tuple[Filter, ...] = (
     Filter("ready", lambda columns, _request: columns.unready, _refuse_state, lasting=True),
+    Filter("overlay", _off_overlay, _refuse_overlay, lasting=True),
     Filter("constraints", _breaks, _refuse_constraints, lasting=True),
     Filter("volumes", _away, _refuse_volumes, lasting=True),
     Filter("image", _lacks_image, _refuse_image, lasting=True),

@@ -159,6 +159,7 @@ def _named(text: str) -> Callable[[Columns, Request, list[_Near]], list[str]]:
 _SAY: dict[str, Callable[[Columns, Request, list[_Near]], list[str]]] = {
     "quota": _quota,
     "ready": _ready,
+    "overlay": _named("Bring {node} onto the overlay (it {reason})"),
     "memory": _amount,
     "cpu": _amount,
     "pids": _amount,

@@ -157,5 +157,7 @@ def _of(job: protocol.Job) -> str:
             return f"{job.id} {job.slot}-g{job.generation}"
         case protocol.Sync():
             return f"{job.id} of {job.session} keep {len(job.keep)}"
-        case _:
+        case protocol.Pull():
             return f"{job.id} {job.image}"
+        case _:
+            return f"{job.id}"

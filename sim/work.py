@@ -60,7 +60,7 @@ class Work:
             self._sync(job)
         elif isinstance(job, Pull):
             self._spawn(self._answered(job, self._pull(job)))
-        else:
+        elif isinstance(job, Ensure | Stop | Remove):
             slot = job.identity.slot if isinstance(job, Ensure) else job.slot
             ticket = self._agent.session.ticket()
             self._enqueue(slot, self._answered(job, self._slot_job(job, ticket), ticket))

@@ -40,6 +40,8 @@ class JobKind(models.TextChoices):
     STOP = "stop", _("Stop")
     REMOVE = "remove", _("Remove")
     SYNC = "sync", _("Sync")
+    SWARM = "swarm", _("Overlay")
+    NETWORK = "network", _("Network")
 
 
 class JoinTokenState(models.TextChoices):

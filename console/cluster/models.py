@@ -55,6 +55,10 @@ class Node(models.Model):
     port_last = models.IntegerField(default=0)
     public_key = models.BinaryField(default=bytes)
     images = models.JSONField(default=list)
+    overlay = models.JSONField(default=dict)
+    """What its agent says of the engines' swarm; empty: it is to stay off networks across hosts."""
+    off_overlay = models.CharField(max_length=200, blank=True)
+    """Why nothing that needs the overlay can start here, as a verb and more; empty where it can, or none is wanted."""
     foreign_containers = models.IntegerField(default=0)
     digest = models.CharField(max_length=64, blank=True)
     engine_failed_at = models.DateTimeField(null=True)

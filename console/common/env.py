@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from ipaddress import IPv4Network
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
@@ -56,3 +57,16 @@ def one_of(name: str, choices: Sequence[str]) -> str:
     if value not in choices:
         raise ImproperlyConfigured(f"{name}={value!r} is none of: {', '.join(choices)}.")
     return value
+
+
+def subnets(name: str, default: str) -> tuple[str, int]:
+    """A private range of IPv4 addresses, and how many bits each subnet of it has: `10.90.0.0/16 24`."""
+    value = text(name, default)
+    pool, _space, bits = value.partition(" ")
+    try:
+        network, size = IPv4Network(pool), int(bits or 24)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}={value!r} must look like “10.90.0.0/16 24”: {error}.") from error
+    if not network.is_private or not network.prefixlen <= size <= 29:
+        raise ImproperlyConfigured(f"{name}={value!r}: {network} has no private subnets of {size} bits.")
+    return str(network), size

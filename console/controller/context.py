@@ -49,6 +49,8 @@ class Step:
     more: bool = False
     """There is work left for the next step."""
     cluster_id: str = ""
+    overlay_manager: str = ""
+    """Node that is asked to make networks across hosts; empty while none can."""
     logins: dict[tuple[str, str], str] = field(default_factory=dict)
     """By team and image: id of the registry credential, or nothing. Looked up once."""
 

@@ -132,6 +132,7 @@ def _hello(ledger: Ledger, node: Node, session: int, hello: protocol.Hello) -> N
         images=[msgspec.to_builtins(image) for image in hello.images],
         foreign_containers=hello.foreign,
         digest=hello.digest,
+        overlay=msgspec.to_builtins(hello.overlay) if hello.overlay else {},
     )
     if hello.engine is None:
         return

@@ -14,7 +14,7 @@ from console.cluster.enums import JobKind
 from console.cluster.models import Job, Node
 from console.cluster.queries import cluster
 from console.common.ids import new_id
-from console.controller import specs
+from console.controller import overlay, specs
 from console.controller.context import Step
 from console.controller.rows import BATCH
 from console.images.services import credential_for
@@ -71,6 +71,7 @@ class _Maker:
         identity = specs.identity(container, self.step.cluster_id)
         spec = self._spec(container)
         row, message = _row(self.step, container, protocol.Ensure(id=new_id(), identity=identity, spec=spec))
+        row.ring_at = self.step.now + overlay.hold_for(self.step, container.app_id, spec.attachments)
         row.registry_id = self._login(container.app.team, spec.image_ref)
         return row, message
 

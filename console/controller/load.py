@@ -153,6 +153,7 @@ def node_facts(node: Node) -> tuple[object, ...]:
     return (
         *(node.name, node.state, node.draining, node.cordoned, node.zone),
         *(node.cpu, node.memory, node.pids, node.disk, node.port_first, node.port_last),
+        node.off_overlay,
         *(node.resources, node.engine, node.labels, node.observed_labels, node.images),
     )
 
@@ -171,6 +172,7 @@ def scheduler_node(node: Node) -> model.Node:
         cordoned=node.cordoned,
         labels={**platform, **node.all_labels},
         zone=node.zone,
+        off_overlay=node.off_overlay,
         port_first=node.port_first or 30000,
         port_last=node.port_last or 32767,
         images=frozenset(name for image in node.images for name in (image["id"], *image.get("digests", ()))),

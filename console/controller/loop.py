@@ -12,7 +12,7 @@ from django.db import DatabaseError, close_old_connections, transaction
 from django.utils import timezone
 
 from console.cluster.models import Hold, Node
-from console.controller import intake, nodes, send, verdicts
+from console.controller import intake, nodes, overlay, send, verdicts
 from console.controller.agenda import Agenda
 from console.controller.broker import BrokerUsers
 from console.controller.context import Step
@@ -71,6 +71,7 @@ class Controller:
                 intake.take_in(step, entries)
                 nodes.judge(step, beats, self.watch)
                 verdicts.bury(step)
+                overlay.keep(step)
                 work(step)
                 if wiped:
                     send.ring_all(step)

@@ -8,7 +8,7 @@ import msgspec
 
 from console.cluster.enums import JobKind
 from console.cluster.models import Job, Node
-from console.controller import jobs, observed, verdicts, volumes
+from console.controller import jobs, observed, overlay, verdicts, volumes
 from console.controller.ledger import Ledger
 from console.workloads.models import Release
 from nodeagent import protocol
@@ -57,6 +57,8 @@ def conclude(ledger: Ledger, node: Node, job: Job, message: protocol.Result) -> 
     if job.kind == JobKind.SYNC:
         if message.ok:
             _synced(ledger, node)
+    elif job.kind in (JobKind.SWARM, JobKind.NETWORK):
+        overlay.concluded(ledger, node, job, message)
     elif job.release_id:
         apps = Release.objects.filter(pk=job.release_id).values_list("app_id", flat=True)
         ledger.step.dirty.update(apps)

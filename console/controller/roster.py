@@ -9,6 +9,7 @@ from console.cluster.models import Node
 _BY_HELLO = {
     *("address", "agent_version", "protocol", "engine", "observed_labels", "cpu", "memory", "pids", "disk"),
     *("resources", "port_first", "port_last", "public_key", "images", "foreign_containers", "digest"),
+    "overlay",
     *("engine_failed_at", "contact_at"),
 }
 """What the agents told. The loop alone writes it, as it stands in memory; some of it is large."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from hashlib import sha256
 from types import MappingProxyType
 
 import msgspec
+from django.conf import settings
 
 from console.workloads.compose import DEFAULT_NETWORK, Project
 from console.workloads.compose import Service as Spec
@@ -14,23 +17,40 @@ from nodeagent import protocol
 
 _NONE: Mapping[str, str] = MappingProxyType({})
 
+_PLAIN = re.compile(r"[A-Za-z0-9](?:[-_]*[A-Za-z0-9])*")
+MOST_OVERLAY = 36
+"""Characters of a network's own name that fit into Swarm's 63 with what stands before it."""
 
-def network_name(app_id: str, network: str = DEFAULT_NETWORK, *, internal: bool = False) -> str:
-    """The engine's name of an app's network. The names of networks in a Compose file begin with a letter or a digit,
-    so that nothing else begins with the mark of an internal one."""
+
+def network_name(
+    app_id: str, network: str = DEFAULT_NETWORK, *, internal: bool = False, overlay: bool = False
+) -> str:
+    """The engine's name of an app's network: behind a dash a bridge, behind an underscore an overlay. An underscore
+    more marks an internal one: in a Compose file, names of networks begin with a letter or a digit."""
+    if overlay:
+        return f"berth-{app_id}_{'_' if internal else ''}{_dns_part(network)}"
     if network == DEFAULT_NETWORK and not internal:
         return f"berth-{app_id}"
     return f"berth-{app_id}-{'_' if internal else ''}{network}"
 
 
+def _dns_part(network: str) -> str:
+    """Swarm takes short names without dots alone; of any other the digest, which no file can name."""
+    if len(network) <= MOST_OVERLAY and _PLAIN.fullmatch(network):
+        return network
+    return f"-{sha256(network.encode()).hexdigest()[:16]}"
+
+
 def attachments(app_id: str, project: Project, spec: Spec) -> tuple[protocol.Attachment, ...]:
     """The networks that a container of this service joins, under the service's name and its further ones."""
+    overlay = settings.NETWORK_DRIVER == "overlay"
     steady = any(one.checked for one in project.services.values())
     return tuple(
         protocol.Attachment(
-            network=network_name(app_id, one.network, internal=one.internal),
+            network=network_name(app_id, one.network, internal=one.internal, overlay=overlay),
             aliases=(spec.name, *(alias for alias in one.aliases if alias != spec.name)),
             internal=one.internal,
+            overlay=overlay,
             steady=steady,
         )
         for one in spec.attachments

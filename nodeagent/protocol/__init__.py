@@ -85,6 +85,7 @@ from nodeagent.protocol.names import (
     key_prefix,
     speaks,
 )
+from nodeagent.protocol.overlay import Member, Network, Overlay, Swarm
 from nodeagent.protocol.spec import (
     MOST_UNITS,
     RESOURCE_KIND,
@@ -186,12 +187,15 @@ __all__ = [
     "LogNotKept",
     "LogSegment",
     "LogStored",
+    "Member",
     "Mount",
+    "Network",
     "NewCredential",
     "Observed",
     "OpenExec",
     "OpenLogs",
     "Outcome",
+    "Overlay",
     "PortBinding",
     "Progress",
     "Pull",
@@ -205,6 +209,7 @@ __all__ = [
     "Secret",
     "Spec",
     "Stop",
+    "Swarm",
     "Sync",
     "Ulimit",
     "Up",

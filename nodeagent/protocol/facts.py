@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from nodeagent.protocol.names import VERSION
+from nodeagent.protocol.overlay import Overlay
 from nodeagent.protocol.spec import Identity, PortBinding
 
 EngineState = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
@@ -85,6 +86,8 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True, tag="hello"):
     foreign: int = 0
     """Managed containers of another cluster on this host: counted, never touched."""
     images: tuple[ImageFact, ...] = ()
+    overlay: Overlay | None = None
+    """None: this node is to stay off networks across hosts, or its agent is older than they are."""
     generations: Mapping[str, int] = {}
     """Highest generation seen by slot (the fence)."""
     digest: str
@@ -144,6 +147,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, tag="result"):
     fatal: bool = False
     image: ImageFact | None = None
     """Of a pull: what the name stands for."""
+    sealed: bytes = b""
+    """Of an invitation: the join token, for its guest alone."""
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from nodeagent.protocol.names import SECRETS_SINCE, VERSION
+from nodeagent.protocol.overlay import Network, Swarm
 from nodeagent.protocol.spec import Identity, Spec
 
 
@@ -64,7 +65,8 @@ class Sync(msgspec.Struct, frozen=True, kw_only=True, tag="sync"):
     """(slot, generation) of each container that is this node's."""
 
 
-Job = Pull | Ensure | Stop | Remove | Sync
+Job = Pull | Ensure | Stop | Remove | Sync | Swarm | Network
+"""The last two are sent only to nodes whose hello has an overlay, so that older agents never meet them."""
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):

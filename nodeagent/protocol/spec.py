@@ -48,6 +48,8 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True):
     """Names that lead to the container there, while it is well."""
     internal: bool = False
     """It has no way out of the app."""
+    overlay: bool = False
+    """It goes across hosts. A manager makes it; whoever starts a container on it joins it."""
     steady: bool = False
     """Containers come and go there with their health, and keep their addresses: they must be given by whoever joins."""
 

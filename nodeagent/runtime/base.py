@@ -20,6 +20,7 @@ from nodeagent.protocol import (
     Identity,
     ImageFact,
     LogLine,
+    Overlay,
     PortBinding,
     Spec,
 )
@@ -243,6 +244,29 @@ class Process(Protocol):
 
 Progress = Callable[[str, int, int], None]
 """Called with a sentence, bytes done and bytes in all (0 unknown)."""
+
+
+class SwarmRuntime(Protocol):
+    """The engine's swarm. What is so already is success; most of it is for managers alone."""
+
+    def facts(self, address: str) -> Overlay: ...
+
+    def init(self, address: str, pool: str, subnet: int, cluster: str) -> None:
+        """Raises `Conflict` in another's swarm, `Invalid` where the engine refuses swarm mode (live-restore)."""
+
+    def token(self) -> str: ...
+
+    def join(self, token: str, managers: list[str], address: str) -> None: ...
+
+    def set_manager(self, node: str, *, manager: bool) -> None: ...
+
+    def forget(self, node: str) -> None: ...
+
+    def ensure_network(self, name: str, cluster: str, app: str, *, internal: bool = False) -> None:
+        """Raises `Conflict` when the name is somebody else's."""
+
+    def remove_network(self, name: str, cluster: str) -> None:
+        """Success if gone. Raises `InUse`, `Conflict`."""
 
 
 class Runtime(Protocol):

@@ -48,6 +48,7 @@ from nodeagent.runtime.docker import (
 )
 from nodeagent.runtime.processes import start_process
 from nodeagent.runtime.pull import read_pull
+from nodeagent.runtime.swarm import DockerSwarm
 from nodeagent.vault import Private, Redact
 
 STREAM_GAP = 60.0
@@ -72,6 +73,7 @@ class DockerRuntime:
         """`redactor` gives what takes a container's secrets out of its log, by its name."""
         self._redactor = redactor
         self._engine = Connection(host, tls_dir=tls_dir, timeout=timeout)
+        self.swarm = DockerSwarm(self._engine)
         self._nofile = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         self._network_lock = threading.Lock()
         self._host: HostInfo | None = None

@@ -84,6 +84,16 @@ _JOIN: tuple[Rule, ...] = (
     (("is not connected to",), NotJoined, ""),
 )
 
+_SWARM: tuple[Rule, ...] = (
+    (
+        ("live-restore",),
+        Invalid,
+        "Take live-restore out of the engine's daemon.json and restart it: containers then end with their engine.",
+    ),
+    (("already exists",), Conflict, ""),
+    (("no free", "address pool", "all predefined"), EngineError, "Widen BERTH_OVERLAY_POOL, or remove apps."),
+)
+
 _GENERAL: tuple[Rule, ...] = (
     (
         (
@@ -147,6 +157,12 @@ def join_fault(name: str, network: str, status: int, words: str) -> EngineError:
     """Why a container cannot join or leave a network."""
     said = f"The container {name} cannot be moved on the network {network}: {_one_line(words)}."
     return _by_words(_JOIN, said, words) or _by_status(said, status, words)
+
+
+def swarm_fault(what: str, status: int, words: str) -> EngineError:
+    """Why the swarm, or a network of it, is not as it was asked to be."""
+    said = f"{what}: {_one_line(words)}."
+    return _by_words(_SWARM, said, words) or _by_status(said, status, words)
 
 
 def general_fault(what: str, status: int, words: str) -> EngineError:

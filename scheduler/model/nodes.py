@@ -31,6 +31,8 @@ class Node:
     labels: Mapping[str, str] = field(default_factory=dict)
     """Also `platform.os`, `platform.arch`."""
     zone: str = ""
+    off_overlay: str = ""
+    """Why no container can join a network across hosts here, as a verb and more. Empty: it can, or none is wanted."""
     port_first: int = 30000
     """Host ports from here …"""
     port_last: int = 32767

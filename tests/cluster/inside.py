@@ -44,13 +44,13 @@ class Seen:
 
 @dataclass(frozen=True)
 class Inside:
-    """The lab's running containers, by the names of their slots (`shop/web.1`)."""
+    """The lab's running containers, by the names of their slots (`shop/web.1`); of a dead engine none are seen."""
 
     lab: Lab
 
     def containers(self, app: str) -> dict[str, Seen]:
         found = {}
-        for host in self.lab.hosts:
+        for host in (one for one in self.lab.hosts if one.engine.pid):
             with closing(docker.DockerClient(base_url=host.engine.docker_host, timeout=20)) as client:
                 for one in client.containers.list(
                     filters={"label": f"{protocol.LABEL_APP}={app}"}, ignore_removed=True

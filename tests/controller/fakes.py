@@ -11,6 +11,7 @@ import msgspec
 from console.controller.loop import Controller
 from console.controller.wire import Beat, Entry
 from nodeagent import protocol
+from tests.controller.swarm import FakeSwarm
 
 IN_REGISTRY = "sha256:" + "e" * 64
 DEMO = protocol.ImageFact(id="sha256:" + "d" * 64, tags=("berth/demo:latest",))
@@ -126,6 +127,7 @@ class FakeAgent:
     held: list[protocol.Job] = field(default_factory=list)
     started: set[tuple[str, int]] = field(default_factory=set)
     stopped: set[tuple[str, int]] = field(default_factory=set)
+    swarm: FakeSwarm | None = None
 
     def __post_init__(self) -> None:
         self.wire.agents[self.node] = self
@@ -160,6 +162,7 @@ class FakeAgent:
                 else None,
                 containers=tuple(self.containers.values()),
                 images=self.images,
+                overlay=self.swarm.facts(self) if self.swarm else None,
                 generations=self.fence,
                 digest=self.digest,
             ),
@@ -203,6 +206,9 @@ class FakeAgent:
                 self._result(job.id)
             case protocol.Remove():
                 self._remove(job)
+            case protocol.Swarm() | protocol.Network():
+                assert self.swarm
+                self.wire.push(self, self.swarm.obey(self, job))
 
     def _remove(self, job: protocol.Remove) -> None:
         key = (job.slot, job.generation)

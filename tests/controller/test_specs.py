@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+import re
 
-from console.controller.specs import build
+import pytest
+from pytest_django.fixtures import Settings
+
+from console.controller.specs import build, network_name
 from console.workloads.compose import load
 from console.workloads.models import Container
 from nodeagent import protocol
@@ -68,3 +71,25 @@ def test_addresses_are_kept_where_anybody_has_a_health_check() -> None:
     text = "services: {{web: {{image: a}}, db: {{image: a, healthcheck: {{{check}}}}}}}"
     assert whole(text.format(check="test: 'true'")).attachments[0].steady
     assert not whole(text.format(check="disable: true")).attachments[0].steady
+
+
+def test_networks_across_hosts_have_names_of_their_own(settings: Settings) -> None:
+    settings.NETWORK_DRIVER = "overlay"
+    found = whole(
+        "services: {web: {image: a, networks: [default, back]}}\nnetworks: {back: {internal: true}}"
+    )
+    assert [(one.network, one.overlay) for one in found.attachments] == [
+        ("berth-a1_default", True),
+        ("berth-a1__back", True),
+    ]
+
+
+def test_a_name_that_swarm_does_not_take_becomes_a_digest() -> None:
+    odd = ["a.b", "a-", "n" * 63]
+    names = [network_name("a" * 16, name, internal=True, overlay=True) for name in odd]
+    assert len(set(names)) == 3
+    for name in names:
+        assert re.fullmatch(r"[A-Za-z0-9](?:[-_]*[A-Za-z0-9]+)*", name)
+        assert len(name) <= 63
+        assert name.startswith("berth-aaaaaaaaaaaaaaaa__-")
+    assert network_name("a1", "back-end", overlay=True) == "berth-a1_back-end"

@@ -75,6 +75,8 @@ def test_a_file_is_overridden_by_the_environment(tmp_path: Path, suffix: str) ->
         ("BERTH_NODE_RESOURCES", "gpu=-1", "has '-1' of gpu"),
         ("BERTH_NODE_RESOURCES", "g u=1", "has the kind 'g u'"),
         ("BERTH_NODE_RESOURCES", "a-b=1,A_B=1", "two kinds that differ in case or dashes only"),
+        ("BERTH_NODE_OVERLAY", "eth0", "overlay (BERTH_NODE_OVERLAY) is 'eth0'; it must be an IP address"),
+        ("BERTH_NODE_OVERLAY", "127.0.0.1", "where no other node reaches this one"),
         ("BERTH_NODE_CPU", "-1", "cpu (BERTH_NODE_CPU) is '-1'"),
         ("BERTH_NODE_LABELS", "a b=c", "has the key 'a b'"),
         ("BERTH_AGENT_STATE", "/proc/berth", "state_dir (BERTH_AGENT_STATE) cannot be made"),
@@ -84,6 +86,23 @@ def test_a_bad_value_is_named(tmp_path: Path, variable: str, value: str, said: s
     with pytest.raises(BadConfig) as caught:
         load(None, environment(tmp_path, **{variable: value}))
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "overlay", "wanted"),
+    [
+        ("10.0.0.5", "", "10.0.0.5"),
+        ("10.0.0.5", "10.9.0.5", "10.9.0.5"),
+        ("10.0.0.5", "off", ""),
+        ("node-1.example.org", "", ""),
+        ("127.0.0.1", "", ""),
+    ],
+)
+def test_networks_across_hosts_use_the_nodes_address_if_others_reach_it(
+    tmp_path: Path, address: str, overlay: str, wanted: str
+) -> None:
+    given = environment(tmp_path, BERTH_NODE_ADDRESS=address, BERTH_NODE_OVERLAY=overlay)
+    assert load(None, given).overlay == wanted
 
 
 def test_a_bad_file_is_named(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from nodeagent.dispatch import Dispatcher
 from nodeagent.errors import Waiting
 from nodeagent.fence import Fence
 from nodeagent.outgoing import Kept, Outgoing
+from nodeagent.overlay import OverlayPart
 from nodeagent.protocol import Batch, ImageFact, Job, Pull, Receipt, Remove, Result, Stop, Sync, Welcome
 from nodeagent.pulls import Images
 from nodeagent.runtime.base import ContainerFacts
@@ -46,7 +47,9 @@ class Desk:
         assignment = Assignment(runtime, stepper, fence, self.session, self.keep_log, vault)
         images = Images(runtime, self.key)
         self.dispatcher = Dispatcher(
-            self.session, stepper, assignment, images, self.outgoing, self.keep_log, self.seen.append
+            *(self.session, stepper, assignment, images, self.outgoing, self.keep_log),
+            self.seen.append,
+            OverlayPart("", None, self.key, self.session, lambda: None),
         )
         self.said: list[Kept] = []
 

@@ -114,7 +114,9 @@ def test_every_network_is_joined_before_the_start(house: House) -> None:
     assert acts == ["network", "network", "create", "join", "start"]
 
 
-@pytest.mark.parametrize("network", ["berth-a2", "berth-a1x", "their-net", "berth-", "berth-a2-a1"])
+@pytest.mark.parametrize(
+    "network", ["berth-a2", "berth-a1x", "berth-a1.x", "their-net", "berth-", "berth-a2-a1"]
+)
 def test_another_apps_network_is_not_joined(house: House, network: str) -> None:
     for wanted in (
         shell("sleep 1", network=network),

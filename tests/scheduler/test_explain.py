@@ -109,3 +109,18 @@ def test_amounts_are_rounded_down() -> None:
         "0 B", "900 B", "1.5 KiB", "1.9 GiB", "2 GiB",
     ]  # fmt: skip
     assert [of_cpu(n) for n in (0, 250, 1000, 1500)] == ["0 CPUs", "0.25 CPUs", "1 CPU", "1.5 CPUs"]
+
+
+def test_nodes_off_the_overlay_are_passed_over_and_say_why() -> None:
+    why = "is not on the overlay: its engine has live-restore, which swarm mode refuses"
+    nodes = [node("w1", off_overlay=why), node("w2", off_overlay=why), node("w3", NodeState.DOWN)]
+    cluster = Cluster(nodes)
+    [explanation] = explained(cluster, request())
+    assert explanation.summary == (
+        "0 of 3 nodes fit: 2 are not on the overlay: its engine has live-restore, which swarm mode refuses, "
+        "1 is down"
+    )
+    assert f"Bring w1 onto the overlay (it {why})" in explanation.remedies
+    cluster.update(node("w2"))
+    [explanation] = explained(cluster, request())
+    assert explanation.node == "w2"

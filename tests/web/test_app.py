@@ -151,3 +151,18 @@ def test_a_first_rollout_cannot_be_cancelled_and_says_why(people: Visitors, app:
     answer = people.owner.post("/t/ours/apps/shop/rollout/cancel/", follow=True)
     assert "No earlier release was rolled out well." in answer.content.decode()
     assert Release.objects.count() == 1
+
+
+def test_the_overview_names_the_networks_and_who_is_on_them(people: Visitors) -> None:
+    compose = (
+        "services:\n  web: {image: berth/demo, networks: [front, back]}\n  db: {image: berth/demo, networks: [back]}\n"
+        "networks:\n  front:\n  back: {internal: true}\n"
+    )
+    factories.make_app(people.access, "shop", compose=compose)
+    shown = " ".join(page(people.viewer).split())
+    assert (
+        '<div>back <span class="chip">internal</span> <span class="muted small">· web, db</span></div>'
+        in shown
+    )
+    assert '<div>front <span class="muted small">· web</span></div>' in shown
+    assert "Names reach the containers of one node." in shown

@@ -4,6 +4,7 @@ import re
 
 import pytest
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
 from console.accounts.secrets import digest
 from console.cluster.models import Hold, JoinToken, Node, Rotation
@@ -156,3 +157,25 @@ def test_a_held_node_says_what_it_knows_and_is_confirmed(people: Visitors, node:
     assert "The database is right" in people.owner.get("/t/ours/nodes/node-a/").content.decode()
     people.owner.post("/t/ours/nodes/node-a/confirm/")
     assert Hold.objects.get().state == "confirmed"
+
+
+def test_a_nodes_page_says_how_far_its_networks_reach(
+    people: Visitors, node: Node, settings: Settings
+) -> None:
+    def shown() -> str:
+        return people.viewer.get("/t/ours/nodes/node-a/").content.decode()
+
+    assert "Bridges of this node" in shown()
+    settings.NETWORK_DRIVER = "overlay"
+    node.off_overlay = "is not on the overlay yet"
+    node.save()
+    page = shown()
+    assert "Not across nodes" in page
+    assert "node-a is not on the overlay yet" in page
+    node.off_overlay = ""
+    node.overlay = {"address": "10.0.0.7", "state": "active", "manager": True}
+    node.save()
+    page = shown()
+    assert "Across nodes" in page
+    assert "10.0.0.7" in page
+    assert "manager" in page

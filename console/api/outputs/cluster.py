@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
@@ -12,6 +13,7 @@ from rest_framework import serializers
 from console.cluster.enums import HoldState, JoinTokenState, NodeState
 from console.cluster.models import Death, Hold, JoinToken, Node
 from console.cluster.versions import skew
+from console.network.queries import Reach, reach_of
 from console.workloads.drains import Drain
 
 
@@ -41,6 +43,15 @@ class NodeWantedOutput(serializers.Serializer[Node]):
         return hasattr(node, "departure")
 
 
+class OverlayOutput(serializers.Serializer[Reach]):
+    """A node's part in networks across hosts."""
+
+    wanted = serializers.BooleanField(help_text="Whether the operator chose networks across hosts.")
+    reached = serializers.BooleanField()
+    manager = serializers.BooleanField()
+    reason = serializers.CharField(help_text="Why it is not reached.")
+
+
 class NodeSeenOutput(serializers.Serializer[Node]):
     state = serializers.ChoiceField(choices=NodeState.choices)
     state_reason = serializers.CharField()
@@ -62,6 +73,12 @@ class NodeSeenOutput(serializers.Serializer[Node]):
     foreign_containers = serializers.IntegerField(
         help_text="Containers of other consoles, which are left alone."
     )
+
+    overlay = serializers.SerializerMethodField()
+
+    @extend_schema_field(OverlayOutput)
+    def get_overlay(self, node: Node) -> dict[str, Any]:
+        return dict(OverlayOutput(reach_of(node)).data)
 
     def get_version_warning(self, node: Node) -> str:
         return skew(node)

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from console.accounts.access import Access
 from console.common.errors import BerthError, NotFound
+from console.network.queries import networks_of
 from console.web.addresses import app_metrics_url, app_url, service_metrics_url
 from console.web.apptabs import render_tab
 from console.web.charts import MOST, charts
@@ -48,6 +49,7 @@ def overview(request: WebRequest, access: Access, name: str) -> HttpResponse:
         "operation": operations[0] if operations else None,
         "past": past[:8],
         "remedies": remedies_of(app),
+        "networks": networks_of(app),
         "endings": {one.slot_id: one for one in reversed(past)},
         "events": events_of(access.team, app=app, limit=6),
     }

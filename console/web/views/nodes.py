@@ -17,6 +17,7 @@ from console.cluster.access import find_node
 from console.cluster.joining import join_tokens
 from console.cluster.queries import all_nodes
 from console.cluster.versions import skew
+from console.network.queries import reach_of
 from console.web.addresses import node_metrics_url
 from console.web.charts import charts
 from console.web.forms import HostForm
@@ -57,6 +58,7 @@ def node(request: WebRequest, access: Access, name: str) -> HttpResponse:
         "skew": skew(found),
         "rotation": getattr(found, "rotation", None),
         "leaving": hasattr(found, "departure"),
+        "reach": reach_of(found),
         "containers": containers_on(found, access.team),
         "events": events_of(access.team, node=found, limit=15),
         "charts": charts(request, node_metrics_url(access.team.slug, found)),

@@ -1,0 +1,110 @@
+"""The swarm of two real engines: what is so already is success, and what is somebody else's stays as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from lab import requirements
+from lab.engine import Engine
+from lab.hosts import Host
+from lab.processes import wait_until
+from lab.state import Run
+from nodeagent.protocol import Overlay
+from nodeagent.runtime.base import Conflict, EngineError, Invalid
+from nodeagent.runtime.engine import DockerRuntime
+from tests.conftest import require
+from tests.nodeagent.builders import CLUSTER
+
+pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(180)]
+
+POOL = "10.91.0.0/16"
+NETWORK = "berth-a1_default"
+
+
+@dataclass
+class Two:
+    hosts: list[Host]
+    engines: list[Engine]
+    first: DockerRuntime
+    second: DockerRuntime
+
+    def seen(self, number: int) -> Overlay:
+        runtime = self.second if number else self.first
+        return runtime.swarm.facts(self.hosts[number].address)
+
+
+@pytest.fixture(scope="module")
+def two() -> Iterator[Two]:
+    require(requirements.engine())
+    with Run.create() as run:
+        hosts = [run.network.add_host() for _ in range(2)]
+        engines = [
+            Engine(run.subdirectory(f"w{number}"), netns=host.netns, live_restore=False)
+            for number, host in enumerate(hosts)
+        ]
+        for engine in engines:
+            engine.start()
+        yield Two(hosts, engines, *(DockerRuntime(engine.docker_host) for engine in engines))
+
+
+def refused(call: Callable[[], object]) -> type[EngineError]:
+    with pytest.raises(EngineError) as caught:
+        call()
+    return type(caught.value)
+
+
+def test_the_life_of_a_swarm(two: Two) -> None:
+    first, second = two.first.swarm, two.second.swarm
+    here, there = (host.address for host in two.hosts)
+    assert two.seen(0) == Overlay(address=here, state="inactive")
+    for _ in range(2):
+        first.init(here, POOL, 24, CLUSTER)
+    seen = two.seen(0)
+    assert (seen.state, seen.manager, seen.cluster) == ("active", True, CLUSTER)
+    assert [(one.node, one.manager, one.settled) for one in seen.members] == [(seen.node, True, False)]
+    assert refused(lambda: first.init(here, POOL, 24, "other")) is Conflict
+
+    token = first.token()
+    for _ in range(2):
+        second.join(token, [here], there)
+    guest = two.seen(1)
+    assert (guest.state, guest.manager, guest.cluster, guest.members) == ("active", False, "", ())
+    assert wait_until(lambda: [one.ready for one in two.seen(0).members] == [True, True], 10.0)
+
+    _networks(two)
+
+    first.set_manager(guest.node, manager=True)
+    assert wait_until(lambda: two.seen(1).manager, 15.0)
+    first.set_manager(guest.node, manager=True)
+    first.set_manager(guest.node, manager=False)
+    assert wait_until(lambda: not two.seen(1).manager, 15.0)
+    for _ in range(2):
+        first.forget(guest.node)
+    assert wait_until(lambda: len(two.seen(0).members) == 1, 10.0)
+
+
+def _networks(two: Two) -> None:
+    first, second = two.first.swarm, two.second.swarm
+    for _ in range(2):
+        first.ensure_network(NETWORK, CLUSTER, "a1")
+    assert refused(lambda: first.ensure_network(NETWORK, CLUSTER, "a2")) is Conflict
+    assert refused(lambda: first.ensure_network(NETWORK, "other", "a1")) is Conflict
+    # A worker does not even see it.
+    second.remove_network(NETWORK, CLUSTER)
+    with pytest.raises(EngineError):
+        second.ensure_network(NETWORK, CLUSTER, "a1")
+    with pytest.raises(Conflict):
+        first.remove_network(NETWORK, "other")
+    for _ in range(2):
+        first.remove_network(NETWORK, CLUSTER)
+
+
+def test_an_engine_with_live_restore_is_told_what_is_in_the_way(two: Two, engine: Engine) -> None:
+    runtime = DockerRuntime(engine.docker_host)
+    with pytest.raises(Invalid) as caught:
+        runtime.swarm.init(engine.address, POOL, 24, CLUSTER)
+    assert "Take live-restore out of the engine's daemon.json" in caught.value.message
+    assert caught.value.fatal
