@@ -66,6 +66,12 @@ INSTALLED_APPS = [
     "channels",
     "rest_framework",
     "drf_spectacular",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    "allauth.usersessions",
     "console.common",
     "console.accounts",
     "console.cluster",
@@ -88,6 +94,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -147,6 +154,15 @@ CHANNEL_LAYERS = {
     }
 }
 
+CACHES = {
+    "default": {
+        "BACKEND": "console.common.cache.Cache",
+        "LOCATION": "unix:///nonexistent/berth-tests/redis.sock" if TESTING else REDIS_URL,
+        "KEY_PREFIX": "berth:cache",
+        "OPTIONS": {"socket_timeout": 1, "socket_connect_timeout": 1},
+    }
+}
+
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://")
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_ACCEPT_CONTENT = ["json"]
@@ -184,10 +200,60 @@ AUTH_PASSWORD_VALIDATORS = [
 if TESTING:
     PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 LOGIN_URL = "web:sign-in"
+LOGIN_REDIRECT_URL = "web:home"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 SIGN_UP = env.one_of("BERTH_SIGN_UP", ("invitation", "open", "closed"))
 """Who may make an account: who is invited; everybody; nobody new."""
 TEAMS_BY_EVERYONE = env.flag("BERTH_TEAMS_BY_EVERYONE", False)
 """Whether others than platform administrators make teams."""
+
+ACCOUNT_ADAPTER = "console.accounts.adapters.AccountAdapter"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_SIGNUP_FORM_CLASS = "console.accounts.signup.SignUpForm"
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_LOGOUT_REDIRECT_URL = "web:sign-in"
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_RATE_LIMITS = {"login_failed": "20/m/ip,5/5m/key"}
+MFA_ADAPTER = "console.accounts.adapters.MFAAdapter"
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+_address = urlsplit(BERTH_URL)
+# Browsers use security keys on https alone, or on this machine, and for names alone.
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = _address.hostname == "localhost"
+_by_name = not (_address.hostname or "").replace(".", "").isdecimal() and ":" not in (_address.hostname or "")
+MFA_SUPPORTED_TYPES = [
+    "totp",
+    "recovery_codes",
+    *(["webauthn"] if _by_name and (_address.scheme == "https" or _address.hostname == "localhost") else []),
+]
+
+OIDC_URL = env.text("BERTH_OIDC_URL", "")
+"""Issuer of an OpenID Connect provider by which people sign in; empty: by password alone."""
+OIDC_SIGN_UP = env.flag("BERTH_OIDC_SIGN_UP", False)
+"""Whether everybody whom the provider knows gets an account, not only who was invited."""
+SOCIALACCOUNT_ADAPTER = "console.accounts.adapters.SocialAccountAdapter"
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = SOCIALACCOUNT_EMAIL_AUTHENTICATION_AUTO_CONNECT = True
+SOCIALACCOUNT_QUERY_EMAIL = True
+SOCIALACCOUNT_PROVIDERS = {
+    "openid_connect": {
+        "OAUTH_PKCE_ENABLED": True,
+        "APPS": [
+            {
+                "provider_id": "oidc",
+                "name": env.text("BERTH_OIDC_NAME", "OpenID Connect"),
+                "client_id": env.text("BERTH_OIDC_CLIENT_ID", ""),
+                "secret": env.text("BERTH_OIDC_CLIENT_SECRET", ""),
+                "settings": {"server_url": OIDC_URL},
+            }
+        ]
+        if OIDC_URL
+        else [],
+    }
+}
+TOKEN_FAILURES = env.number("BERTH_TOKEN_FAILURES", 60, least=1, most=10**6)
+"""Requests with a wrong token that one address may make in a minute."""
 
 EMAIL_HOST = env.text("BERTH_EMAIL_HOST", "")
 """Without one nothing is mailed, and what would be is shown instead."""

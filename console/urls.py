@@ -12,6 +12,7 @@ urlpatterns = [
     path("metrics", metrics, name="metrics"),
     path("api/v1/", include("console.api.urls")),
     path("i18n/", include("django.conf.urls.i18n")),
+    path("", include("console.web.entryurls")),
     path("", include("console.web.urls")),
 ]
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
+from django.core.cache import cache
 from pytest_django.fixtures import Settings
 
 from lab import demo_image, requirements
@@ -42,6 +43,12 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = report.longrepr[2]
     return report
+
+
+@pytest.fixture(autouse=True)
+def _fresh_counts() -> None:
+    """Attempts that other tests made from the same address do not count."""
+    cache.clear()
 
 
 @pytest.fixture(scope="session")

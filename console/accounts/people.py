@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from django.contrib.sessions.models import Session
+from allauth.usersessions.models import UserSession
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from console.accounts.models import User
+from console.accounts.signins import end_sessions
 from console.common import audit
 from console.common.errors import Conflict, NotFound
 
@@ -44,18 +45,8 @@ def set_active(user: User, *, active: bool, actor: str) -> User:
     _keep_an_administrator()
     _note(user, "user.active", "active", active, actor)
     if not active:
-        end_sessions(user)
+        end_sessions(user, UserSession.objects.filter(user=user), actor=actor)
     return user
-
-
-def end_sessions(user: User, *, but: str = "") -> None:
-    """End the sessions of a user, except the one of this key. In the caller's transaction."""
-    keys = [
-        session.session_key
-        for session in Session.objects.iterator()
-        if session.session_key != but and session.get_decoded().get("_auth_user_id") == user.pk
-    ]
-    Session.objects.filter(pk__in=keys).delete()
 
 
 def _lock(user: User) -> User:

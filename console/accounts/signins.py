@@ -1,10 +1,18 @@
-"""Coming in and going out, in the audit. Django says so by signals, whichever way somebody comes in."""
+"""Coming in and going out, second factors and passwords, in the audit. Django and allauth say so by signals,
+whichever way somebody comes in."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+from allauth.account import signals as account
+from allauth.mfa import signals as mfa
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django.contrib.auth import signals
+from django.contrib.sessions.models import Session
+from django.db import transaction
 from django.http import HttpRequest
 
 from console.accounts.models import User
@@ -15,9 +23,19 @@ def listen() -> None:
     signals.user_logged_in.connect(_signed_in, dispatch_uid="audit")
     signals.user_logged_out.connect(_signed_out, dispatch_uid="audit")
     signals.user_login_failed.connect(_refused, dispatch_uid="audit")
+    account.password_changed.connect(_password, dispatch_uid="audit")
+    account.password_set.connect(_password, dispatch_uid="audit")
+    account.password_reset.connect(_password, dispatch_uid="audit")
+    account.user_signed_up.connect(_signed_up, dispatch_uid="audit")
+    mfa.authenticator_added.connect(_factor_added, dispatch_uid="audit")
+    mfa.authenticator_removed.connect(_factor_removed, dispatch_uid="audit")
+    mfa.authentication_failed.connect(_factor_refused, dispatch_uid="audit")
+    mfa.authenticator_reset.connect(_factor_added, dispatch_uid="audit")
 
 
 def _signed_in(sender: Any, request: HttpRequest, user: User, **more: Any) -> None:  # noqa: ARG001
+    """The session is kept in a list, so that it can be seen and ended elsewhere."""
+    UserSession.objects.create_from_request(request, user=user)
     audit.write("session.opened", f"{user.actor} signed in", actor=user.actor)
 
 
@@ -30,3 +48,35 @@ def _refused(sender: Any, credentials: dict[str, Any], **more: Any) -> None:  # 
     """The word given as an address is a stranger's: kept short, and never with the password."""
     given = next((credentials[key] for key in ("email", "username", "login") if credentials.get(key)), "")
     audit.write("session.refused", "Sign-in refused", actor=origin.plain(str(given)))
+
+
+def _password(sender: Any, request: HttpRequest, user: User, **more: Any) -> None:  # noqa: ARG001
+    audit.write("account.password", "Password changed", actor=user.actor)
+
+
+def _signed_up(sender: Any, request: HttpRequest, user: User, **more: Any) -> None:  # noqa: ARG001
+    audit.write("account.created", f"Account {user.email} made", actor=user.actor)
+
+
+def _factor_added(sender: Any, user: User, authenticator: Authenticator, **more: Any) -> None:  # noqa: ARG001
+    audit.write("account.factor_added", f"Second factor set up: {authenticator.type}", actor=user.actor)
+
+
+def _factor_removed(sender: Any, user: User, authenticator: Authenticator, **more: Any) -> None:  # noqa: ARG001
+    audit.write("account.factor_removed", f"Second factor removed: {authenticator.type}", actor=user.actor)
+
+
+def _factor_refused(sender: Any, user: User, **more: Any) -> None:  # noqa: ARG001
+    audit.write("session.refused", "Second factor refused", actor=user.actor)
+
+
+@transaction.atomic
+def end_sessions(user: User, sessions: Iterable[UserSession], *, actor: str = "") -> None:
+    """End these sessions of the user; they are refused from their next request on."""
+    ended = list(sessions)
+    Session.objects.filter(pk__in=[one.session_key for one in ended]).delete()
+    UserSession.objects.filter(pk__in=[one.pk for one in ended]).delete()
+    if ended:
+        text = f"{len(ended)} session{'s' * (len(ended) != 1)} of {user.actor} ended"
+        data = {"from": [one.ip for one in ended]}
+        audit.write("session.ended", text, actor=actor or user.actor, data=data)

@@ -11,6 +11,7 @@ from rest_framework.request import Request
 
 from console.accounts.access import token_user
 from console.accounts.models import ApiToken, User
+from console.api.attempts import count_failure
 from console.common import origin
 
 CHALLENGE = 'Bearer realm="berth"'
@@ -23,6 +24,7 @@ def bearer_token(request: HttpRequest | Request) -> ApiToken | None:
         return None
     token = token_user(secret.strip(), timezone.now())
     if token is None:
+        count_failure(getattr(request, "_request", request))
         raise AuthenticationFailed(_("This token is unknown, has expired or was revoked."))
     origin.identify(token.pk, token.name)
     return token

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, cast
 
+from allauth.account.forms import LoginForm
 from django import forms
 from django.core.validators import RegexValidator
 from django.utils.translation import gettext_lazy as _
@@ -53,15 +54,16 @@ def _unquote(value: str) -> str:
     return value[1:-1] if quoted else value
 
 
-class SignInForm(forms.Form):
-    email = forms.EmailField(
-        label=_("E-mail"), widget=forms.EmailInput(attrs={"autocomplete": "username", "autofocus": True})
-    )
-    password = forms.CharField(
-        label=_("Password"),
-        strip=False,
-        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
-    )
+class SignInForm(LoginForm):  # type: ignore[misc]
+    """allauth's, which also counts attempts, with our words."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.fields["login"].label = _("E-mail")
+        self.fields["login"].widget = forms.EmailInput(attrs={"autocomplete": "username", "autofocus": True})
+        self.fields["password"].label = _("Password")
+        self.fields["password"].help_text = ""
+        self.fields["password"].widget = forms.PasswordInput(attrs={"autocomplete": "current-password"})
 
 
 class ProfileForm(forms.Form):

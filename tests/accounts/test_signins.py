@@ -15,8 +15,8 @@ def test_sign_ins_good_and_refused_are_rows_with_where_from() -> None:
     user.set_password("a long password")
     user.save()
     client = Client(REMOTE_ADDR="192.0.2.7", headers={"user-agent": "Browser/1"})
-    client.post("/sign-in/", {"email": "ann@example.com", "password": "canary-wrong"})
-    client.post("/sign-in/", {"email": "ann@example.com", "password": "a long password"})
+    client.post("/sign-in/", {"login": "ann@example.com", "password": "canary-wrong"})
+    client.post("/sign-in/", {"login": "ann@example.com", "password": "a long password"})
     client.post("/sign-out/")
     rows = AuditEntry.objects.order_by("id")
     assert [(row.kind, row.actor) for row in rows] == [

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from allauth.account.views import LoginView
+from allauth.mfa.adapter import get_adapter as second_factors
+from allauth.usersessions.models import UserSession
+from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth import authenticate, login, logout, update_session_auth_hash
+from django.contrib.auth import login, logout, update_session_auth_hash
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from console.accounts.access import teams_of
 from console.accounts.models import User
 from console.accounts.services import find_sign_in_link, set_profile, use_sign_in_link
+from console.accounts.signins import end_sessions as end_user_sessions
 from console.common.errors import BerthError, NotFound
 from console.web.forms import ProfileForm, SignInForm
 from console.web.shell import add_errors
 
-BACKEND = "django.contrib.auth.backends.ModelBackend"
+BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 
 
 @require_GET
@@ -31,25 +37,22 @@ def home(request: HttpRequest) -> HttpResponse:
     return redirect("web:overview", teams[0].slug)
 
 
-@require_http_methods(["GET", "POST"])
-def sign_in(request: HttpRequest) -> HttpResponse:
-    onwards = request.POST.get("next") or request.GET.get("next") or ""
-    if not url_has_allowed_host_and_scheme(onwards, {request.get_host()}, require_https=request.is_secure()):
-        onwards = "/"
-    if request.user.is_authenticated:
-        return redirect(onwards)
-    form = SignInForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        user = authenticate(
-            request, username=form.cleaned_data["email"].lower(), password=form.cleaned_data["password"]
-        )
-        if user is not None:
-            login(request, user)
-            return redirect(onwards)
-        form.add_error("password", _("This e-mail and password do not belong together."))
-    return render(
-        request, "web/sign_in.html", {"form": form, "next": onwards}, status=422 if form.errors else 200
-    )
+class SignIn(LoginView):  # type: ignore[misc]
+    """By password; a second factor, where one is set up, is asked for next."""
+
+    form_class = SignInForm
+    template_name = "web/sign_in.html"
+
+    def form_invalid(self, form: SignInForm) -> HttpResponse:
+        response: HttpResponse = self.render_to_response(self.get_context_data(form=form), status=422)
+        return response
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        more = {"oidc": bool(settings.OIDC_URL), "sign_up_open": settings.SIGN_UP == "open"}
+        return {**super().get_context_data(**kwargs), **more}
+
+
+sign_in = SignIn.as_view()
 
 
 @require_http_methods(["GET", "POST"])
@@ -90,6 +93,34 @@ def profile(request: HttpRequest) -> HttpResponse:
     return render(
         request, "web/profile.html", {"form": form, "first": first}, status=422 if form.errors else 200
     )
+
+
+@require_GET
+@login_required
+def security(request: HttpRequest) -> HttpResponse:
+    """Password, second factor, connections and sessions of one's own account, each with its way on."""
+    user = _user(request)
+    context = {
+        "two_factor": second_factors().is_mfa_enabled(user),
+        "oidc": bool(settings.OIDC_URL),
+        "sessions": UserSession.objects.purge_and_list(user),
+    }
+    return render(request, "web/security.html", context)
+
+
+@require_POST
+@login_required
+def end_session(request: HttpRequest, session: int) -> HttpResponse:
+    """End one of one's own sessions; 0 ends all but this one."""
+    user = _user(request)
+    others = [
+        one
+        for one in UserSession.objects.filter(user=user)
+        if (session in (0, one.pk)) and not one.is_current()
+    ]
+    end_user_sessions(user, others)
+    messages.success(request, _("Signed out there."))
+    return redirect("web:security")
 
 
 def _user(request: HttpRequest) -> User:

@@ -1,0 +1,81 @@
+"""The cache: counts of attempts, in Redis, so that all web processes share them.
+
+Without Redis each process counts by itself: nobody is locked out, and nobody may guess without end.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+import redis
+from django.core.cache.backends.locmem import LocMemCache
+from django.core.cache.backends.redis import RedisCache
+
+logger = logging.getLogger(__name__)
+
+PAUSE = 5.0
+"""Seconds for which a Redis that did not answer is not asked again."""
+
+
+class JsonSerializer:
+    """What Redis holds is data: it is never run as code, as a pickle would be."""
+
+    def __init__(self, protocol: Any = None) -> None:
+        del protocol
+
+    def dumps(self, value: Any) -> Any:
+        # Redis counts up what is stored as a bare number.
+        return value if type(value) is int else json.dumps(value).encode()
+
+    def loads(self, stored: Any) -> Any:
+        return json.loads(stored)
+
+
+class Cache(RedisCache):
+    """Redis' cache with one in memory that stands in for it."""
+
+    def __init__(self, server: str, params: dict[str, Any]) -> None:
+        options = {"serializer": JsonSerializer(), **params.get("OPTIONS", {})}
+        super().__init__(server, {**params, "OPTIONS": options})
+        self._local = LocMemCache("berth", {})
+        self._away_until = 0.0
+
+    def _either(
+        self, shared: Callable[..., Any], local: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        if time.monotonic() >= self._away_until:
+            try:
+                return shared(*args, **kwargs)
+            except (redis.RedisError, OSError) as error:
+                logger.warning("Attempts are counted by each process for %.0f s: %s", PAUSE, error)
+                self._away_until = time.monotonic() + PAUSE
+        return local(*args, **kwargs)
+
+    def add(self, *args: Any, **kwargs: Any) -> Any:
+        return self._either(super().add, self._local.add, *args, **kwargs)
+
+    def get(self, *args: Any, **kwargs: Any) -> Any:
+        return self._either(super().get, self._local.get, *args, **kwargs)
+
+    def set(self, *args: Any, **kwargs: Any) -> Any:
+        return self._either(super().set, self._local.set, *args, **kwargs)
+
+    def touch(self, *args: Any, **kwargs: Any) -> Any:
+        return self._either(super().touch, self._local.touch, *args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> Any:
+        return self._either(super().delete, self._local.delete, *args, **kwargs)
+
+    def has_key(self, *args: Any, **kwargs: Any) -> Any:
+        return self._either(super().has_key, self._local.has_key, *args, **kwargs)
+
+    def incr(self, *args: Any, **kwargs: Any) -> Any:
+        return self._either(super().incr, self._local.incr, *args, **kwargs)
+
+    def clear(self) -> None:
+        """Of this process alone: Redis' own would empty it of everything, not only of what the cache put there."""
+        self._local.clear()
