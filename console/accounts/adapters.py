@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from ipaddress import ip_address
 from typing import Any
 
@@ -17,8 +16,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from console.accounts import factors
 from console.accounts.models import Invitation, User
-from console.accounts.secrets import open_at_rest, seal_at_rest
 from console.common import origin
 
 NO_ADDRESS = "0.0.0.0"  # noqa: S104  # nosec B104  (a word for "unknown", nothing listens there)
@@ -90,10 +89,10 @@ class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]
     """Seeds of one-time codes are sealed in the database."""
 
     def encrypt(self, text: str) -> str:
-        return base64.b64encode(seal_at_rest(text)).decode()
+        return factors.seal(text)
 
     def decrypt(self, encrypted_text: str) -> str:
-        return open_at_rest(base64.b64decode(encrypted_text))
+        return factors.open_sealed(encrypted_text)
 
     def get_totp_issuer(self) -> str:
         return "Berth"

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,11 +17,13 @@ from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, hotp_value, yield_hotp_counters_from_time
 from allauth.usersessions.models import UserSession
 from django.core import mail
+from django.core.management import call_command
 from django.test import Client
 from django.urls import clear_url_caches
 from django.utils import timezone
 from pytest_django.fixtures import DjangoCaptureOnCommitCallbacks, Settings
 
+from console.accounts import keyring
 from console.accounts.models import Invitation, User
 from console.accounts.people import set_active
 from console.common.models import AuditEntry
@@ -115,6 +118,19 @@ def test_a_second_factor_is_asked_for_and_a_code_works_once(
     assert not _inside(third)
     kinds = set(AuditEntry.objects.values_list("kind", flat=True))
     assert kinds >= {"account.factor_added", "session.opened", "session.refused"}
+
+
+def test_seeds_go_along_when_the_master_key_is_rotated(ann: User, settings: Settings, tmp_path: Path) -> None:
+    settings.MASTER_KEY_FILE = str(tmp_path / "keys")
+    keyring.make_file(tmp_path / "keys")
+    TOTP.activate(ann, "SEEDSEEDSEEDSEED")
+    kept = RecoveryCodes.activate(ann).get_unused_codes()
+    old = keyring.keyring().newest
+    call_command("rotate_master_key", "--drop-old")
+    assert old not in keyring.keyring().keys
+    code = _code("SEEDSEEDSEEDSEED")
+    assert TOTP(Authenticator.objects.get(user=ann, type="totp")).validate_code(code)
+    assert RecoveryCodes(Authenticator.objects.get(type="recovery_codes")).get_unused_codes() == kept
 
 
 def test_changing_factors_asks_for_the_password_again(ann: User) -> None:

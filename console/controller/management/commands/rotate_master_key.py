@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
-from console.accounts import envelope, keyring
+from console.accounts import envelope, factors, keyring
 from console.common.errors import BerthError
 from console.images import services as images
 from console.images.models import RegistryCredential
@@ -23,10 +24,13 @@ class _Kind(NamedTuple):
 
     model: Any
     column: str
-    rewrapped: Callable[[Any], bytes | None]
+    rewrapped: Callable[[Any], Any]
+    sealed: Callable[[Any], Iterable[bytes]] = lambda value: [bytes(value)]
+    """The envelopes in a value of the column."""
 
 
 KINDS = (
+    _Kind(Authenticator, "data", factors.rewrapped, factors.sealed_in),
     _Kind(SecretVersion, "sealed", secretstore.rewrapped),
     _Kind(RegistryCredential, "sealed_password", images.rewrapped),
 )
@@ -78,11 +82,12 @@ def rewrap() -> tuple[int, set[str]]:
     while done := sum(_rewrap(kind) for kind in KINDS):
         total += done
     sealed = (
-        bytes(value)
+        envelope.key_of(each)
         for kind in KINDS
         for value in kind.model.objects.values_list(kind.column, flat=True).iterator()
+        for each in kind.sealed(value)
     )
-    return total, {envelope.key_of(value) for value in sealed}
+    return total, set(sealed)
 
 
 def _rewrap(kind: _Kind) -> int:
