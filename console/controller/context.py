@@ -51,6 +51,8 @@ class Step:
     cluster_id: str = ""
     overlay_manager: str = ""
     """Node that is asked to make networks across hosts; empty while none can."""
+    overlay_swarm: str = ""
+    """Of which swarm it is."""
     logins: dict[tuple[str, str], str] = field(default_factory=dict)
     """By team and image: id of the registry credential, or nothing. Looked up once."""
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import msgspec
 from django.conf import settings
+from django.db.models import Q
 
 from console.cluster.enums import JobKind, NodeState
 from console.cluster.models import Job, Node
@@ -41,7 +42,8 @@ def keep(step: Step) -> None:
     parts, found = _look(step)
     for id_, reason in membership.reasons(parts, found).items():
         _save_reason(step, step.nodes[id_], reason)
-    step.overlay_manager = found.speaker.id if found.speaker else ""
+    if found.speaker:
+        step.overlay_manager, step.overlay_swarm = found.speaker.id, found.swarm
     pool, subnet = settings.OVERLAY_POOL, settings.OVERLAY_SUBNET
     orders = membership.plan(parts, found, pool=pool, subnet=subnet)
     if orders:
@@ -130,9 +132,11 @@ def _made(step: Step, app_id: str, one: protocol.Attachment) -> bool:
     row, _new = AppNetwork.objects.get_or_create(
         name=one.network, defaults={"app_id": app_id, "internal": one.internal}
     )
-    if row.made_at is None:
+    # A swarm that was made anew has none of the networks of the one before.
+    made = row.made_at is not None and row.swarm == (step.overlay_swarm or row.swarm)
+    if not made:
         _ask(step, row, gone=False)
-    return row.made_at is not None
+    return made
 
 
 def _ask(step: Step, row: AppNetwork, *, gone: bool) -> None:
@@ -150,7 +154,8 @@ def _keep_networks(step: Step) -> None:
     if not step.overlay_manager:
         return
     apps = App.objects.order_by().values("pk")
-    for row in AppNetwork.objects.filter(made_at=None, app_id__in=apps):
+    missing = Q(made_at=None) | ~Q(swarm=step.overlay_swarm)
+    for row in AppNetwork.objects.filter(missing, app_id__in=apps):
         _ask(step, row, gone=False)
     for row in AppNetwork.objects.exclude(app_id__in=apps):
         _ask(step, row, gone=True)
@@ -185,8 +190,9 @@ def _network_concluded(step: Step, node: Node, job: Job, message: protocol.Resul
     elif job.payload["gone"]:
         row.delete()
     else:
-        row.made_at, row.error = step.now, ""
-        row.save(update_fields=["made_at", "error"])
+        _parts, found = _look(step)
+        row.made_at, row.swarm, row.error = step.now, found.swarm, ""
+        row.save(update_fields=["made_at", "swarm", "error"])
         held = Container.objects.filter(app_id=row.app_id, removed_at=None).values("pk")
         waiting = Job.objects.filter(kind=JobKind.ENSURE, done_at=None, rings=0, container_id__in=held)
         waiting.update(ring_at=step.now)

@@ -47,13 +47,15 @@ class View:
     """The swarm as its managers see it."""
 
     speaker: Part | None
-    """The manager that is asked; None while none of them is well."""
+    """The manager that is asked; None while none of them is well and part of a majority."""
     managed: bool
-    """There is, or was, a manager at all."""
+    """There is, or was, a manager at all, or one that cannot say whose it is."""
     members: Mapping[str, Member]
     """By the swarm's id."""
     known: Mapping[str, Part]
     """Nodes of ours that are among them, by the swarm's id."""
+    swarm: str = ""
+    """Its own id."""
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -69,13 +71,15 @@ def view(parts: Iterable[Part], cluster: str) -> View:
         if part.overlay and part.overlay.manager and part.overlay.cluster == cluster:
             swarms.setdefault(part.overlay.swarm, []).append(part)
     if not swarms:
-        return View(None, managed=False, members={}, known={})
-    managers = swarms[min(swarms, key=lambda id_: (-_size(swarms[id_]), id_))]
-    speaker = next((part for part in managers if part.well), None)
+        mute = any(part.overlay and part.overlay.manager and not part.overlay.swarm for part in parts)
+        return View(None, managed=mute, members={}, known={})
+    swarm = min(swarms, key=lambda id_: (-_size(swarms[id_]), id_))
+    managers = swarms[swarm]
+    speaker = next((part for part in managers if part.well and part.overlay and part.overlay.members), None)
     told = speaker or max(managers, key=lambda part: len(part.overlay.members) if part.overlay else 0)
     members = {one.node: one for one in (told.overlay.members if told.overlay else ())}
     known = {part.overlay.node: part for part in parts if part.overlay and part.overlay.node in members}
-    return View(speaker, managed=True, members=members, known=known)
+    return View(speaker, managed=True, members=members, known=known, swarm=swarm)
 
 
 def _size(managers: list[Part]) -> int:
@@ -103,10 +107,10 @@ def _reason(part: Part, found: View) -> str:
 def _reason_of_member(member: Member | None, found: View) -> str:
     if not found.managed:
         return "is in a swarm of which no manager is here"
-    if member is None:
-        return "is in a swarm that this cluster did not make"
     if found.speaker is None:
         return "has no manager of the overlay that answers"
+    if member is None:
+        return "is in a swarm that this cluster did not make"
     return "" if member.ready else "is not reached by the overlay's managers"
 
 

@@ -19,6 +19,8 @@ class AppNetwork(models.Model):
     asked_at = models.DateTimeField(null=True)
     """When a manager was last asked to make or to remove it."""
     made_at = models.DateTimeField(null=True)
+    swarm = models.CharField(max_length=64, blank=True)
+    """In which it was made: another one does not have it."""
     error = models.CharField(max_length=500, blank=True)
     """Why the last try failed; told when it changes."""
 

@@ -10,7 +10,7 @@ from nodeagent import protocol
 from nodeagent.protocol import Member, Overlay
 from nodeagent.protocol.overlay import SwarmState
 from nodeagent.runtime import faults
-from nodeagent.runtime.base import Conflict, EngineError, InUse, NotFound
+from nodeagent.runtime.base import Conflict, EngineError, EngineUnavailable, InUse, NotFound
 from nodeagent.runtime.docker import Connection, path_part
 
 PORT = 2377
@@ -30,6 +30,11 @@ class DockerSwarm:
         cluster = info.get("Cluster") or {}
         labels = (cluster.get("Spec") or {}).get("Labels") or {}
         manager = bool(info.get("ControlAvailable"))
+        error = str(info.get("Error") or "")
+        members: tuple[Member, ...] = ()
+        if manager:
+            members, why = self._members()
+            error = error or why
         return Overlay(
             address=address,
             state=state,
@@ -37,14 +42,20 @@ class DockerSwarm:
             manager=manager,
             cluster=str(labels.get(protocol.LABEL_CLUSTER) or ""),
             swarm=str(cluster.get("ID") or ""),
-            members=self._members() if manager else (),
-            error=str(info.get("Error") or "")[:300],
+            members=members,
+            error=error[:300],
         )
 
-    def _members(self) -> tuple[Member, ...]:
+    def _members(self) -> tuple[tuple[Member, ...], str]:
+        """None, and why, where the managers are no majority any more."""
         now = datetime.now(UTC)
-        found = self._engine.json("GET", "/nodes", "The swarm's nodes cannot be listed")
-        return tuple(sorted((_member(one, now) for one in found), key=lambda one: one.node))
+        try:
+            found = self._engine.json("GET", "/nodes", "The swarm's nodes cannot be listed")
+        except EngineUnavailable:
+            raise
+        except EngineError as error:
+            return (), error.message
+        return tuple(sorted((_member(one, now) for one in found), key=lambda one: one.node)), ""
 
     def init(self, address: str, pool: str, subnet: int, cluster: str) -> None:
         seen = self.facts(address)

@@ -23,6 +23,7 @@ class FakeSwarm:
     """Networks that somebody has joined."""
     refusing: str = ""
     acts: list[str] = field(default_factory=list)
+    id: str = "s1"
 
     def facts(self, agent: FakeAgent) -> protocol.Overlay:
         manager = self.members.get(agent.node, False)
@@ -33,7 +34,7 @@ class FakeSwarm:
             node=f"w{agent.node}" if joined else "",
             manager=manager,
             cluster=cluster().id if manager else "",
-            swarm="s1" if manager else "",
+            swarm=self.id if manager else "",
             members=tuple(
                 protocol.Member(
                     node=f"w{node}",

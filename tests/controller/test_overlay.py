@@ -82,6 +82,20 @@ def test_a_start_waits_for_its_network_and_not_for_long(
     assert len(sent) == 4
 
 
+def test_a_swarm_that_was_made_anew_gets_the_networks_again(
+    access: Access, world: World, agents: MakeAgents, swarm: FakeSwarm
+) -> None:
+    [agent] = joined(world, agents, swarm, 1)
+    app, _operation = deploy(access, DEMO % 1)
+    world.run(5)
+    swarm.networks.clear()
+    swarm.id = "s2"
+    agent.hello()
+    world.run(40, tick=1.0)
+    assert swarm.networks == {f"berth-{app.id}_default"}
+    assert AppNetwork.objects.get().swarm == "s2"
+
+
 def test_its_network_goes_with_the_app_once_nobody_is_on_it(
     access: Access, world: World, agents: MakeAgents, swarm: FakeSwarm
 ) -> None:

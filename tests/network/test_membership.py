@@ -136,6 +136,15 @@ def test_each_reason_is_a_sentence_after_the_nodes_name() -> None:
     assert reasons(silent, view(silent, "c1"))["n2"] == "has no manager of the overlay that answers"
 
 
+def test_managers_without_a_majority_are_waited_for_and_no_second_swarm_is_made() -> None:
+    # What an engine without a leader says: neither members nor, at times, whose swarm it is.
+    for known in ({"cluster": "c1", "swarm": "s1"}, {"cluster": "", "swarm": ""}):
+        parts = (part(1, "active", manager=True, members=(), **known), part(2, "active"), part(3))
+        assert orders(*parts) == []
+        found = reasons(parts, view(parts, "c1"))
+        assert found["n1"] == found["n2"] == "has no manager of the overlay that answers"
+
+
 class Engines:
     """Engines that do what they are told, in whatever order, and lose nothing."""
 
