@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-@dataclass(slots=True)
+@dataclass(order=True, slots=True)
 class Event:
     time: float
-    act: Callable[[], object] | None
+    number: int
+    act: Callable[[], object] | None = field(compare=False)
     """None once it is cancelled."""
 
     def cancel(self) -> None:
@@ -26,19 +27,19 @@ class Clock:
     def __init__(self) -> None:
         self.now = 0.0
         self.after: Callable[[], object] = lambda: None
-        self._heap: list[tuple[float, int, Event]] = []
+        self._heap: list[Event] = []
         self._number = 0
 
     def at(self, delay: float, act: Callable[[], object]) -> Event:
         self._number += 1
-        event = Event(self.now + max(0.0, delay), act)
-        heapq.heappush(self._heap, (event.time, self._number, event))
+        event = Event(self.now + max(0.0, delay), self._number, act)
+        heapq.heappush(self._heap, event)
         return event
 
     def run(self, until: float) -> None:
         """Everything up to `until`. An event may call this itself: it is then stuck while the world goes on."""
-        while self._heap and self._heap[0][0] <= until:
-            event = heapq.heappop(self._heap)[2]
+        while self._heap and self._heap[0].time <= until:
+            event = heapq.heappop(self._heap)
             if event.act is None:
                 continue
             # A stuck event that comes back late leaves the time where the others have brought it.

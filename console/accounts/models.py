@@ -68,6 +68,39 @@ class Team(models.Model):
         return self.name
 
 
+class Quota(models.Model):
+    """What a team may have at most; empty is no limit. CPU in thousandths of a core, memory in bytes."""
+
+    team = models.OneToOneField(Team, on_delete=models.CASCADE, primary_key=True, related_name="quota")
+    apps = models.PositiveIntegerField(null=True)
+    containers = models.PositiveIntegerField(null=True)
+    cpu = models.PositiveBigIntegerField(null=True)
+    memory = models.PositiveBigIntegerField(null=True)
+
+    def __str__(self) -> str:
+        return f"quota of {self.team}"
+
+
+class InstanceSize(models.Model):
+    """A named pair of limits, for `x-berth: {size: …}`. The default one is for services that give no limits."""
+
+    name = models.SlugField(max_length=40, primary_key=True)
+    cpu = models.PositiveBigIntegerField()
+    memory = models.PositiveBigIntegerField()
+    default = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ["memory", "cpu", "name"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["default"], condition=models.Q(default=True), name="one_default_size"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Membership(models.Model):
     id = IdField()
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")

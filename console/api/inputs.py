@@ -16,6 +16,7 @@ from rest_framework.exceptions import ValidationError
 
 from console.accounts.enums import APP_ROLES, Role, Verb
 from console.accounts.models import MOST_LOG_DAYS
+from console.accounts.quotas import LEAST_CPU, LEAST_MEMORY
 from console.cluster.enums import NodeState
 from console.images.services import DEFAULT_HOST
 from console.workloads import metrics
@@ -283,6 +284,26 @@ class AppMetricsQuery(_MetricsQuery):
 
 class ServiceMetricsQuery(_MetricsQuery):
     by = serializers.ChoiceField(choices=("service", "slot"), default="slot")
+
+
+class QuotaInput(Input):
+    """What is left out has no limit."""
+
+    apps = serializers.IntegerField(min_value=0, max_value=2**31 - 1, required=False, allow_null=True)
+    containers = serializers.IntegerField(min_value=0, max_value=2**31 - 1, required=False, allow_null=True)
+    cpu = serializers.IntegerField(
+        min_value=0, max_value=2**62, required=False, allow_null=True, help_text="Thousandths of a core."
+    )
+    memory = serializers.IntegerField(
+        min_value=0, max_value=2**62, required=False, allow_null=True, help_text="Bytes."
+    )
+
+
+class SizeInput(Input):
+    name = serializers.CharField(max_length=200)
+    cpu = serializers.IntegerField(min_value=LEAST_CPU, max_value=10**7, help_text="Thousandths of a core.")
+    memory = serializers.IntegerField(min_value=LEAST_MEMORY, max_value=2**50, help_text="Bytes.")
+    default = serializers.BooleanField(default=False, help_text="For services that give no limits.")
 
 
 class TeamInput(Input):

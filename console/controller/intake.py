@@ -11,7 +11,7 @@ from django.db import OperationalError
 
 from console.cluster.enums import JobKind
 from console.cluster.models import Job, Node
-from console.controller import jobs, observed, rows, verdicts, volumes
+from console.controller import jobs, observed, verdicts, volumes
 from console.controller.context import Step
 from console.controller.ledger import MOST_RECEIPTS, Ledger
 from console.controller.results import conclude, tries_again, try_again
@@ -107,7 +107,7 @@ def _take(ledger: Ledger, node: Node, entry: Entry) -> None:
 def _save(node: Node, **fields: object) -> None:
     for name, value in fields.items():
         setattr(node, name, value)
-    rows.save_one(node, list(fields))
+    node.save(update_fields=list(fields))
 
 
 def _hello(ledger: Ledger, node: Node, session: int, hello: protocol.Hello) -> None:
@@ -182,7 +182,7 @@ def _clear_away(ledger: Ledger, node: Node, container: Container, seen: protocol
         container.removed_at = None
         ledger.changed(container)
         if container.state == State.LOST:
-            ledger.step.live.lose([container])
+            ledger.step.live.lose(container)
     if seen.state in _LIVE:
         ledger.write()
         jobs.stop_remains(ledger.step, container)

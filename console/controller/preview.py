@@ -127,7 +127,8 @@ def node_forecast(team: Team, node: Node, event: Event) -> NodeForecast:
     ended = [one for one, tie in ties.items() if event == "drain" and tie is Tie.GLOBAL]
     # What holds nothing but ports has ended already.
     gone = [held.container for held in cluster.on(node.id) if not held.request.app]
-    cluster.free_many([*ended, *gone])
+    for container in (*ended, *gone):
+        cluster.free(container)
     if all(known.id != node.id for known in cluster.nodes):
         outcome = whatif.Outcome((), (), (), "")
     elif event == "loss":

@@ -12,7 +12,7 @@ from console.common import events
 from console.controller import appview
 from console.controller.appview import Rows
 from console.controller.context import Step
-from console.workloads import operations
+from console.workloads import operations, quotas
 from console.workloads.enums import OperationKind, OperationState, ReleaseState, RolloutState
 from console.workloads.models import App, Container, Operation, Release, Rollout
 from console.workloads.services import UNDER_WAY, go_back, take_services
@@ -61,6 +61,7 @@ def _end(step: Step, app: Rows, rollout: Rollout, wanted: model.RolloutMove) -> 
     number, reason = rollout.release.number, wanted.reason
     if before is not None:
         operation = go_back(app.app, before, actor=events.CONTROLLER)
+        quotas.settle(app.app, None, rollback=True)
         made = _restart_clock(step, app.app)
         reason = f"{reason} (rolled back to release {before.number}, as release {made.release.number})"
         operations.note(operation, f"Release {number} failed: {wanted.reason}", step.now)
@@ -122,6 +123,7 @@ def give_up(step: Step, app: App, release: Release, reason: str, container: Cont
             operations.end(rollout.operation, OperationState.FAILED, step.now, reason)
     release.state, release.error = ReleaseState.FAILED, reason
     release.save(update_fields=["state", "error"])
+    quotas.settle(app, None)
     text = f"Release {release.number} failed: {reason}"
     step.tell_app(app, text, kind="release.failed", warning=True)
     step.more = True

@@ -31,6 +31,14 @@ class App(models.Model):
     stopped = models.BooleanField(default=False)
     deleting = models.BooleanField(default=False)
     delete_volumes = models.BooleanField(default=False)
+    claimed_containers = models.BigIntegerField(default=0)
+    claimed_cpu = models.BigIntegerField(default=0)
+    claimed_memory = models.BigIntegerField(default=0)
+    """Of its team's quota (console/workloads/quotas.py)."""
+    surge_containers = models.BigIntegerField(default=0)
+    surge_cpu = models.BigIntegerField(default=0)
+    surge_memory = models.BigIntegerField(default=0)
+    """On top, while a rollout is under way."""
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from console.accounts.models import InstanceSize
 from console.cluster.queries import Largest, largest
 from console.common.errors import BerthError, Unprocessable
 from console.workloads import compose
@@ -19,7 +20,7 @@ _GIB = 1024**3
 
 def parse(text: str, variables: Mapping[str, str], files: Mapping[str, str]) -> Project:
     """The checked model. Raises BerthError `compose_invalid` or `does_not_fit`, with `data["problems"]` by line."""
-    policy = compose.Policy(low_ports=settings.ALLOW_LOW_PORTS)
+    policy = policy_now()
     try:
         project = compose.load(text, variables=variables, files=files, policy=policy)
     except compose.ComposeError as error:
@@ -27,6 +28,25 @@ def parse(text: str, variables: Mapping[str, str], files: Mapping[str, str]) -> 
     if problems := _too_large(project, largest()):
         raise _refusal(problems, "does_not_fit", Unprocessable)
     return project
+
+
+def policy_now() -> compose.Policy:
+    """With the instance sizes as they are now."""
+    policy, sizes = compose.Policy(low_ports=settings.ALLOW_LOW_PORTS), sizes_now()
+    usual = next((one for one in sizes if one.default), None)
+    return msgspec.structs.replace(
+        policy,
+        sizes={one.name: (one.cpu, one.memory) for one in sizes},
+        cpu=usual.cpu if usual else policy.cpu,
+        memory=usual.memory if usual else policy.memory,
+    )
+
+
+def sizes_now() -> list[InstanceSize]:
+    """Those that administrators made; before they made any, the usual ones."""
+    usual = compose.Policy().sizes
+    made = list(InstanceSize.objects.all())
+    return made or [InstanceSize(name=name, cpu=cpu, memory=memory) for name, (cpu, memory) in usual.items()]
 
 
 def _refusal(problems: Sequence[Problem], code: str, kind: type[BerthError]) -> BerthError:

@@ -9,17 +9,10 @@ from django.utils.translation import gettext as _
 from console.accounts.access import Access
 from console.common import events
 from console.common.errors import Conflict
-from console.common.prepared import Prepared
-from console.workloads import operations
+from console.workloads import operations, quotas
 from console.workloads.enums import OperationKind, RolloutState
 from console.workloads.models import App, Operation, Release, Rollout
 from console.workloads.services import UNDER_WAY, go_back, lock_app
-
-_ROLLED_OUT_BEFORE = Prepared(
-    lambda app, number: Release.objects.filter(
-        app=app, number__lt=number, rollouts__state=RolloutState.SUCCEEDED
-    ).order_by("-number")[:1]
-)
 
 
 @transaction.atomic
@@ -63,12 +56,16 @@ def cancel_rollout(access: Access, app: App) -> Operation:
     if before is None:
         message = _("No earlier release was rolled out well. Stop or delete the app instead.")
         raise _conflict(message, "no_earlier_release", rollout)
-    return go_back(app, before, actor=access.actor, reason=f"Cancelled by {access.actor}")
+    operation = go_back(app, before, actor=access.actor, reason=f"Cancelled by {access.actor}")
+    # What it goes back to ran before; no quota keeps a team from that.
+    quotas.settle(app, None, rollback=True)
+    return operation
 
 
 def release_before(rollout: Rollout) -> Release | None:
     """What it would go back to: the newest earlier release that was once rolled out well."""
-    return next(iter(_ROLLED_OUT_BEFORE(rollout.app_id, rollout.release.number)), None)
+    earlier = Release.objects.filter(app=rollout.app_id, number__lt=rollout.release.number)
+    return earlier.filter(rollouts__state=RolloutState.SUCCEEDED).order_by("-number").first()
 
 
 def _under_way(app: App) -> Rollout:

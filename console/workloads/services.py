@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from console.accounts.access import Access
 from console.common import events
 from console.common.errors import BerthError, Conflict
-from console.workloads import operations, queries, secretstore
+from console.workloads import operations, queries, quotas, secretstore
 from console.workloads.compose import Project
 from console.workloads.enums import OperationKind, OperationState, ReleaseState, RolloutState
 from console.workloads.models import App, Operation, Release, Rollout, Service, Slot
@@ -47,11 +47,13 @@ def create_app(
     project = parse(compose, variables or {}, files or {})
     try:
         with transaction.atomic():
+            quotas.lock_team(access.team.id)
+            before = quotas.used(access.team)
             app = App.objects.create(team=access.team, name=name)
             events.record(
                 "app.created", f"App {name} created", actor=access.actor, team=app.team_id, app=app.id
             )
-            return _release(access, app, project, compose, variables or {}, files or {})
+            return _release(access, app, project, compose, variables or {}, files or {}, before)
     except IntegrityError as error:
         message = _("Your team has an app named “%(name)s” already.") % {"name": name}
         raise Conflict(message, code="name_taken", fields={"name": [message]}) from error
@@ -72,8 +74,8 @@ def create_release(
     last = Release.objects.filter(app=app).first()
     variables = dict(last.variables if last else {}) if variables is None else variables
     files = dict(last.files if last else {}) if files is None else files
-    project = parse(compose, variables, files)
-    return _release(access, app, project, compose, variables, files)
+    project, before = parse(compose, variables, files), quotas.used(app.team)
+    return _release(access, app, project, compose, variables, files, before)
 
 
 @transaction.atomic
@@ -86,7 +88,10 @@ def roll_back(access: Access, app: App, *, to: Release) -> Operation:
             _("Release %(number)s never became ready.") % {"number": to.number}, code="release_not_ready"
         )
     secretstore.check_versions(to)
-    return go_back(app, to, actor=access.actor)
+    before = quotas.used(app.team)
+    operation = go_back(app, to, actor=access.actor)
+    quotas.settle(app, before, rollback=True)
+    return operation
 
 
 def go_back(app: App, to: Release, *, actor: str, reason: str = "") -> Operation:
@@ -125,9 +130,10 @@ def scale(access: Access, service: Service, *, replicas: int) -> Operation:
     if (spec := queries.spec_of(service)) and Mode(spec.mode).everywhere:
         message = _("%(name)s is a global service: it runs once on every node that fits.") % {"name": service}
         raise Conflict(message, code="global_service")
-    before = service.replicas
+    before, used = service.replicas, quotas.used(app.team)
     service.replicas = replicas
     service.save(update_fields=["replicas"])
+    quotas.settle(app, used)
     text = f"{service.name} scaled from {before} to {replicas}"
     change = {"before": {"replicas": before}, "after": {"replicas": replicas}}
     return _operate(app, OperationKind.SCALE, actor=access.actor, target=service.name, text=text, data=change)
@@ -202,6 +208,7 @@ def _check_service(service: Service | None) -> None:
 
 def lock_app(app: App) -> App:
     """The app as it is now, locked for this transaction; one that is going takes no more changes."""
+    quotas.lock_team(app.team_id)
     # No more than needed: the controller, which writes rows that point at the app, must not wait for this lock
     # while it holds what this transaction goes on to change.
     apps = App.objects.select_for_update(of=("self",), no_key=True).select_related("team")
@@ -228,6 +235,7 @@ def _release(
     compose: str,
     variables: Mapping[str, str],
     files: Mapping[str, str],
+    before: quotas.Amount,
 ) -> Operation:
     taken, variables, files = secretstore.take_secrets(access, app, project, variables, files)
     release = Release.objects.create(
@@ -244,7 +252,9 @@ def _release(
     )
     _add_services(app, release)
     text = f"Release {release.number} made"
-    return _roll_out(app, release, OperationKind.DEPLOY, text, actor=access.actor)
+    operation = _roll_out(app, release, OperationKind.DEPLOY, text, actor=access.actor)
+    quotas.settle(app, before)
+    return operation
 
 
 def _roll_out(

@@ -52,6 +52,7 @@ def test_outsiders(people: People, pattern: URLPattern, method: str) -> None:
         "volume": factories.make_volume(app, node).id,
         "registry": "x",
         "secret": "x",
+        "size": "x",
         "token": "x",
         "member": "x",
         "account": "x",

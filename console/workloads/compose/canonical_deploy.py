@@ -92,6 +92,7 @@ def own_form(service: Service) -> dict[str, Any]:
         "exclusive": service.exclusive,
         "release_command": list(service.release_command or ()),
         "secret_environment": service.secret_environment,
+        "size": service.size,
         "spread": [{"over": one.key, "weight": one.weight} for one in service.placement.weighted],
         "affinity": near,
         "anti_affinity": away,

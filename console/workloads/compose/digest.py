@@ -16,7 +16,7 @@ _ELSEWHERE = frozenset(
     (
         *("name", "line", "image", "pull_policy", "defaults", "x"),
         *("mode", "replicas", "placement", "priority", "deploy_labels"),
-        *("update", "rollback", "depends_on", "release_command"),
+        *("update", "rollback", "depends_on", "release_command", "size"),
     )
 )
 """Says where, how many, when and in which order, or how the file was written, but not what runs.

@@ -94,7 +94,7 @@ DEPLOY = frozenset(
 X_BERTH = frozenset(
     (
         *("priority", "exclusive", "spread", "affinity", "anti_affinity", "disk", "gpu", "resources"),
-        *("release_command", "secret_environment"),
+        *("release_command", "secret_environment", "size"),
     )
 )
 X_BERTH_UNSUPPORTED = {"domains": _LATER, "autoscale": _LATER}

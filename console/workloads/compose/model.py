@@ -6,6 +6,8 @@ out of the JSON, so that a field added later changes neither stored models nor d
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Literal
 
 import msgspec
@@ -26,6 +28,11 @@ DEFAULT_NETWORK = "default"
 Mode = Literal["replicated", "global", "replicated-job", "global-job"]
 
 
+_SIZES: Mapping[str, tuple[int, int]] = MappingProxyType(
+    {"small": (500, 256 * MIB), "medium": (1000, 512 * MIB), "large": (2000, 2048 * MIB)}
+)
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """What an administrator allows, the limits that a file leaves out, and the bounds of a file."""
 
@@ -34,6 +41,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     cpu: int = 1000
     memory: int = 512 * MIB
     pids: int = 256
+    sizes: Mapping[str, tuple[int, int]] = _SIZES
+    """CPU and memory by the name of an instance size."""
     max_text: int = 256 * 1024
     max_services: int = 100
     max_replicas: int = 1000
@@ -287,6 +296,8 @@ class Service(Part, frozen=True, kw_only=True):
     depends_on: tuple[Dependency, ...] = ()
     """In the order of their names."""
     priority: int = 0
+    size: str = ""
+    """The instance size by which it gets the limits that it does not give itself."""
     exclusive: bool = False
     """Never two containers of one slot at once, whatever was lost."""
     release_command: tuple[str, ...] | None = None

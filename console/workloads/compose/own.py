@@ -10,6 +10,7 @@ from .cursor import OWN, Cursor, value
 from .keys import X_BERTH, X_BERTH_UNSUPPORTED
 from .model import MIB, Affinity, Spread
 from .placement import node_key
+from .problems import clip
 from .process import read_command
 from .values import at_least, boolean, filled_text, integer, number, size
 
@@ -25,6 +26,7 @@ class Own:
     exclusive: bool
     release_command: tuple[str, ...] | None
     disk: int
+    size: str
     spread: tuple[Spread, ...]
     affinity: tuple[Affinity, ...]
 
@@ -36,6 +38,7 @@ def read_own(fields: dict[str, Cursor], context: Context) -> Own:
         priority=value(found, "priority", integer(-1000, 1000), 0),
         exclusive=value(found, "exclusive", boolean, False),
         release_command=_release_command(found.get("release_command"), context),
+        size=_size(found.get("size"), context),
         disk=value(found, "disk", at_least(size, MIB, "1m"), 0),
         spread=tuple(_spread(found.get("spread"))),
         affinity=(
@@ -54,6 +57,14 @@ def _release_command(at: Cursor | None, context: Context) -> tuple[str, ...] | N
         return None
     context.commands.append(at)
     return words
+
+
+def _size(at: Cursor | None, context: Context) -> str:
+    name, sizes = at.parse(filled_text, "") if at else "", context.policy.sizes
+    if at and name and name not in sizes:
+        at.fail("invalid", f"{clip(name)} is not an instance size; there are {', '.join(sizes)}")
+        return ""
+    return name
 
 
 def _spread(at: Cursor | None) -> Iterator[Spread]:

@@ -29,19 +29,21 @@ def read_resources(
 ) -> Resources:
     """Of `fields` of the service, `deploy.resources` and `x-berth`; what was filled in goes to `defaults`."""
     tree = at.fields({"limits", "reservations"}) if at else {}
+    usual_cpu, usual_memory = policy.sizes[own.size] if own.size else (policy.cpu, policy.memory)
     limits = tree["limits"].fields({"cpus", "memory", "pids"}) if "limits" in tree else {}
     held = tree["reservations"].fields(_RESERVED, unsupported={"pids": ""}) if "reservations" in tree else {}
 
     def limit(name: str, given: int | None, default: int) -> int:
-        if given is None:
+        # What a size says is no default: it was asked for.
+        if given is None and (name == "pids" or not own.size):
             defaults.append(name)
         return default if given is None else given
 
     cpus = at_least(millicores, _SMALLEST_CPU, "0.01 CPUs")
     memory = at_least(size, _SMALLEST_MEMORY, "6m")
     found = Resources(
-        cpu=limit("cpu", either(fields.get("cpus"), limits.get("cpus"), cpus), policy.cpu),
-        memory=limit("memory", either(fields.get("mem_limit"), limits.get("memory"), memory), policy.memory),
+        cpu=limit("cpu", either(fields.get("cpus"), limits.get("cpus"), cpus), usual_cpu),
+        memory=limit("memory", either(fields.get("mem_limit"), limits.get("memory"), memory), usual_memory),
         pids=limit(
             "pids", either(fields.get("pids_limit"), limits.get("pids"), integer(1, 2**22)), policy.pids
         ),

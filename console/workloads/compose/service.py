@@ -97,6 +97,7 @@ def read_service(at: Cursor, context: Context) -> Service:
         rollback=deployment.rollback,
         depends_on=read_depends_on(fields.get("depends_on"), context),
         priority=deployment.own.priority,
+        size=deployment.own.size,
         exclusive=deployment.own.exclusive,
         release_command=deployment.own.release_command,
         deploy_labels=deployment.labels,

@@ -1,0 +1,285 @@
+"""What a team may have, has, and would have. An app claims its containers at their limits, stopped or not, and while it
+is rolled out also those that a start-first update runs beside them.
+
+A change settles its app's claim in its own transaction, with the team's row locked: whoever comes second sees it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, astuple, dataclass
+
+from django.db.models import Count, Exists, OuterRef, Q, Sum
+from django.utils.translation import gettext as _
+
+from console.accounts.models import Quota, Team
+from console.cluster.models import Node
+from console.common.errors import Unprocessable
+from console.workloads.compose import Project, spec_digest
+from console.workloads.compose import Service as Spec
+from console.workloads.enums import ReleaseState, RolloutState
+from console.workloads.models import App, Release, Rollout, Service
+from scheduler.model import Mode
+
+_MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """CPU in thousandths of a core, memory in bytes."""
+
+    apps: int = 0
+    containers: int = 0
+    cpu: int = 0
+    memory: int = 0
+
+    def __add__(self, other: Amount) -> Amount:
+        return Amount(*(one + two for one, two in zip(astuple(self), astuple(other), strict=True)))
+
+    def __sub__(self, other: Amount) -> Amount:
+        return Amount(*(one - two for one, two in zip(astuple(self), astuple(other), strict=True)))
+
+    def most(self, other: Amount) -> Amount:
+        return Amount(*map(max, astuple(self), astuple(other)))
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Of one app: what it has for good, and what comes on top while it is rolled out."""
+
+    steady: Amount
+    surge: Amount
+
+    @property
+    def whole(self) -> Amount:
+        return self.steady + self.surge
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """Of a team: what is used, and what is allowed (None: as much as there is)."""
+
+    used: Amount
+    allowed: Mapping[str, int | None]
+
+    def lacking(self, before: Amount) -> list[str]:
+        """Where it is over the quota and above `before`: what goes down is never refused."""
+        has, had = asdict(self.used), asdict(before)
+        return [
+            key
+            for key, most in self.allowed.items()
+            if most is not None and has[key] > most and has[key] > had[key]
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class WouldUse:
+    """A change that was only thought of: `lacking` names what the quota does not allow."""
+
+    before: Amount
+    after: Amount
+    allowed: Mapping[str, int | None]
+    lacking: tuple[str, ...]
+
+
+def allowed(team: Team) -> dict[str, int | None]:
+    row = Quota.objects.filter(team=team).first() or Quota(team=team)
+    return {"apps": row.apps, "containers": row.containers, "cpu": row.cpu, "memory": row.memory}
+
+
+def use_of(team: Team) -> Use:
+    return Use(used(team), allowed(team))
+
+
+def used(team: Team) -> Amount:
+    """What all its apps claim now."""
+    going = Exists(
+        Rollout.objects.filter(app=OuterRef("pk"), state__in=[RolloutState.RUNNING, RolloutState.PAUSED])
+    )
+    rows = App.objects.filter(team=team, deleting=False).annotate(going=going)
+    keys = ("containers", "cpu", "memory")
+    sums = rows.aggregate(
+        apps=Count("pk"),
+        **{key: Sum(f"claimed_{key}") for key in keys},
+        **{f"surge_{key}": Sum(f"surge_{key}", filter=Q(going=True)) for key in keys},
+    )
+    found = {key: (sums[key] or 0) + (sums[f"surge_{key}"] or 0) for key in keys}
+    return Amount(apps=sums["apps"] or 0, **found)
+
+
+def would_use(team: Team, app: App | None, project: Project, *, rollback: bool = False) -> WouldUse:
+    """If `project` were the newest release of the app (None: of a new one)."""
+    use = use_of(team)
+    had = _kept_claim(app) if app else Amount()
+    after = use.used - had + claim(app, project, rollback=rollback).whole
+    return _would(use, after)
+
+
+def would_scale(service: Service, replicas: int) -> WouldUse:
+    """If the service were scaled."""
+    use = use_of(service.app.team)
+    release = _newest(service.app)
+    if release is None:
+        return _would(use, use.used)
+    found = claim(service.app, release.project, release=release, scaled={service.name: replicas})
+    surge = found.surge if _under_way(service.app) else Amount()
+    return _would(use, use.used - _kept_claim(service.app) + found.steady + surge)
+
+
+def lock_team(team_id: str) -> None:
+    """Before an app's own row is: all who settle claims of a team come one after the other."""
+    Team.objects.select_for_update(no_key=True).get(pk=team_id)
+
+
+def settle(app: App, before: Amount | None, *, rollback: bool = False) -> None:
+    """Write what the app claims now that it was changed, in the transaction that changed it. Raises `Unprocessable`
+    `quota_exceeded` where the team then has more than it may, and more than `before` the change (None: let it pass).
+
+    Called after the app's rollout, if any, was begun: its surge counts for as long as that one is under way.
+    """
+    release = _newest(app)
+    found = (
+        claim(app, release.project, release=release, rollback=rollback)
+        if release
+        else Claim(Amount(), Amount())
+    )
+    fields = {f"claimed_{key}": value for key, value in asdict(found.steady).items() if key != "apps"}
+    fields |= {f"surge_{key}": value for key, value in asdict(found.surge).items() if key != "apps"}
+    App.objects.filter(pk=app.pk).update(**fields)
+    use = use_of(app.team)
+    if before is not None and (lacking := use.lacking(before)):
+        raise exceeded(before, use.used, use.allowed, lacking)
+
+
+def claim(
+    app: App | None,
+    project: Project,
+    *,
+    release: Release | None = None,
+    rollback: bool = False,
+    scaled: Mapping[str, int] | None = None,
+) -> Claim:
+    """What the app claims with this project as its newest: that of `release`, or (None) of one yet to be made."""
+    rows = dict(Service.objects.filter(app=app).values_list("name", "replicas")) if app else {}
+    ready = Release.objects.filter(app=app, state=ReleaseState.READY) if app else Release.objects.none()
+    before = ready.filter(number__lt=release.number).first() if release else ready.first()
+    old = before.project if before else None
+    taken = release is not None and release.state == ReleaseState.READY
+    nodes = max(1, Node.objects.count())
+    new = {
+        name: nodes if Mode(spec.mode).everywhere else _replicas(spec, None if taken else old, rows)
+        for name, spec in project.services.items()
+    }
+    new |= scaled or {}
+    steady = Amount(apps=1) + _sum(project, new)
+    if app is None or old is None:
+        return Claim(steady, _commands(project))
+    beside = _commands(project)
+    for name, spec in project.services.items():
+        if name in old.services and _changes(old.services[name], spec):
+            beside += _beside(spec, new[name], rollback)
+    return Claim(steady, steady.most(_steady(app)) + beside - steady)
+
+
+def exceeded(
+    before: Amount, after: Amount, most: Mapping[str, int | None], lacking: list[str] | tuple[str, ...]
+) -> Unprocessable:
+    """The refusal: of each thing that falls short what is used, asked and allowed; and the way to more."""
+    had, has = asdict(before), asdict(after)
+    lines = [
+        _("%(what)s: %(used)s used, %(asked)s more asked, %(allowed)s allowed")
+        % {
+            "what": _what(key),
+            "used": shown(key, had[key]),
+            "asked": shown(key, has[key] - had[key]),
+            "allowed": shown(key, most[key] or 0),
+        }
+        for key in lacking
+    ]
+    text = _(
+        "The team's quota does not allow this. %(lines)s. Scale down or delete something, let rollouts stop containers "
+        "before they start new ones (update_config: order: stop-first), or ask a platform administrator for more."
+    ) % {"lines": "; ".join(lines)}
+    data = {"used": had, "asked": asdict(after - before), "allowed": dict(most), "lacking": list(lacking)}
+    return Unprocessable(text, code="quota_exceeded", data=data)
+
+
+def shown(key: str, value: int) -> str:
+    """As people read it."""
+    if key == "cpu":
+        return f"{value / 1000:g}"
+    if key == "memory":
+        return f"{value / _MIB:.0f} MiB"
+    return str(value)
+
+
+def _what(key: str) -> str:
+    return {"apps": _("apps"), "containers": _("containers"), "cpu": _("CPUs"), "memory": _("memory")}[key]
+
+
+def _would(use: Use, after: Amount) -> WouldUse:
+    return WouldUse(use.used, after, use.allowed, tuple(Use(after, use.allowed).lacking(use.used)))
+
+
+def _steady(app: App) -> Amount:
+    """As it was settled last."""
+    keys = ("claimed_containers", "claimed_cpu", "claimed_memory")
+    return Amount(1, *App.objects.values_list(*keys).get(pk=app.pk))
+
+
+def _kept_claim(app: App) -> Amount:
+    steady, app = _steady(app), App.objects.get(pk=app.pk)
+    surge = Amount(0, app.surge_containers, app.surge_cpu, app.surge_memory)
+    return steady + surge if _under_way(app) else steady
+
+
+def _under_way(app: App) -> bool:
+    return Rollout.objects.filter(app=app, state__in=[RolloutState.RUNNING, RolloutState.PAUSED]).exists()
+
+
+def _newest(app: App) -> Release | None:
+    """Of those that were not given up."""
+    return Release.objects.filter(app=app).exclude(state=ReleaseState.FAILED).first()
+
+
+def _replicas(spec: Spec, old: Project | None, rows: Mapping[str, int]) -> int:
+    """As `take_services` will have it: a scale stays until the file's own number changes. Without an old project the
+    rows have it already."""
+    before = old.services.get(spec.name) if old else None
+    if old is not None and (before is None or before.replicas != spec.replicas):
+        return spec.replicas
+    return rows.get(spec.name, spec.replicas)
+
+
+def _sum(project: Project, replicas: Mapping[str, int]) -> Amount:
+    total = Amount()
+    for name, count in replicas.items():
+        if name in project.services:
+            total += _times(project.services[name], count)
+    return total
+
+
+def _times(spec: Spec, count: int) -> Amount:
+    return Amount(0, count, spec.resources.cpu * count, spec.resources.memory * count)
+
+
+def _commands(project: Project) -> Amount:
+    total = Amount()
+    for spec in project.commands.values():
+        total += _times(spec, 1)
+    return total
+
+
+def _changes(old: Spec, new: Spec) -> bool:
+    """Its containers may be replaced. A tag may stand for another image each time."""
+    same = spec_digest(old, image=old.image) == spec_digest(new, image=new.image)
+    return not same or "@sha256:" not in new.image or bool(new.secret_names)
+
+
+def _beside(spec: Spec, replicas: int, rollback: bool) -> Amount:
+    """What runs beside the others while they are replaced."""
+    config = spec.filled_in(spec.rollback if rollback else spec.update, replicas)
+    if config.order != "start-first":
+        return Amount()
+    at_once = config.parallelism or replicas
+    return _times(spec, min(at_once, replicas))

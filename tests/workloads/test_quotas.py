@@ -1,0 +1,199 @@
+"""Quotas: what is counted, when a change is refused, and that many at once end exactly at the edge."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection
+
+from console.accounts.access import Access
+from console.accounts.models import Quota
+from console.common.errors import BerthError
+from console.workloads.enums import ReleaseState, RolloutState
+from console.workloads.models import App, Release, Rollout, Service
+from console.workloads.parsing import parse
+from console.workloads.quotas import Amount, settle, use_of, would_scale, would_use
+from console.workloads.services import create_app, create_release, delete_app, roll_back, scale
+from tests import factories
+
+MIB = 1024**2
+SERVICE = (
+    "{image: berth/demo, cpus: 0.5, mem_limit: 100m, deploy: {replicas: %d, update_config: {order: %s}}}"
+)
+
+
+def text(replicas: int = 1, order: str = "stop-first", extra: str = "") -> str:
+    return f"services: {{web: {SERVICE % (replicas, order)}{extra}}}"
+
+
+def amount(containers: int, apps: int = 1) -> Amount:
+    return Amount(apps, containers, 500 * containers, 100 * MIB * containers)
+
+
+@pytest.fixture
+def access(db: None) -> Access:
+    return factories.make_member(factories.make_team("home"))
+
+
+def limit(access: Access, **most: int) -> None:
+    Quota.objects.update_or_create(team=access.team, defaults=most)
+
+
+def refused(call: Any) -> BerthError:
+    with pytest.raises(BerthError) as caught:
+        call()
+    assert caught.value.code == "quota_exceeded"
+    return caught.value
+
+
+def settled(app: App) -> None:
+    """The newest release is ready and its rollout over, as the controller leaves them."""
+    release = Release.objects.filter(app=app).latest("number")
+    factories.make_ready(release)
+    Rollout.objects.filter(app=app).update(state=RolloutState.SUCCEEDED)
+
+
+def test_apps_count_at_their_limits_until_they_are_deleted(access: Access) -> None:
+    app = factories.make_app(access, "one", compose=text(3))
+    factories.make_app(access, "two", compose=text(2))
+    assert use_of(access.team).used == amount(5, apps=2)
+    delete_app(access, app, delete_volumes=False)
+    assert use_of(access.team).used == amount(2)
+
+
+def test_a_refusal_says_used_asked_and_allowed_and_keeps_nothing(access: Access) -> None:
+    limit(access, containers=3)
+    factories.make_app(access, "one", compose=text(2))
+    error = refused(lambda: create_app(access, name="two", compose=text(2)))
+    assert "containers: 2 used, 2 more asked, 3 allowed" in error.message
+    assert error.data["lacking"] == ["containers"]
+    assert App.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "most"), [("apps", 1), ("containers", 1), ("cpu", 999), ("memory", 199 * MIB)]
+)
+def test_each_bound_holds(access: Access, key: str, most: int) -> None:
+    factories.make_app(access, "one", compose=text())
+    limit(access, **{key: most})
+    assert refused(lambda: create_app(access, name="two", compose=text())).data["lacking"] == [key]
+    limit(access, **{key: 2 * {"apps": 1, "containers": 1, "cpu": 500, "memory": 100 * MIB}[key]})
+    create_app(access, name="two", compose=text())
+
+
+def test_scaling_is_bound_and_down_always_goes(access: Access) -> None:
+    app = factories.make_app(access, "one", compose=text(3))
+    service = Service.objects.get(app=app)
+    limit(access, containers=4)
+    scale(access, service, replicas=4)
+    refused(lambda: scale(access, Service.objects.get(app=app), replicas=5))
+    assert Service.objects.get(app=app).replicas == 4
+    limit(access, containers=1)
+    scale(access, Service.objects.get(app=app), replicas=3)
+    assert use_of(access.team).used == amount(3)
+
+
+def test_a_surge_counts_while_it_is_under_way(access: Access) -> None:
+    app = factories.make_app(access, "one", compose=text(4, "start-first"))
+    settled(app)
+    limit(access, containers=4)
+    changed = text(4, "start-first").replace("berth/demo", "berth/demo:2")
+    error = refused(lambda: create_release(access, app, compose=changed))
+    assert "stop-first" in error.message
+    create_release(access, app, compose=changed.replace("start-first", "stop-first"))
+    settled(app)
+    limit(access, containers=5)
+    create_release(access, app, compose=text(4, "start-first"))
+    assert use_of(access.team).used == amount(5)
+    refused(lambda: create_app(access, name="two", compose=text()))
+    settled(app)
+    assert use_of(access.team).used == amount(4)
+
+
+def test_while_it_shrinks_it_still_has_what_it_had(access: Access) -> None:
+    app = factories.make_app(access, "one", compose=text(4))
+    settled(app)
+    create_release(access, app, compose=text(1))
+    assert use_of(access.team).used == amount(4)
+    settled(app)
+    assert use_of(access.team).used == amount(1)
+
+
+def test_a_rollback_is_bound(access: Access) -> None:
+    app = factories.make_app(access, "one", compose=text(3))
+    settled(app)
+    first = Release.objects.get(app=app)
+    create_release(access, app, compose=text(1))
+    settled(app)
+    Service.objects.filter(app=app).update(replicas=1)
+    limit(access, containers=2)
+    refused(lambda: roll_back(access, app, to=first))
+    limit(access, containers=4)
+    roll_back(access, app, to=first)
+    assert use_of(access.team).used == amount(4), (
+        "a rollback starts first where the file does not say otherwise"
+    )
+
+
+def test_a_release_that_was_given_up_claims_nothing(access: Access) -> None:
+    app = factories.make_app(access, "one", compose=text(1))
+    settled(app)
+    create_release(access, app, compose=text(9))
+    Release.objects.filter(app=app, number=2).update(state=ReleaseState.FAILED)
+    Rollout.objects.update(state=RolloutState.FAILED)
+    settle(App.objects.get(pk=app.pk), None)
+    assert use_of(access.team).used == amount(1)
+    create_release(access, app, compose=text(2))
+    settled(app)
+    assert use_of(access.team).used == amount(2)
+
+
+def test_asking_beforehand_changes_nothing_and_says_the_same(access: Access) -> None:
+    limit(access, containers=3)
+    app = factories.make_app(access, "one", compose=text(2))
+    found = would_use(access.team, None, parse(text(2), {}, {}))
+    assert (found.before, found.after, found.lacking) == (amount(2), amount(4, apps=2), ("containers",))
+    assert would_use(access.team, None, parse(text(1), {}, {})).lacking == ()
+    service = Service.objects.select_related("app__team").get(app=app)
+    assert would_scale(service, 4).lacking == ("containers",)
+    assert would_scale(service, 3).after == amount(3)
+    assert use_of(access.team).used == amount(2)
+
+
+def test_other_teams_do_not_count(access: Access) -> None:
+    limit(access, apps=1)
+    factories.make_app(factories.make_member(factories.make_team("away")), "one", compose=text(9))
+    create_app(access, name="one", compose=text())
+
+
+def _at_once(access: Access) -> None:
+    limit(access, containers=20)
+
+    def create(number: int) -> str:
+        try:
+            while True:
+                try:
+                    create_app(access, name=f"app{number}", compose=text(2))
+                except OperationalError as error:
+                    if "locked" not in str(error):
+                        raise
+                else:
+                    return "made"
+        except BerthError as error:
+            return error.code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(50) as pool:
+        outcomes = list(pool.map(create, range(50)))
+    assert (outcomes.count("made"), outcomes.count("quota_exceeded")) == (10, 40)
+    assert use_of(access.team).used == amount(20, apps=10)
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_fifty_at_once_end_exactly_at_the_edge() -> None:
+    """On the database of the run: SQLite, and PostgreSQL in the run on that."""
+    _at_once(factories.make_member(factories.make_team("home")))
