@@ -14,10 +14,11 @@ from console.cluster.services import add_node, remove_node, set_cordoned, set_dr
 from console.common.errors import BerthError
 from console.workloads import services
 from console.workloads.enums import ReleaseState, RolloutState
-from console.workloads.models import App, Container, Release, Rollout, Service
+from console.workloads.models import App, Container, Release, Rollout, Service, Volume
 from console.workloads.moves import WantedMove, mark_moves
 from console.workloads.rollouts import cancel_rollout, pause_rollout, resume_rollout
 from console.workloads.services import UNDER_WAY
+from console.workloads.volumes import delete_volume
 from sim.faults import Crashed
 from sim.shapes import BROKEN, Shape, compose, draw
 
@@ -43,7 +44,7 @@ class Users:
         actions = [
             self.deploy, self.release, self.release, self.break_release, self.scale, self.scale, self.stop_or_start,
             self.restart, self.roll_back, self.delete, self.cordon, self.cordon, self.join, self.remove,
-            self.drain, self.drain, self.pause_or_resume, self.cancel, self.move,
+            self.drain, self.drain, self.pause_or_resume, self.cancel, self.move, self.delete_volume,
         ]  # fmt: skip
         self.attempt(self._random.choice(actions))
 
@@ -129,6 +130,14 @@ class Users:
             volumes = self._random.random() < 0.5
             self._say(f"deletes {app.name}{' and its volumes' if volumes else ''}")
             services.delete_app(self.access, app, delete_volumes=volumes)
+
+    def delete_volume(self) -> None:
+        """Of an app, or kept when its app was deleted."""
+        volumes = list(Volume.objects.order_by("created_at", "id"))
+        if volumes:
+            volume = self._random.choice(volumes)
+            self._say(f"deletes volume {volume.app_name}/{volume.name}")
+            delete_volume(self.access, volume)
 
     def pause_or_resume(self) -> None:
         rollout = Rollout.objects.filter(state__in=UNDER_WAY).select_related("app").order_by("id").first()

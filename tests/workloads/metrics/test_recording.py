@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from console.cluster import looks, series
@@ -97,3 +98,14 @@ def test_what_is_used_now_comes_with_its_counters(with_redis: RedisServer) -> No
     keep(node.id, now - 2, sample("s1", net_rx=5000, cpu_total=7))
     found = metrics.current()["s1", 1]
     assert (found.node, found.use.net_rx, found.sample.cpu_total) == (node.id, 500, 7)
+
+
+@pytest.mark.django_db
+def test_an_agent_of_the_version_before_is_understood(with_redis: RedisServer) -> None:
+    """It does not say how much CPU was used in all."""
+    node, now = factories.make_node(), looks.now()
+    old = {"slot": "s1", "generation": 1, "cpu": 5.0, "memory": 7, "memory_limit": 9}
+    message = {"type": "samples", "samples": [old], "node_cpu": 1.0, "node_memory": 2}
+    keys.client().rpush(keys.looks_key(node.id), msgspec.msgpack.encode((now - 1, message)))
+    found = metrics.current()["s1", 1]
+    assert (found.use.cpu, found.sample.cpu_total) == (5.0, 0)
