@@ -80,6 +80,10 @@ class Inside:
         assert api.get(path)["state"] == "succeeded", api.get(path)
         return app
 
+    def is_at(self, app: str, name: str, addresses: Mapping[str, str]) -> bool:
+        """Whether it comes to have exactly these addresses: while its names change it is off its network."""
+        return wait_until(lambda: self.containers(app)[name].addresses == addresses, 5.0, every=0.1)
+
     def run(self, at: Seen, script: str) -> tuple[int, str]:
         with closing(docker.DockerClient(base_url=at.docker_host, timeout=30)) as client:
             done = client.containers.get(at.id).exec_run(["sh", "-c", script])
