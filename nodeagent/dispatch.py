@@ -197,7 +197,11 @@ class Dispatcher:
 
         def clear() -> Result:
             self._assignment.clear(strangers)
-            return Result(job=job.id, ok=True, message=f"{len(strangers)} containers were not this node's.")
+            return Result(
+                job=job.id,
+                ok=True,
+                message=f"{len(strangers)} containers that were not its own were stopped.",
+            )
 
         self._workers.submit(self._finish, job, clear)
 

@@ -57,6 +57,9 @@ def conclude(ledger: Ledger, node: Node, job: Job, message: protocol.Result) -> 
     if job.kind == JobKind.SYNC:
         if message.ok:
             _synced(ledger, node)
+            if message.message and not message.message.startswith("0 "):
+                text = f"Node {node.name} has its assignment. {message.message}"
+                ledger.step.tell_node(node, "node.cleared", text, actor=f"node {node.name}")
     elif job.kind in (JobKind.SWARM, JobKind.NETWORK):
         overlay.concluded(ledger, node, job, message)
     elif job.release_id:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.eventlog import EventLog
-from lab.look import look_at
+from lab.look import look, look_at
 from lab.processes import wait_until
 from lab.runs import Run, doubled, runs_of
+from nodeagent import protocol
 from tests.cluster.conftest import COMPOSE, Cluster
 
 REPLICAS = 6
@@ -67,6 +68,29 @@ class Failing(Cluster):
         """Number of the host on which its latest container is."""
         return int(self.runs(slot)[-1].node.partition("-")[2])
 
+    def stray(self, number: int) -> tuple[str, str]:
+        """Runs two containers on that host that its console never asked for: one with the cluster's own labels, and one
+        with another cluster's. Their ids."""
+        with self.lab.hosts[number - 1].engine.client(20.0) as client:
+            [like, *_others] = [one for one in look(client) if one.running]
+            made = []
+            for slot, cluster in (("stray", like.labels[protocol.LABEL_CLUSTER]), ("foreign", "another")):
+                labels = {**like.labels, protocol.LABEL_SLOT: slot, protocol.LABEL_CLUSTER: cluster}
+                labels |= {protocol.LABEL_GENERATION: "1", protocol.LABEL_CONTAINER: slot}
+                name = protocol.engine_name(slot, 1)
+                one = client.containers.run("berth/demo", name=name, labels=labels, detach=True)
+                made.append(str(one.id))
+            return made[0], made[1]
+
+    def there(self, number: int, id_: str) -> bool:
+        """Whether that host's engine has the container, running or not."""
+        with self.lab.hosts[number - 1].engine.client(20.0) as client:
+            return any(one.id == id_ for one in look(client))
+
+    def remove(self, number: int, id_: str) -> None:
+        with self.lab.hosts[number - 1].engine.client(20.0) as client:
+            client.api.remove_container(id_, force=True)
+
     # -- the console
 
     def node_is(self, number: int, state: str, timeout: float = 30.0) -> bool:
@@ -75,6 +99,10 @@ class Failing(Cluster):
     def state_of(self, number: int) -> str:
         nodes = self.lab.api.get("/nodes")["items"]
         return next(str(one["observed"]["state"]) for one in nodes if one["name"] == f"node-{number}")
+
+    def foreign(self, number: int) -> int:
+        """Containers of other clusters on that host, as the console knows them."""
+        return int(self.lab.api.get(f"/nodes/node-{number}")["node"]["observed"]["foreign_containers"])
 
     def history(self) -> list[tuple[str, str]]:
         """Kind and message of every event since the test began, the oldest first."""

@@ -271,3 +271,41 @@ def test_what_happens_while_the_console_is_away_is_taken_in(failing: Failing) ->
     assert len(failing.started(app) & before) == 1
     assert failing.tells(("container", "is gone from the engine"), ("app", "placed on node-"))
     assert failing.says(("was restarted by the engine",)), failing.history()
+
+
+def test_an_operators_word_moves_what_may_never_run_twice(failing: Failing) -> None:
+    app = failing.run("solo", EXCLUSIVE, 1)
+    number = failing.host_of("solo/only.1")
+    power = PowerCut(failing.lab, number)
+    power.inject()
+    failing.log.went_dark(f"node-{number}")
+    assert failing.node_is(number, "down")
+    failing.lab.api.post(f"/nodes/node-{number}/dead", {"volumes": False})
+    assert wait_until(lambda: len(failing.running(app, without=f"node-{number}")) == 1, 20.0), (
+        failing.history()
+    )
+    power.heal()
+    assert failing.node_is(number, "ready")
+    assert failing.settles(app, 1, 30.0), failing.history()
+    assert failing.never_twice()
+    assert failing.tells(
+        ("node.dead", "is declared dead"),
+        ("app", "was declared dead"),
+        ("app", "placed on node-"),
+        ("node.alive", "is heard of again"),
+        ("node.state", "is ready"),
+    ), failing.history()
+
+
+def test_what_nobody_wants_is_stopped_and_told_and_another_clusters_is_left_alone(failing: Failing) -> None:
+    app = failing.run("web", STATELESS, REPLICAS)
+    before = failing.started(app)
+    stray, foreign = failing.stray(1)
+    try:
+        assert wait_until(lambda: not failing.there(1, stray), 20.0, every=0.3), failing.history()
+        assert failing.there(1, foreign)
+        assert {(id_, at) for id_, at in failing.started(app) if id_ != foreign} == before
+        assert failing.says(("is wanted no more; it is stopped",)), failing.history()
+        assert wait_until(lambda: failing.foreign(1) == 1, 15.0, every=0.3)
+    finally:
+        failing.remove(1, foreign)

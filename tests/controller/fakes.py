@@ -193,7 +193,8 @@ class FakeAgent:
                 for key in gone:
                     del self.containers[key]
                 self._delta((), tuple(gone))
-                self._result(job.id)
+                message = f"{len(gone)} containers that were not its own were stopped."
+                self.wire.push(self, protocol.Result(job=job.id, ok=True, message=message))
             case protocol.Pull(resolve=True):
                 self._resolve(job)
             case protocol.Pull():
