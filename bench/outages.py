@@ -6,20 +6,24 @@ import random
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
+from lab.eventlog import EventLog
 from lab.faults import ConsoleStopped, ContainerKilled, ContainerRemoved, Paused, Stopped
-from lab.lab import CONSOLE, Lab
+from lab.lab import CONSOLE, Lab, LabHost
 from lab.look import look_at
 from lab.processes import wait_until
+from lab.runs import doubled, runs_of
 
 STALL = 2.0
 STALLS_A_MINUTE = 15
 WEB = "services:\n  web:\n    image: berth/demo\n    ports: ['80']\n    deploy: {replicas: 6}\n"
 EVERYWHERE = "services:\n  each:\n    image: berth/demo\n    deploy: {mode: global}\n"
 REDIS_DOWN = (10.0, 60.0)
-CASES = ("stalls", "redis", "console")
+CASES = ("stalls", "frozen", "redis", "console")
+FROZEN = 40.0
+BOUND = "services:\n  db:\n    image: berth/demo\n    volumes: ['data:/data']\nvolumes: {data: {}}\n"
 
 
 def measure(lab: Lab, minutes: float, cases: Collection[str] = CASES) -> Iterator[dict[str, Any]]:
@@ -29,6 +33,8 @@ def measure(lab: Lab, minutes: float, cases: Collection[str] = CASES) -> Iterato
     _await(lab, app, 6)
     if "stalls" in cases:
         yield _stalls(lab, app, minutes)
+    if "frozen" in cases:
+        yield _frozen(lab, app)
     if "redis" in cases:
         for seconds in REDIS_DOWN:
             yield _redis_down(lab, min(seconds, minutes * 60))
@@ -76,6 +82,47 @@ def _stalls(lab: Lab, app: str, minutes: float) -> dict[str, Any]:
         "replicas_replaced": len(before - _started(lab, app)),
         "aim_nodes_lost": 0,
     }
+
+
+def _frozen(lab: Lab, app: str) -> dict[str, Any]:
+    """Engine and agent of the host with a volume are stopped (SIGSTOP) together; its containers run on."""
+    bound = _deploy(lab, "base", BOUND)
+    _await(lab, bound, 1)
+    number = next(number for number, host in enumerate(lab.hosts, 1) if look_at(host.engine, bound))
+    before = _started(lab, bound)
+    log = EventLog({host.name: host.engine for host in lab.hosts})
+    log.start()
+    frozen = [Paused(lab, f"{part}-{number}") for part in ("agent", "engine")]
+    others = [host for host in lab.hosts if host.name != f"node-{number}"]
+    begun = time.time()
+    for fault in frozen:
+        fault.inject()
+    if not wait_until(lambda: len(_names(others, app)) == 6, FROZEN, every=0.1):
+        raise RuntimeError("six replicas did not come to run elsewhere")
+    elsewhere = max(one.started for host in others for one in look_at(host.engine, app)) - begun
+    time.sleep(max(0.0, begun + FROZEN - time.time()))
+    for fault in reversed(frozen):
+        fault.heal()
+    back = time.time()
+    _await(lab, app, 6)
+    clean = time.time() - back
+    lab.await_ready(60.0)
+    log.stop()
+    twice = [one for one, _other in doubled(runs_of(log.moments())) if one.name.startswith("base/")]
+    line = {
+        "case": f"a host's engine and agent stopped for {FROZEN:.0f} s",
+        "elsewhere_s": round(elsewhere, 2),
+        "stale_ones_gone_s": round(clean, 2),
+        "aim_stale_s": 10,
+        "volume_bound_ran_twice": len(twice),
+        "volume_bound_undisturbed": _started(lab, bound) == before,
+    }
+    lab.api.delete("/apps/base")
+    return line
+
+
+def _names(hosts: Iterable[LabHost], app: str) -> set[str]:
+    return {one.name for host in hosts for one in look_at(host.engine, app) if one.running}
 
 
 def _newest(lab: Lab) -> int:
