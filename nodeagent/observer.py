@@ -24,7 +24,8 @@ HANGS_AFTER = 180.0
 """Longer than a look at an engine that answers each call at the last moment."""
 LAST_LINES = 20
 LAST_LINE_CHARS = 1000
-FIRST_RETRY, LAST_RETRY = 0.2, 5.0
+FIRST_RETRY, LAST_RETRY, RETRY_GROWTH = 0.2, 5.0, 1.25
+"""Slowly longer: an engine that is only restarted is seen again within half a second of its return."""
 
 
 class Observer:
@@ -189,7 +190,7 @@ class Observer:
                 if self._stream is not None:
                     self._stream.close()
             self._stop.wait(pause)
-            pause = min(pause * 2, LAST_RETRY)
+            pause = min(pause * RETRY_GROWTH, LAST_RETRY)
 
     def _relist_often(self) -> None:
         for number in itertools.count(1):

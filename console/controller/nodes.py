@@ -18,9 +18,9 @@ from console.workloads.models import App, Container, Release
 
 AWAY = timedelta(seconds=5)
 """A controller that did not step for this long trusts no silence for a while."""
-ENGINE_PATIENCE = timedelta(seconds=2.5)
+ENGINE_PATIENCE = timedelta(seconds=3)
 """How long an engine may be unreachable by its own agent before the node counts as down: one that is only restarted is
-back after 1.5 s."""
+back before that."""
 _DIGEST_PATIENCE = timedelta(seconds=3)
 """A digest may differ for this long while its delta is on the way."""
 _CONTACT_RESOLUTION = timedelta(seconds=10)

@@ -398,7 +398,7 @@ def test_an_engine_that_does_not_answer_is_looked_at_again_when_its_time_is_over
     agent.engine_ok = False
     world.run(2, tick=1.0)
     assert (Node.objects.get().state, world.controller.idle) == ("suspect", 1.0)
-    world.run(1, tick=1.0)
+    world.run(1.5, tick=1.5)
     assert (Node.objects.get().state, world.controller.idle) == ("suspect", 0.5)
     world.run(0.5)
     assert (Node.objects.get().state, world.controller.idle) == ("down", 1.0)
