@@ -14,12 +14,15 @@ from berth.errors import CliError, Exit
 
 
 class Verb(StrEnum):
-    """What an administrator may ask of a node."""
+    """What an administrator may ask of a node, or say of it: that it is dead (its volumes wait for it), or that after a
+    restored backup the database is right."""
 
     CORDON = "cordon"
     UNCORDON = "uncordon"
     DRAIN = "drain"
     UNDRAIN = "undrain"
+    DEAD = "dead"
+    CONFIRM = "confirm"
 
 
 class What(StrEnum):
