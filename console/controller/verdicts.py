@@ -142,7 +142,7 @@ def _hold(step: Step, node: Node, ahead: list[Slot], unknown: list[str]) -> None
         f"({len(ahead)} slots ahead, {len(unknown)} unknown containers): nothing is started or stopped there "
         "until an administrator confirms"
     )
-    step.tell_node(node, "node.held", text, warning=True, data={"ahead": names[:MOST_NAMED]})
+    step.tell_node(node, "node.held", text, warning=True)
     for app in {slot.service.app_id: slot.service.app for slot in ahead}.values():
         step.tell_app(
             app, f"Nothing of {app.name} on {node.name} is changed until it is confirmed", warning=True

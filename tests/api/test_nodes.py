@@ -131,11 +131,10 @@ def test_a_held_node_waits_for_an_administrators_confirmation(people: People, ad
         node=node, state="held", at=timezone.now(), ahead=["shop/web.1"], unknown=["blog/web.1"]
     )
     (listed,) = people.viewer.get(NODES).body["items"]
-    assert (listed["hold"]["state"], listed["hold"]["ahead"], listed["hold"]["unknown"]) == (
-        "held",
-        ["shop/web.1"],
-        ["blog/web.1"],
-    )
+    assert (listed["hold"]["state"], listed["hold"]["ahead"], listed["hold"]["unknown"]) == ("held", 1, 1)
+    assert people.owner.get(f"{NODES}/n1").body["held"] is None
+    names = administrator.get(f"{NODES}/n1").body["held"]
+    assert names == {"ahead": ["shop/web.1"], "unknown": ["blog/web.1"]}
     assert people.owner.post(f"{NODES}/n1/confirm").status == 403
     answer = administrator.post(f"{NODES}/n1/confirm")
     assert (answer.status, answer.body["hold"]["state"]) == (202, "confirmed")

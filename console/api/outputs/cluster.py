@@ -131,13 +131,25 @@ class HoldOutput(serializers.Serializer[Hold]):
 
     state = serializers.ChoiceField(choices=HoldState.choices)
     at = serializers.DateTimeField()
-    ahead = serializers.ListField(
-        child=serializers.CharField(),
-        help_text="Slots whose generation the node knows to be above the database's.",
+    ahead = serializers.SerializerMethodField(
+        help_text="How many slots' generations the node knows to be above the database's."
     )
-    unknown = serializers.ListField(
-        child=serializers.CharField(), help_text="What runs there and is not in the database."
+    unknown = serializers.SerializerMethodField(
+        help_text="How many containers run there and are not in the database."
     )
+
+    def get_ahead(self, hold: Hold) -> int:
+        return len(hold.ahead)
+
+    def get_unknown(self, hold: Hold) -> int:
+        return len(hold.unknown)
+
+
+class HeldOutput(serializers.Serializer[Hold]):
+    """Names, of all teams: for administrators."""
+
+    ahead = serializers.ListField(child=serializers.CharField())
+    unknown = serializers.ListField(child=serializers.CharField())
 
 
 class ReservedOutput(serializers.Serializer[LoadedNode]):

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from console.api.inputs import DeathInput, NodeInput, NodesQuery, NoInput, checked
 from console.api.outputs import shown
-from console.api.outputs.cluster import DrainOutput, LoadedNode, NodeOutput, loaded
+from console.api.outputs.cluster import DrainOutput, HeldOutput, LoadedNode, NodeOutput, loaded
 from console.api.outputs.containers import PlacedContainerOutput
 from console.api.paging import BY_NAME
 from console.api.views.base import TeamView, listing
@@ -31,6 +31,7 @@ NODE = inline_serializer(
     {
         "node": NodeOutput(),
         "containers": PlacedContainerOutput(many=True),
+        "held": HeldOutput(allow_null=True, help_text="What its assignment waits for; for administrators."),
         "drain": DrainOutput(allow_null=True, help_text="How far it is; null: it is not being drained."),
     },
 )
@@ -73,9 +74,14 @@ class NodeDetail(TeamView):
             {
                 "node": NodeOutput(loaded(found, node_load())).data,
                 "containers": containers,
+                "held": self._held(found),
                 "drain": DrainOutput(drain).data if drain else None,
             }
         )
+
+    def _held(self, node: Node) -> object:
+        hold = getattr(node, "hold", None)
+        return HeldOutput(hold).data if hold and self.access.user.is_staff else None
 
     @extend_schema(operation_id="remove_node", responses={204: None})
     def delete(self, request: Request, team: str, node: str) -> Response:
