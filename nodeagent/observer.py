@@ -255,10 +255,12 @@ class Observer:
         for engine_id, facts in found.items():
             if engine_id not in late:
                 self._store(facts, cluster, since=began)
+        strangers_changed = listing.foreign != self.foreign
         self.foreign, self.host = listing.foreign, host
         was_ok, self.engine_ok, self.engine_error = self.engine_ok, True, ""
         self.looked.set()
-        if not was_ok:
+        if not was_ok or strangers_changed:
+            # A hello alone tells of either.
             self._engine_changed(True)
         self._notify()
 

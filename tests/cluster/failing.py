@@ -100,6 +100,16 @@ class Failing(Cluster):
         nodes = self.lab.api.get("/nodes")["items"]
         return next(str(one["observed"]["state"]) for one in nodes if one["name"] == f"node-{number}")
 
+    def ends(self, operation: str, timeout: float) -> tuple[str, str]:
+        """State and error of an operation once it has ended, or as it stands after that time."""
+
+        def look() -> tuple[str, str]:
+            found = self.lab.api.get(f"/operations/{operation}")
+            return found["state"], found["error"]
+
+        wait_until(lambda: look()[0] != "running", timeout, every=0.5)
+        return look()
+
     def foreign(self, number: int) -> int:
         """Containers of other clusters on that host, as the console knows them."""
         return int(self.lab.api.get(f"/nodes/node-{number}")["node"]["observed"]["foreign_containers"])
