@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from lab.engine import Engine
+from lab.processes import wait_until
 from nodeagent.facts import Known, identity_of
 from nodeagent.observer import Observer
 from nodeagent.protocol import Delta, Observed
@@ -181,7 +182,8 @@ def test_many_events_of_one_container_cost_one_look_more(watch: Watch, fake: Fak
         fake.change("berth-s1-g1", health=health, tell=f"health_status: {health}")
     go.set()
     watch.until(lambda item: item.health == "healthy")
-    assert fake.calls.count("inspect") == 2
+    # The first look may have shown it already; the one that the events asked for comes all the same.
+    assert wait_until(lambda: fake.calls.count("inspect") == 2, 5.0, every=0.01)
 
 
 def test_last_lines_are_read_once_even_if_there_are_none(watch: Watch, fake: FakeRuntime) -> None:
