@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import failover, logs, memory, page, samples, start, step, swarm
+from bench import agent, failover, logs, memory, page, samples, start, step, swarm
 from lab import requirements
 from lab.lab import Lab
 from lab.state import Run
@@ -23,6 +23,7 @@ MEASUREMENTS: dict[str, Callable[[Lab], Iterator[dict[str, Any]]]] = {
     "logs": logs.measure,
     "page": page.measure,
     "memory": memory.measure,
+    "agent": agent.measure,
     "samples": samples.measure,
 }
 ALONE: dict[str, Callable[[Run], Iterator[dict[str, Any]]]] = {"step": step.measure}

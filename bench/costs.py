@@ -22,7 +22,7 @@ class Costs:
         before, machine, load = self._spent(), busy(), os.getloadavg()[0]
         yield
         after = self._spent()
-        found[case] = {name: round(after[name] - before.get(name, 0.0), 1) for name in after}
+        found[case] = {name: round(after[name] - before.get(name, 0.0), 2) for name in after}
         found[case] |= {"machine": round(busy() - machine, 1), "load_before": round(load, 1)}
 
     def _spent(self) -> dict[str, float]:

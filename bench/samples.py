@@ -18,42 +18,27 @@ import psutil
 import redis
 from django.conf import settings
 
+from bench import agent
 from console.cluster import series
 from lab.lab import Lab
-from lab.processes import wait_until
 from nodeagent import cgroup
 from nodeagent.runtime.base import ContainerFacts
 from nodeagent.runtime.engine import DockerRuntime
 
-CONTAINERS = 100
 LOOKS = 20
 STREAMED = 20.0
-IDLE = f"""
-services:
-  idle:
-    image: berth/demo
-    command: [sleep, "100000"]
-    stop_grace_period: 0s
-    deploy: {{replicas: {CONTAINERS}, resources: {{limits: {{cpus: "0.01", memory: 8m}}}}}}
-"""
 SUBJECTS = 800
 """500 containers, their services, apps, teams and nodes."""
 
 
 def measure(lab: Lab) -> Iterator[dict[str, Any]]:
     """Raises `RuntimeError` when the containers do not come up."""
-    lab.api.post("/apps", {"name": "idle", "compose": IDLE})
+    agent.start_idle(lab)
     runtime = DockerRuntime(lab.hosts[0].engine.docker_host)
     engine = lab.hosts[0].engine.pid or 0
 
-    def running() -> list[ContainerFacts]:
-        return [one for one in _listed(runtime) if one.state == "running"]
-
-    if not wait_until(lambda: len(running()) == CONTAINERS, 120.0, every=1.0):
-        raise RuntimeError(f"only {len(running())} of {CONTAINERS} containers run")
     time.sleep(10.0)
-    found = running()
-    yield _agent(lab)
+    found = [one for one in _listed(runtime) if one.state == "running"]
     places = [place for one in found if (place := cgroup.find(one.pid, one.engine_id))]
     yield _files("cgroup v1 files", places, engine)
     with TemporaryDirectory(dir="/dev/shm") as root:
@@ -71,19 +56,6 @@ def _listed(runtime: DockerRuntime) -> tuple[ContainerFacts, ...]:
         if "berth.cluster" in item["Labels"]
     }
     return tuple(one for cluster in clusters for one in runtime.list_managed(cluster).own)
-
-
-def _agent(lab: Lab) -> dict[str, Any]:
-    """All that an agent does with them, in rest: heartbeats, looks, lists."""
-    process = psutil.Process(lab.pid("agent-1"))
-    before, began = _cpu(process), time.monotonic()
-    time.sleep(30.0)
-    share = (_cpu(process) - before) / (time.monotonic() - began)
-    return {
-        "case": f"agent with {CONTAINERS} idle containers",
-        "percent_of_a_core": round(100 * share, 2),
-        "resident_mib": round(process.memory_info().rss / 2**20, 1),
-    }
 
 
 def _files(case: str, places: list[cgroup.Place], engine: int) -> dict[str, Any]:
