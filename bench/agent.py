@@ -23,7 +23,7 @@ services:
     stop_grace_period: 0s
     deploy: {{replicas: {CONTAINERS}, resources: {{limits: {{cpus: "0.01", memory: 8m}}}}}}
 """
-SETTLE, SECONDS = 20.0, 90.0
+SETTLE, SECONDS = 15.0, 60.0
 AIM_PERCENT, AIM_MIB = 2.0, 80
 
 

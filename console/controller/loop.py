@@ -32,8 +32,8 @@ BATCH = 2000
 """Reports taken in by one step: bounds its transaction."""
 IDLE = 1.0
 """Seconds after which a step is made though nothing called for it."""
-REST = 1.5
-LONGEST_REST = 0.3
+REST = 6.0
+LONGEST_REST = 0.5
 """After a step it rests for so many times what the step took, at most so many seconds: what is reported meanwhile is
 one step's work then, and a busy cluster's controller leaves the processor to others."""
 
