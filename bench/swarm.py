@@ -186,11 +186,11 @@ class Berth:
         self._lab.remove_apps(LONGEST)
 
     def _example(self) -> dict[str, Any]:
-        engine, seen = next(
-            (node.engine, seen[0]) for node in self._lab.hosts if (seen := look_at(node.engine, self._app))
-        )
-        with engine.client() as client:
-            found: dict[str, Any] = client.api.inspect_container(seen.id)
+        found: dict[str, Any] = {}
+        for node in self._lab.hosts:
+            for seen in look_at(node.engine, self._app)[:1]:
+                with node.engine.client() as client:
+                    found = client.api.inspect_container(seen.id)
         return found
 
 
