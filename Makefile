@@ -13,7 +13,7 @@ export VENV
 QUICK := not engine and not browser and not postgres and not slow
 REST := engine or browser or postgres or slow
 
-.PHONY: help run agent join stop test test-fast check fmt lock lab bench bench-swarm bench-scheduler chaos simulate sim messages clean setup setup-dev
+.PHONY: hostile help run agent join stop test test-fast check fmt lock lab bench bench-swarm bench-scheduler chaos simulate sim messages clean setup setup-dev
 
 help: ## this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,10 @@ fmt: setup-dev ## format the code and the templates
 
 lab: setup-dev ## N=3 engines on this machine, each with an agent, joined to one console, until Ctrl-C (root)
 	@exec $(PY) -m lab --nodes $(N)
+
+hostile: setup-dev ## hostile Compose files at every door, and CASES=10000 generated specs against the agent's hardening
+	@HOSTILE_CASES=$(or $(CASES),10000) $(PY) -m pytest -q -n 0 -p no:randomly tests/api/test_hostile.py tests/nodeagent/test_generated_specs.py \
+	  tests/nodeagent/test_hardening.py
 
 bench: setup-dev ## measure deploys, log lines and memory; JSON lines on standard output
 	@exec $(PY) -m bench

@@ -87,11 +87,21 @@ def roll_back(access: Access, app: App, *, to: Release) -> Operation:
         raise Conflict(
             _("Release %(number)s never became ready.") % {"number": to.number}, code="release_not_ready"
         )
+    _check_readable(to)
     secretstore.check_versions(to)
     before = quotas.used(app.team)
     operation = go_back(app, to, actor=access.actor)
     quotas.settle(app, before, rollback=True)
     return operation
+
+
+def _check_readable(release: Release) -> None:
+    """What stands in the database may have been changed by another hand. Raises `Conflict`."""
+    try:
+        release.project  # noqa: B018  (it is read)
+    except msgspec.ValidationError as error:
+        message = _("Release %(number)s cannot be read as it is stored.") % {"number": release.number}
+        raise Conflict(message, code="release_unreadable") from error
 
 
 def go_back(app: App, to: Release, *, actor: str, reason: str = "") -> Operation:

@@ -88,7 +88,9 @@ def read_ulimits(at: Cursor | None) -> tuple[Ulimit, ...]:
             soft, hard = value(fields, "soft", number, 0), value(fields, "hard", number, 0)
         else:
             soft = hard = entry.parse(number, 0)
-        if hard >= 0 and not 0 <= soft <= hard:
+        if min(soft, hard) < 0:
+            entry.fail("refused", "an unlimited ulimit is not allowed: every limit of a container has an end")
+        elif soft > hard:
             entry.fail("invalid", "the soft limit is above the hard one")
         found.append(Ulimit(name=name, soft=soft, hard=hard))
     return tuple(found)
