@@ -83,7 +83,6 @@ EVIL = st.sampled_from(
 NUMBER = st.sampled_from([-(2**63), -1, 0, 1, 22, 80, 0o4755, 65535, 65536, 2**31, 2**63 - 1]) | st.integers(
     -10, 1 << 34
 )
-MANY_OF = {"max_size": 2}
 
 
 def tuples(of: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[Any, ...]]:
@@ -96,8 +95,8 @@ SPECS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "image": EVIL,
         "command": tuples(EVIL),
         "entrypoint": tuples(EVIL),
-        "environment": st.dictionaries(EVIL, EVIL, **MANY_OF),
-        "labels": st.dictionaries(EVIL, EVIL, **MANY_OF),
+        "environment": st.dictionaries(EVIL, EVIL, max_size=2),
+        "labels": st.dictionaries(EVIL, EVIL, max_size=2),
         "user": EVIL,
         "working_dir": EVIL,
         "hostname": EVIL,
@@ -146,7 +145,7 @@ PRIVATES = st.builds(
             target=EVIL,
         )
     ),
-    variables=st.none() | st.dictionaries(EVIL, EVIL, **MANY_OF),
+    variables=st.none() | st.dictionaries(EVIL, EVIL, max_size=2),
 )
 _PLACE = re.compile(r"/run/berth/n1/berth-s1-g1/\d")
 _INSIDE = re.compile(r"/(?!\.|proc(/|$)|sys(/|$))[^\0\n]*")
