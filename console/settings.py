@@ -11,7 +11,7 @@ import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from console.common import env
+from console.common import env, redis_url
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 TESTING = "pytest" in sys.modules
@@ -143,14 +143,25 @@ STORAGES = {
 }
 
 REDIS_URL = env.text("REDIS_URL", f"unix://{BERTH_HOME / 'redis.sock'}")
-BERTH_BROKER_URL = env.text("BERTH_BROKER_URL", REDIS_URL)
+try:
+    _SENTINELS = redis_url.sentinels(REDIS_URL)
+except ValueError as error:
+    raise ImproperlyConfigured(f"REDIS_URL: {error}") from error
+BERTH_BROKER_URL = env.text("BERTH_BROKER_URL", "" if _SENTINELS else REDIS_URL)
 """Address that agents are given for their broker; the user and the password are each node's own."""
+if not BERTH_BROKER_URL:
+    raise ImproperlyConfigured(
+        "With Sentinels in REDIS_URL, agents need one address that leads to the master: set BERTH_BROKER_URL."
+    )
 
 CHANNEL_LAYERS = {
     "default": {
         # Pub/sub keeps nothing in Redis, so a wiped Redis loses no group.
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {"hosts": [REDIS_URL], "prefix": "berth:channels"},
+        "CONFIG": {
+            "hosts": [_SENTINELS.channel_host if _SENTINELS else REDIS_URL],
+            "prefix": "berth:channels",
+        },
     }
 }
 
@@ -163,7 +174,7 @@ CACHES = {
     }
 }
 
-CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://")
+CELERY_BROKER_URL = redis_url.celery_url(REDIS_URL)
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_WORKER_SEND_TASK_EVENTS = False
@@ -172,6 +183,7 @@ CELERY_WORKER_DETECT_QUORUM_QUEUES = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_TRANSPORT_OPTIONS = {
+    **redis_url.celery_options(REDIS_URL),
     "global_keyprefix": "berth:worker:",
     "socket_timeout": 10,
     "socket_connect_timeout": 5,

@@ -11,7 +11,7 @@ from functools import cache
 import redis
 from django.conf import settings
 
-from console.common.redis import api_rate_key
+from console.common.redis import api_rate_key, connected
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Verdict:
 @cache
 def _client() -> redis.Redis:
     """Of little patience: a count is not worth a wait."""
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=0.25, socket_connect_timeout=0.25)
+    return connected(socket_timeout=0.25, socket_connect_timeout=0.25)
 
 
 def take(caller: str) -> Verdict | None:

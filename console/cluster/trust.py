@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from django.conf import settings
 
 from console.common import pki
+from console.common.redis_url import sentinels
 
 SYSTEM = "system"
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
@@ -65,7 +66,8 @@ def server_files() -> pki.Files:
 
 def broker_address(*, local: bool = False) -> str:
     """The broker as an agent names it, without a login. `local`: as the console's own machine reaches it."""
-    url = urlsplit(settings.REDIS_URL if local else settings.BERTH_BROKER_URL)
+    own = local and sentinels(settings.REDIS_URL) is None
+    url = urlsplit(settings.REDIS_URL if own else settings.BERTH_BROKER_URL)
     scheme = "redis+socket" if url.scheme == "unix" else url.scheme
     return _joined(SplitResult(scheme, url.netloc.rpartition("@")[2], url.path, "", ""))
 

@@ -13,10 +13,14 @@ from typing import Any
 
 import redis
 from django.core.cache.backends.locmem import LocMemCache
-from django.core.cache.backends.redis import RedisCache
+from django.core.cache.backends.redis import RedisCache, RedisCacheClient
+
+from console.common.redis import connected
+from console.common.redis_url import sentinels
 
 logger = logging.getLogger(__name__)
 
+TIMEOUTS = ("socket_timeout", "socket_connect_timeout")
 PAUSE = 5.0
 """Seconds for which a Redis that did not answer is not asked again."""
 
@@ -35,12 +39,25 @@ class JsonSerializer:
         return json.loads(stored)
 
 
+class Client(RedisCacheClient):
+    """Of one Redis, or of the master that Sentinels name."""
+
+    def _get_connection_pool(self, write: bool) -> Any:
+        if sentinels(self._servers[0]) is None:
+            return super()._get_connection_pool(write)
+        if 0 not in self._pools:
+            options = {name: self._pool_options[name] for name in TIMEOUTS if name in self._pool_options}
+            self._pools[0] = connected(**options).connection_pool
+        return self._pools[0]
+
+
 class Cache(RedisCache):
     """Redis' cache with one in memory that stands in for it."""
 
     def __init__(self, server: str, params: dict[str, Any]) -> None:
         options = {"serializer": JsonSerializer(), **params.get("OPTIONS", {})}
         super().__init__(server, {**params, "OPTIONS": options})
+        self._class = Client
         self._local = LocMemCache("berth", {})
         self._away_until = 0.0
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import redis
 import redis.asyncio
+import redis.asyncio.sentinel
+import redis.sentinel
 from django.conf import settings
+
+from console.common.redis_url import sentinels
 
 REPORTS = "berth:reports"
 """Stream of what nodes observed, and of pokes."""
@@ -51,13 +56,23 @@ def api_rate_key(caller: str, window: int) -> str:
 @cache
 def client() -> redis.Redis:
     """Blocking client. Every call ends within a few seconds."""
-    return redis.Redis.from_url(
-        settings.REDIS_URL, socket_timeout=5, socket_connect_timeout=3, health_check_interval=10
-    )
+    return connected(socket_timeout=5, socket_connect_timeout=3, health_check_interval=10)
+
+
+def connected(**options: Any) -> redis.Redis:
+    """A client of the Redis in force: the one there is, or the master that Sentinels name at each connection."""
+    if (found := sentinels(settings.REDIS_URL)) is None:
+        return redis.Redis.from_url(settings.REDIS_URL, **options)
+    watch = redis.sentinel.Sentinel(found.hosts, sentinel_kwargs=found.sentinel_kwargs)
+    master: redis.Redis = watch.master_for(found.master, **found.login, **options)
+    return master
 
 
 def async_client() -> redis.asyncio.Redis:
     """A client for the running event loop; the caller closes it."""
-    return redis.asyncio.Redis.from_url(
-        settings.REDIS_URL, socket_connect_timeout=3, health_check_interval=10
-    )
+    options: dict[str, Any] = {"socket_connect_timeout": 3, "health_check_interval": 10}
+    if (found := sentinels(settings.REDIS_URL)) is None:
+        return redis.asyncio.Redis.from_url(settings.REDIS_URL, **options)
+    watch = redis.asyncio.sentinel.Sentinel(found.hosts, sentinel_kwargs=found.sentinel_kwargs)
+    master: redis.asyncio.Redis = watch.master_for(found.master, **found.login, **options)
+    return master

@@ -17,6 +17,7 @@ from kombu.pools import producers
 
 from console.common import redis as keys
 from console.common.events import group_send
+from console.common.redis_url import celery_options, celery_url
 from nodeagent import protocol
 
 logger = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ class RedisWire:
 
     def __init__(self) -> None:
         self._redis = keys.client()
-        self._celery = Celery("berth-doorbell", broker=_broker_url(), set_as_current=False)
+        self._celery = Celery("berth-doorbell", broker=celery_url(settings.REDIS_URL), set_as_current=False)
         self._celery.conf.update(task_ignore_result=True, task_serializer="json", accept_content=["json"])
 
     def epoch(self) -> str:
@@ -118,18 +119,15 @@ class RedisWire:
         group_send(f"node.{node}", {"type": "down", "message": protocol.encode(protocol.Resend())})
 
 
-def _broker_url() -> str:
-    return settings.REDIS_URL.replace("unix://", "redis+socket://")
-
-
 def _node_connection(node: str) -> Connection:
     options = {
         "global_keyprefix": protocol.key_prefix(node),
         "socket_timeout": 5,
         "socket_connect_timeout": 3,
         "ack_emulation": False,
+        **celery_options(settings.REDIS_URL),
     }
-    return Connection(_broker_url(), transport_options=options)
+    return Connection(celery_url(settings.REDIS_URL), transport_options=options)
 
 
 def _entry(position: bytes, fields: Mapping[bytes, bytes]) -> Entry:
