@@ -63,8 +63,10 @@ def connected(**options: Any) -> redis.Redis:
     """A client of the Redis in force: the one there is, or the master that Sentinels name at each connection."""
     if (found := sentinels(settings.REDIS_URL)) is None:
         return redis.Redis.from_url(settings.REDIS_URL, **options)
-    watch = redis.sentinel.Sentinel(found.hosts, sentinel_kwargs=found.sentinel_kwargs)
-    master: redis.Redis = watch.master_for(found.master, **found.login, **options)
+    watch: Any = redis.sentinel.Sentinel
+    master: redis.Redis = watch(found.hosts, sentinel_kwargs=found.sentinel_kwargs).master_for(
+        found.master, **found.login, **options
+    )
     return master
 
 
@@ -73,6 +75,8 @@ def async_client() -> redis.asyncio.Redis:
     options: dict[str, Any] = {"socket_connect_timeout": 3, "health_check_interval": 10}
     if (found := sentinels(settings.REDIS_URL)) is None:
         return redis.asyncio.Redis.from_url(settings.REDIS_URL, **options)
-    watch = redis.asyncio.sentinel.Sentinel(found.hosts, sentinel_kwargs=found.sentinel_kwargs)
-    master: redis.asyncio.Redis = watch.master_for(found.master, **found.login, **options)
+    watch: Any = redis.asyncio.sentinel.Sentinel
+    master: redis.asyncio.Redis = watch(found.hosts, sentinel_kwargs=found.sentinel_kwargs).master_for(
+        found.master, **found.login, **options
+    )
     return master

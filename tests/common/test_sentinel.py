@@ -102,7 +102,7 @@ def _replicated(guarded: Guarded) -> bool:
         info: Any = keys.client().info("replication")
     except redis.RedisError:
         return False
-    return info["connected_slaves"] == 1 and info["slave0"]["state"] == "online"
+    return bool(info["connected_slaves"] == 1 and info["slave0"]["state"] == "online")
 
 
 def test_the_console_follows_the_master_that_sentinels_choose(guarded: Guarded) -> None:
