@@ -9,6 +9,7 @@ import json
 import logging
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import redis
@@ -42,13 +43,18 @@ class JsonSerializer:
 class Client(RedisCacheClient):
     """Of one Redis, or of the master that Sentinels name."""
 
-    def _get_connection_pool(self, write: bool) -> Any:
-        if sentinels(self._servers[0]) is None:
-            return super()._get_connection_pool(write)
-        if 0 not in self._pools:
-            options = {name: self._pool_options[name] for name in TIMEOUTS if name in self._pool_options}
-            self._pools[0] = connected(**options).connection_pool
-        return self._pools[0]
+    def __init__(self, servers: Any, **options: Any) -> None:
+        super().__init__(servers, **options)
+        self._sentinels = sentinels(servers[0]) is not None
+        self._timeouts = {name: options[name] for name in TIMEOUTS if name in options}
+
+    def get_client(self, key: Any = None, *, write: bool = False) -> Any:
+        return _master(**self._timeouts) if self._sentinels else super().get_client(key, write=write)
+
+
+@cache
+def _master(**timeouts: float) -> redis.Redis:
+    return connected(**timeouts)
 
 
 class Cache(RedisCache):
@@ -56,7 +62,9 @@ class Cache(RedisCache):
 
     def __init__(self, server: str, params: dict[str, Any]) -> None:
         options = {"serializer": JsonSerializer(), **params.get("OPTIONS", {})}
-        super().__init__(server, {**params, "OPTIONS": options})
+        # As a list: of a text, a comma would separate two servers of which one is written to.
+        servers: Any = [server]
+        super().__init__(servers, {**params, "OPTIONS": options})
         self._class = Client
         self._local = LocMemCache("berth", {})
         self._away_until = 0.0
