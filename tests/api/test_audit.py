@@ -17,7 +17,7 @@ from console.api.urls import urlpatterns
 from console.cluster.models import Hold, Node
 from console.common import audit
 from console.common.models import AuditEntry
-from console.workloads.models import Release, Rollout
+from console.workloads.models import App, Release, Rollout
 from tests import factories
 from tests.api.caller import Caller, People
 from tests.api.test_routes import _methods
@@ -96,6 +96,12 @@ def _member(method: str, body: Any = None) -> Callable[[World], None]:
         _call(f"{TEAM}/members/{viewer.pk}", body, method)(world)
 
     return go
+
+
+def _delete_volume(world: World) -> None:
+    volume = factories.make_volume(App.objects.get(), Node.objects.get())
+    App.objects.update(stopped=True)
+    assert world.people.owner.delete(f"{TEAM}/volumes/{volume.id}").status == 202
 
 
 def _disable(world: World) -> None:
@@ -195,6 +201,7 @@ CALLS |= {
         _call(f"{TEAM}/invitations", {"email": "new@example.com"}),
         "invitation.created",
     ),
+    ("DELETE", "volume"): (_delete_volume, "volume.delete"),
     ("DELETE", "invitation"): (_invitation, "invitation.revoked"),
     ("DELETE", "node"): (_remove_node, "node.removed"),
     ("POST", "uncordon"): (_then("cordon", "uncordon"), "node.cordoned"),
