@@ -214,8 +214,14 @@ def request(identity_: Identity, wanted: Spec, private: Private) -> dict[str, An
     return body
 
 
+def few(values: dict[str, Any], kept: int) -> dict[str, Any]:
+    """Some of the fields alone: most specifications with many such values are refused for the first of them."""
+    names = sorted(values)
+    return {name: values[name] for name in names[kept % (len(names) + 1) :][:2]}
+
+
 @MANY
-@given(SPECS, PRIVATES)
+@given(st.builds(few, SPECS, st.integers(0, 30)) | SPECS, st.just(Private()) | PRIVATES)
 def test_no_specification_yields_an_unsafe_request(values: dict[str, Any], private: Private) -> None:
     body = request(identity(), spec(**values), private)
     assert body is None or not _unsafe(body), _unsafe(body)
