@@ -6,6 +6,7 @@ PY := $(VENV)/bin/python
 N ?= 3
 SEEDS ?= 100
 MINUTES ?= 10
+CASES ?= 10000
 CONFIG ?= node.json
 export VENV
 
@@ -13,7 +14,7 @@ export VENV
 QUICK := not engine and not browser and not postgres and not slow
 REST := engine or browser or postgres or slow
 
-.PHONY: hostile help run agent join stop test test-fast check fmt lock lab bench bench-swarm bench-scheduler chaos simulate sim messages clean setup setup-dev
+.PHONY: hostile help run agent join stop test test-fast check fmt lock lab bench bench-swarm bench-scheduler chaos simulate sim messages clean setup setup-dev bench-api fuzz
 
 help: ## this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -54,6 +55,12 @@ bench: setup-dev ## measure deploys, log lines and memory; JSON lines on standar
 
 bench-swarm: setup-dev ## Berth and `docker service` in turn on the same three engines; JSON lines, and docs/images/swarm.png
 	@exec $(PY) -m bench swarm --plot docs/images/swarm.png
+
+bench-api: setup-dev ## measure the API's reads with 1,000 and 10,000 apps; JSON lines
+	@exec $(PY) -m bench.api
+
+fuzz: setup-dev ## CASES=10000 requests made from the API's schema, each answer held against it; JSON
+	@exec $(PY) -m tests.fuzz --cases $(CASES)
 
 bench-scheduler: setup-dev ## measure the scheduler; JSON lines. OPENB=folder of the openb trace adds its cases
 	@exec $(PY) -m scheduler.bench $(if $(OPENB),--openb $(OPENB))

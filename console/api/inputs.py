@@ -177,8 +177,23 @@ class AuditExportQuery(Input):
     )
 
 
+class EventStreamQuery(Input):
+    app = serializers.CharField(required=False, help_text="Name or id of one app.")
+    after = serializers.IntegerField(
+        min_value=0,
+        max_value=2**63 - 1,
+        required=False,
+        help_text="As Last-Event-ID; without either: from now on.",
+    )
+
+
 class WaitQuery(Input):
     timeout = serializers.FloatField(min_value=0, max_value=LONGEST_WAIT, default=60, help_text="Seconds.")
+    state = serializers.ChoiceField(
+        choices=OperationState.choices,
+        required=False,
+        help_text="Wait for this one; without it, for the end.",
+    )
 
 
 class LogTime(serializers.Field[str, str, str, Any]):

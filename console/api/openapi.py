@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 
 from console.api.inputs import LONGEST_WAIT, MOST_TAIL
+from console.workloads.enums import OperationState
 from console.workloads.logevents import MOST_PATTERN
 
 _TEXT = {"type": "string"}
@@ -47,6 +49,12 @@ _IDEMPOTENCY_KEY = {
     "schema": {"type": "string", "pattern": "^[\\x21-\\x7e]{1,200}$"},
     "description": "The write is made once under it; sent again within a day, its answer comes back.",
 }
+_DRY_RUN = {
+    "name": "dry_run",
+    "in": "query",
+    "schema": {"type": "boolean", "default": False},
+    "description": "Nothing is changed; the answer (200) is what would change.",
+}
 _SECURITY: list[dict[str, list[str]]] = [{"token": []}, {"cookieAuth": []}]
 
 
@@ -71,6 +79,9 @@ def _wait() -> dict[str, Any]:
             _parameter("team", "path", _TEXT),
             _parameter("operation", "path", _TEXT),
             _parameter("timeout", "query", seconds),
+            _parameter(
+                "state", "query", {"type": "string", "enum": [state.value for state in OperationState]}
+            ),
         ],
         "responses": {
             "200": {
@@ -78,6 +89,22 @@ def _wait() -> dict[str, Any]:
                 "content": {"application/json": {"schema": {"$ref": "#/components/schemas/OperationOutput"}}},
             }
         },
+    }
+
+
+def _event_stream() -> dict[str, Any]:
+    last = {"name": "Last-Event-ID", "in": "header", "schema": _TEXT}
+    return {
+        "operationId": "stream_events",
+        "description": "Server-sent events: the team's history and the nodes', or one app's, as it comes. Each has the "
+        "event's id, so that a reader which comes back with Last-Event-ID misses none.",
+        "parameters": [
+            _parameter("team", "path", _TEXT),
+            _parameter("app", "query", _TEXT),
+            _parameter("after", "query", {"type": "integer", "minimum": 0}),
+            last,
+        ],
+        "responses": {"200": {"description": "", "content": {"text/event-stream": {"schema": _TEXT}}}},
     }
 
 
@@ -136,6 +163,7 @@ def complete(result: dict[str, Any], generator: Any, request: Any, public: bool)
     for path, operation in (
         ("/api/v1/teams/{team}/operations/{operation}/wait", _wait()),
         ("/api/v1/teams/{team}/apps/{app}/logs", _logs()),
+        ("/api/v1/teams/{team}/events/stream", _event_stream()),
         ("/api/v1/teams/{team}/audit/export", _audit_export("export_team_audit", "team")),
         ("/api/v1/audit/export", _audit_export("export_audit")),
     ):
@@ -144,11 +172,72 @@ def complete(result: dict[str, Any], generator: Any, request: Any, public: bool)
     result["components"]["schemas"]["Error"] = _ERROR
     reference = {"$ref": "#/components/schemas/Error"}
     answer = {"description": "An error.", "content": {"application/json": {"schema": reference}}}
+    names = {operation["operationId"] for methods in paths.values() for operation in methods.values()}
     for methods in paths.values():
         for method, operation in methods.items():
             operation["responses"]["default"] = answer
             _promise(method, operation)
+            _link(operation, names)
+            for parameter in operation["parameters"]:
+                if parameter["in"] == "path" and parameter["name"] in _PATH_EXAMPLES:
+                    parameter["example"] = _PATH_EXAMPLES[parameter["name"]]
+    for name, examples in _EXAMPLES.items():
+        for each, value in examples.items():
+            result["components"]["schemas"][name]["properties"][each]["examples"] = [value]
     return result
+
+
+_COMPOSE = 'services:\n  web:\n    image: berth/demo\n    ports: ["80"]\n'
+_PATH_EXAMPLES = {
+    "team": "default",
+    "app": "shop",
+    "service": "web",
+    "node": "host-a",
+    "index": 1,
+    "number": 1,
+}
+_EXAMPLES: dict[str, dict[str, Any]] = {
+    "AppInput": {"name": "shop", "compose": _COMPOSE, "variables": {"TAG": "latest"}},
+    "ComposeInput": {"compose": _COMPOSE},
+    "ScaleInput": {"replicas": 3},
+    "RollbackInput": {"release": 1},
+    "NodeInput": {"name": "host-b", "zone": "rack-2", "labels": {"disk": "ssd"}},
+    "TokenInput": {"name": "ci"},
+    "RegistryInput": {"host": "registry.example.com", "username": "ci"},
+    "ExecInput": {"command": ["ls", "-l"]},
+}
+"""By schema and property."""
+_LINKS = {
+    "create_app": {
+        "get_app": {"app": "$request.body#/name"},
+        "list_releases": {"app": "$request.body#/name"},
+        "stop_app": {"app": "$request.body#/name"},
+        "delete_app": {"app": "$request.body#/name"},
+    },
+    "list_apps": {"get_app": {"app": "$response.body#/items/0/name"}},
+    "list_containers": {"get_container": {"container": "$response.body#/items/0/id"}},
+    "list_operations": {"get_operation": {"operation": "$response.body#/items/0/id"}},
+    "create_token": {"revoke_token": {"token": "$response.body#/token/id"}},
+    "create_join_token": {"revoke_join_token": {"join_token": "$response.body#/join_token/id"}},
+    "add_node": {"get_node": {"node": "$request.body#/name"}, "drain_node": {"node": "$request.body#/name"}},
+    "store_registry": {"delete_registry": {"registry": "$response.body#/id"}},
+}
+"""Where an answer leads: by operation, the operations that its values are parameters of. All in the same team."""
+_OF_OPERATIONS = ("get_operation", "cancel_operation", "wait_for_operation")
+
+
+def _link(operation: dict[str, Any], names: Collection[str]) -> None:
+    wanted = dict(_LINKS.get(operation["operationId"], {}))
+    accepted = operation["responses"].get("202", {}).get("content", {}).get("application/json", {})
+    if accepted.get("schema", {}).get("$ref", "").endswith("Accepted"):
+        wanted |= {name: {"operation": "$response.body#/operation/id"} for name in _OF_OPERATIONS}
+    for status, response in operation["responses"].items():
+        if wanted and status in ("200", "201", "202"):
+            response["links"] = {
+                target: {"operationId": target, "parameters": {"team": "$request.path.team", **values}}
+                for target, values in wanted.items()
+                if target in names
+            }
 
 
 def _promise(method: str, operation: dict[str, Any]) -> None:
@@ -156,6 +245,15 @@ def _promise(method: str, operation: dict[str, Any]) -> None:
     parameters = operation.setdefault("parameters", [])
     if method != "get":
         parameters += [_IF_MATCH, _IDEMPOTENCY_KEY]
+        if operation["operationId"] in ("exec_in_container", "join"):
+            return
+        parameters.append(_DRY_RUN)
+        # With dry_run a write answers 200 and what it would do.
+        answer = operation["responses"].setdefault("200", {"description": "With `dry_run`.", "content": {}})
+        tried = {"$ref": "#/components/schemas/DryRunOutput"}
+        content = answer.setdefault("content", {}).setdefault("application/json", {"schema": tried})
+        if content["schema"] != tried:
+            content["schema"] = {"oneOf": [content["schema"], tried]}
         return
     for status, response in operation["responses"].items():
         if status == "200" and set(response.get("content", {})) == {"application/json"}:

@@ -27,6 +27,7 @@ from console.api.views import (
     steering,
     volumes,
 )
+from console.api.views.eventstream import event_stream
 from console.api.views.logs import logs
 from console.api.views.waiting import wait
 
@@ -86,8 +87,10 @@ urlpatterns = [
     path(f"{TEAM}/containers/<name:container>/exec", exec.Exec.as_view(), name="exec"),
     path(f"{TEAM}/operations", history.Operations.as_view(), name="operations"),
     path(OPERATION, history.OperationDetail.as_view(), name="operation"),
+    path(f"{OPERATION}/cancel", history.CancelOperation.as_view(), name="cancel-operation"),
     path(f"{OPERATION}/wait", wait, name="wait"),
     path(f"{TEAM}/events", history.TeamEvents.as_view(), name="events"),
+    path(f"{TEAM}/events/stream", event_stream, name="event-stream"),
     path(f"{TEAM}/nodes", nodes.Nodes.as_view(), name="nodes"),
     path(NODE, nodes.NodeDetail.as_view(), name="node"),
     path(f"{NODE}/cordon", nodes.Cordon.as_view(), name="cordon"),

@@ -48,6 +48,15 @@ MEANINGS: dict[str, Meaning] = {
     "no_earlier_release": Meaning(409, _("No earlier release was rolled out well.")),
     "last_owner": Meaning(409, _("A team keeps one owner. Make somebody else an owner first.")),
     "member_is_owner": Meaning(409, _("Owners own every app of the team; no app gives them another role.")),
+    "member_exists": Meaning(409, _("That person is in the team already.")),
+    "last_administrator": Meaning(409, _("One platform administrator stays. Make somebody else one first.")),
+    "secret_in_use": Meaning(409, _("Apps take the secret. Deploy them without it first.")),
+    "secret_missing": Meaning(422, _("The file takes secrets that are not there: store them first.")),
+    "too_many_secrets": Meaning(409, _("There are as many secrets as there may be. Delete one first.")),
+    "volume_in_use": Meaning(409, _("Containers use the volume, or an app's file names it.")),
+    "node_answers": Meaning(409, _("The node answers: delete the volume instead of forgetting it.")),
+    "node_not_down": Meaning(409, _("Only a node that is down can be declared dead. Drain it instead.")),
+    "node_not_held": Meaning(409, _("The node waits for no confirmation.")),
     "not_cancellable": Meaning(409, _("An operation of this kind cannot be taken back, or it has ended.")),
     "not_running": Meaning(409, _("The container does not run.")),
     "node_in_use": Meaning(409, _("Containers or volumes are on the node. Drain it first.")),
@@ -65,6 +74,9 @@ MEANINGS: dict[str, Meaning] = {
     "unsupported_media_type": Meaning(415, _("Send JSON, as Content-Type: application/json.")),
     "does_not_fit": Meaning(
         422, _("No node could ever hold it. The message says what is asked and what there is.")
+    ),
+    "quota_exceeded": Meaning(
+        422, _("The team's quota is too small for it. “data” has what is used, asked and allowed.")
     ),
     "throttled": Meaning(429, _("Too many requests. Wait for as many seconds as Retry-After says.")),
     "internal": Meaning(500, _("Something went wrong on the console's side. Its log has the request id.")),

@@ -6,7 +6,9 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -54,7 +56,23 @@ def record(
     )
     if team:
         announce(team, "event", app or node or team)
+    if (found := _collected.get()) is not None:
+        found.append(event)
     return event
+
+
+_collected: ContextVar[list[Event] | None] = ContextVar("collected", default=None)
+
+
+@contextmanager
+def collected() -> Iterator[list[Event]]:
+    """The events that are recorded meanwhile, also if a rollback undoes them."""
+    found: list[Event] = []
+    token = _collected.set(found)
+    try:
+        yield found
+    finally:
+        _collected.reset(token)
 
 
 def mark_dirty(app_id: str) -> None:

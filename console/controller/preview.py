@@ -18,6 +18,7 @@ from console.cluster.models import Node
 from console.common.errors import Conflict
 from console.controller import load
 from console.controller.explanations import as_row
+from console.controller.rehearsal import Change, ServicePlacement, Wish, changes, placement, wish
 from console.controller.requests import Releases
 from console.workloads import moves
 from console.workloads.enums import ReleaseState
@@ -27,6 +28,7 @@ from console.workloads.queries import Placed, placed
 from scheduler import model, rebalance, whatif
 from scheduler.placement import Cluster
 
+__all__ = ["Change", "ServicePlacement", "Wish", "changes", "placement", "wish"]  # of a write that is tried
 Event = Literal["loss", "drain"]
 _Row = tuple[str, str, str, tuple[str, ...]]
 """A container, the name of the node that it goes to, why not, and what would help."""

@@ -141,9 +141,9 @@ def named(node: str) -> Q:
     return Q(node__name=node) | Q(node=node)
 
 
-def summarize(apps: Sequence[App]) -> list[AppSummary]:
-    """In as many queries for one app as for many."""
-    rows = _load(apps)
+def summarize(apps: Sequence[App], *, brief: bool = False) -> list[AppSummary]:
+    """In as many queries for one app as for many. `brief` is for a list, which does not show containers."""
+    rows = _load(apps, brief=brief)
     return [_summary(app, rows) for app in apps]
 
 
@@ -303,9 +303,13 @@ def events_of(
     return sorted(found, key=lambda event: event.pk, reverse=True)[:limit]
 
 
-def events_after(team: Team, last: int, *, app: App | None = None, limit: int = 200) -> list[Event]:
-    """What came after the event of this id, oldest first."""
-    wanted = EventFilter(app=app).condition() & Q(id__gt=last)
+def events_between(
+    team: Team, first: int, last: int, *, app: App | None = None, limit: int = 200
+) -> list[Event]:
+    """The team's and the shared nodes' with ids after `first` up to `last` (0: the newest), oldest first."""
+    wanted = EventFilter(app=app).condition() & Q(id__gt=first)
+    if last:
+        wanted &= Q(id__lte=last)
     found = [
         event
         for owner in ((team.id,) if app else (team.id, ""))
@@ -314,16 +318,22 @@ def events_after(team: Team, last: int, *, app: App | None = None, limit: int = 
     return sorted(found, key=lambda event: event.pk)[:limit]
 
 
-def _load(apps: Sequence[App]) -> _Rows:
+def newest_event() -> int:
+    """Its id; 0: there is none."""
+    return Event.objects.order_by("-id").values_list("id", flat=True).first() or 0
+
+
+def _load(apps: Sequence[App], *, brief: bool = False) -> _Rows:
     """Nothing of it reads an app's history, however long that is."""
     rows, of_apps = _Rows(), App.objects.filter(pk__in=[app.pk for app in apps])
-    own = Release.objects.filter(app=OuterRef("pk")).order_by("-number").values("pk")
-    chosen = Coalesce(Subquery(own.filter(state=ReleaseState.READY)[:1]), Subquery(own[:1]))
-    releases = Release.objects.filter(pk__in=of_apps.annotate(chosen=chosen).values("chosen"))
-    rows.releases = {release.app_id: release for release in releases.defer("compose", "files")}
     last = Rollout.objects.filter(app=OuterRef("pk")).order_by("-started_at").values("pk")[:1]
     rollouts = Rollout.objects.filter(pk__in=of_apps.annotate(last=Subquery(last)).values("last"))
-    rows.rollouts = {rollout.app_id: rollout for rollout in rollouts.select_related("operation")}
+    for rollout in rollouts.select_related("release").defer(*(f"release__{name}" for name in _TEXTS)):
+        rows.rollouts[rollout.app_id] = rollout
+        if rollout.release.state == ReleaseState.READY:
+            rows.releases[rollout.app_id] = rollout.release
+    if rest := [app.pk for app in apps if app.pk not in rows.releases]:
+        rows.releases |= _releases(rest)
     of_app = {app.pk: app for app in apps}
     services = {service.pk: service for service in Service.objects.filter(app__in=of_app)}
     for service in services.values():
@@ -333,16 +343,47 @@ def _load(apps: Sequence[App]) -> _Rows:
     for slot in slots.values():
         slot.service = services[slot.service_id]
         rows.slots[slot.service_id].append(slot)
-    containers = Container.objects.filter(app__in=of_app, removed_at=None).select_related("node", "release")
-    for container in containers.order_by("-generation"):
+    for container in _with_node(Container.objects.filter(app__in=of_app, removed_at=None), brief=brief):
         rows.take(container, slots)
     if finite := _finite(rows):
         # What a job did stands for its slot also when nothing is left of it.
         done = Q(generation=F("slot__generation"), state=ContainerState.EXITED, exit_code=0, stop_reason="")
         gone = Container.objects.filter(done, slot__service__in=finite).exclude(removed_at=None)
-        for container in gone.select_related("node", "release"):
+        for container in _with_node(gone, brief=brief):
             rows.take(container, slots)
+    _give_releases(rows)
     return rows
+
+
+def _releases(apps: Sequence[str]) -> dict[str, Release]:
+    """Of these apps, by their ids: the newest that became ready, or else the newest at all."""
+    own = Release.objects.filter(app=OuterRef("pk")).order_by("-number").values("pk")
+    chosen = Coalesce(Subquery(own.filter(state=ReleaseState.READY)[:1]), Subquery(own[:1]))
+    of_apps = App.objects.filter(pk__in=apps).annotate(chosen=chosen).values("chosen")
+    return {each.app_id: each for each in Release.objects.filter(pk__in=of_apps).defer(*_TEXTS)}
+
+
+def _with_node(containers: QuerySet[Container], *, brief: bool) -> QuerySet[Container]:
+    """Newest first. Columns of JSON cost more than all others of a row: those that nobody looks at stay where they
+    are, and `brief` leaves out what a list does not show."""
+    unseen = ["recent_restarts", *(f"node__{name}" for name in _NODE_JSON)]
+    unseen += ["last_lines", "grants", "volumes"] if brief else []
+    return containers.select_related("node").defer(*unseen).order_by("-generation")
+
+
+_TEXTS = ("compose", "files")
+"""Of a release: they may be long, and no summary shows them."""
+_NODE_JSON = ("labels", "observed_labels", "engine", "resources")
+
+
+def _give_releases(rows: _Rows) -> None:
+    """Each container its release. Most have the app's own; others are read in one query, without their texts."""
+    known = {release.pk: release for release in rows.releases.values()}
+    containers = [container for found in rows.containers.values() for container in found]
+    if missing := {container.release_id for container in containers} - set(known):
+        known |= Release.objects.defer(*_TEXTS, "model").in_bulk(missing)
+    for container in containers:
+        container.release = known[container.release_id]
 
 
 def _finite(rows: _Rows) -> list[str]:

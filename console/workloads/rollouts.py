@@ -10,8 +10,8 @@ from console.accounts.access import Access
 from console.common import events
 from console.common.errors import Conflict
 from console.workloads import operations, quotas
-from console.workloads.enums import OperationKind, RolloutState
-from console.workloads.models import App, Operation, Release, Rollout
+from console.workloads.enums import OperationKind, OperationState, RolloutState
+from console.workloads.models import App, Operation, Release, Rollout, Service
 from console.workloads.services import UNDER_WAY, go_back, lock_app
 
 
@@ -60,6 +60,37 @@ def cancel_rollout(access: Access, app: App) -> Operation:
     # What it goes back to ran before; no quota keeps a team from that.
     quotas.settle(app, None, rollback=True)
     return operation
+
+
+@transaction.atomic
+def cancel_operation(access: Access, operation: Operation) -> Operation:
+    """Take back what it is doing: a deployment or rollback as `cancel_rollout`, whose operation is the answer; a
+    restart leaves the containers that it has not replaced yet. Raises Conflict for what has ended or cannot be."""
+    app = App.objects.filter(pk=operation.app_id, team=access.team).first()
+    operation = Operation.objects.select_for_update(no_key=True).get(pk=operation.pk)
+    if app is not None:
+        access.require_write(app)
+    if app is None or operation.state != OperationState.RUNNING:
+        raise _not_cancellable(_("It has ended already."), operation)
+    rollout = Rollout.objects.filter(app=app, operation=operation, state__in=UNDER_WAY).first()
+    if rollout is not None:
+        return cancel_rollout(access, app)
+    if operation.kind != OperationKind.RESTART:
+        message = _("An operation of this kind is not taken back. Ask for the opposite instead.")
+        raise _not_cancellable(message, operation)
+    app = lock_app(app)
+    chosen = Service.objects.filter(app=app)
+    (chosen.filter(name=operation.target) if operation.target else chosen).update(restart_at=None)
+    text = f"Restart of {operation.target or app.name} cancelled"
+    operations.note(operation, text, timezone.now())
+    operations.end(operation, OperationState.SUPERSEDED, timezone.now(), f"Cancelled by {access.actor}")
+    events.record("app.cancel", text, actor=access.actor, team=app.team_id, app=app.id)
+    events.mark_dirty(app.id)
+    return operation
+
+
+def _not_cancellable(message: str, operation: Operation) -> Conflict:
+    return Conflict(message, code="not_cancellable", data={"operation": operation.pk})
 
 
 def release_before(rollout: Rollout) -> Release | None:

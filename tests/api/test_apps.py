@@ -5,7 +5,11 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from msgspec.json import encode
+from pytest_django import DjangoAssertNumQueries
 
+from console.api.outputs.apps import AppOutput, app_item
+from console.workloads import queries
 from console.workloads.models import App, Operation, Release
 from tests import factories
 from tests.api.caller import People
@@ -201,3 +205,24 @@ def test_the_list_is_the_teams_own_by_name(people: People) -> None:
     assert [app["name"] for app in listed["items"]] == ["art", "zoo"]
     assert listed["next"] is None
     people.assert_outside("GET", APPS)
+
+
+def test_a_list_shows_apps_as_their_serializer_does(people: People) -> None:
+    app = factories.make_app(people.access, "shop")
+    factories.make_container(app, factories.make_node())
+    factories.make_app(people.access, "idle")
+    for summary in queries.summaries(people.access.team):
+        assert encode(app_item(summary)) == encode(dict(AppOutput(summary).data))
+
+
+def test_a_page_takes_at_most_eight_queries(
+    people: People, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    node = factories.make_node()
+    for _ in range(12):
+        app = factories.make_app(people.access)
+        factories.make_ready(app.releases.get())
+        factories.make_container(app, node)
+    people.viewer.get("/teams/home/apps")  # notes the token's use
+    with django_assert_max_num_queries(8):
+        assert len(people.viewer.get("/teams/home/apps?limit=10").body["items"]) == 10

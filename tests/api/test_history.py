@@ -84,3 +84,35 @@ def test_wrong_pages_name_the_field(people: People) -> None:
     for query in ("cursor=x", "cursor=W10", "cursor=WyJhIl0", "limit=0", "limit=201", "before=3"):
         answer = people.viewer.get(f"/teams/home/events?{query}")
         assert (answer.status, list(answer.error["fields"])) == (400, [query.partition("=")[0]])
+
+
+def test_a_restart_is_cancelled_and_a_scale_is_not(people: People) -> None:
+    app = factories.make_app(people.access, "shop")
+    restart = people.owner.post(f"{SHOP}/restart").body["operation"]["id"]
+    assert app.services.exclude(restart_at=None).exists()
+    cancel = f"/teams/home/operations/{restart}/cancel"
+    assert people.viewer.post(cancel).status == 403
+    done = people.developer.post(cancel)
+    assert (done.status, done.body["operation"]["state"]) == (202, "superseded")
+    assert not app.services.exclude(restart_at=None).exists()
+    again = people.developer.post(cancel)
+    assert (again.status, again.error["code"], again.error["data"]) == (
+        409,
+        "not_cancellable",
+        {"operation": restart},
+    )
+    scale = people.owner.post(f"{SHOP}/services/web/scale", {"replicas": 2}).body["operation"]["id"]
+    assert people.owner.post(f"/teams/home/operations/{scale}/cancel").error["code"] == "not_cancellable"
+    people.assert_outside("POST", cancel)
+
+
+def test_cancelling_a_rollout_goes_back(people: People) -> None:
+    app = factories.make_app(people.access, "shop")
+    first = factories.operation_of(app)
+    refused = people.owner.post(f"/teams/home/operations/{first.id}/cancel")
+    assert (refused.status, refused.error["code"]) == (409, "no_earlier_release")
+    factories.make_ready(app.releases.get())
+    app.rollouts.update(state="succeeded")
+    second = people.owner.post(f"{SHOP}/releases", {"compose": factories.COMPOSE}).body["operation"]["id"]
+    answer = people.owner.post(f"/teams/home/operations/{second}/cancel")
+    assert (answer.status, answer.body["operation"]["kind"]) == (202, "rollback")

@@ -11,8 +11,8 @@ from console.common.codes import MEANINGS
 
 CONSOLE = Path(__file__).parents[2] / "console"
 CODE = re.compile(r'\b(?:default_)?code(?:: str)? ?= ?"([a-z_]+)"|Failure\(\d+, "([a-z_]+)"')
-NOT_OF_THE_API = {"backup_unusable", "dump_failed", "secret_key_changed"}
-"""Of commands alone."""
+NOT_OF_THE_API = {"backup_unusable", "dump_failed", "secret_key_changed", "poison"}
+"""Of commands, and of agents' results."""
 
 
 def test_every_code_has_a_meaning() -> None:

@@ -70,6 +70,47 @@ class AppOutput(serializers.Serializer[AppSummary]):
         return _seen_at(summary.services)
 
 
+def app_item(summary: AppSummary) -> dict[str, Any]:
+    """As `AppOutput` shows it, in a tenth of the time: a list has many, and a test holds the two together."""
+    app, rollout = summary.app, summary.rollout
+    return {
+        "id": app.id,
+        "name": app.name,
+        "created_at": _time(app.created_at),
+        "urls": list(summary.urls),
+        "desired": {
+            "release": summary.release.number if summary.release else None,
+            "replicas": summary.wanted,
+            "stopped": app.stopped,
+            "deleting": app.deleting,
+        },
+        "observed": {
+            "state": summary.state.value,
+            "replicas": summary.well,
+            "rollout": _rollout_item(rollout) if rollout else None,
+        },
+        "observed_at": _time(_seen_at(summary.services)),
+    }
+
+
+def _rollout_item(rollout: Rollout) -> dict[str, Any]:
+    return {
+        "state": rollout.state,
+        "reason": rollout.reason,
+        "operation": rollout.operation_id,
+        "started_at": _time(rollout.started_at),
+        "deadline": _time(rollout.deadline),
+        "rollback": rollout.rollback,
+        "paused_at": _time(rollout.paused_at),
+        "ended_at": _time(rollout.ended_at),
+    }
+
+
+def _time(value: datetime | None) -> str | None:
+    """As DRF writes it; the database gives UTC alone."""
+    return value.isoformat().replace("+00:00", "Z") if value else None
+
+
 class UpdateOutput(serializers.Serializer[Update]):
     parallelism = serializers.IntegerField(help_text="0: all at once.")
     delay = serializers.FloatField(help_text="Seconds.")

@@ -104,14 +104,17 @@ class JoinTokenOutput(serializers.Serializer[JoinToken]):
     name = serializers.CharField(help_text="Of the node to be; empty: the host says its own.")
     zone = serializers.CharField()
     labels = serializers.DictField(child=serializers.CharField())
-    rejoins = serializers.BooleanField(
-        source="node_id", help_text="It is for a node that is there, which gets new credentials."
+    rejoins = serializers.SerializerMethodField(
+        help_text="It is for a node that is there, which gets new credentials."
     )
     created_by = serializers.CharField()
     created_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField()
     used_at = serializers.DateTimeField(allow_null=True)
     used_for = serializers.CharField(help_text="Name of the node that joined with it.")
+
+    def get_rejoins(self, token: JoinToken) -> bool:
+        return token.node_id is not None
 
     @extend_schema_field(serializers.ChoiceField(choices=JoinTokenState.choices))
     def get_state(self, token: JoinToken) -> str:

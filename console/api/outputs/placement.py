@@ -8,12 +8,14 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from console.controller.preview import (
+    Change,
     Concerned,
     Group,
     NodeForecast,
     PlannedMove,
     RebalanceForecast,
     RoomForecast,
+    ServicePlacement,
 )
 from console.workloads.models import Explanation
 from console.workloads.moves import Marked, Skipped, WantedMove
@@ -113,6 +115,34 @@ class RoomOutput(serializers.Serializer[RoomForecast]):
     fits = serializers.IntegerField(help_text="How many more replicas have a place now.")
     nodes = NodeCountOutput(many=True, help_text="How many on which node.")
     refusal = ReasonsOutput(allow_null=True, help_text="Of the next one; null: the limit was reached.")
+
+
+class ChangeOutput(serializers.Serializer[Change]):
+    path = serializers.CharField(help_text="In the Compose model, as `services.web.replicas`.")
+    before = serializers.JSONField(allow_null=True)
+    after = serializers.JSONField(allow_null=True)
+
+
+class ServicePlacementOutput(serializers.Serializer[ServicePlacement]):
+    """Containers that would be new."""
+
+    service = serializers.CharField()
+    wanted = serializers.IntegerField()
+    placed = serializers.IntegerField(help_text="Of them: find a node as the cluster is now.")
+    nodes = NodeCountOutput(many=True)
+    refusal = ReasonsOutput(allow_null=True, help_text="Of the first that finds none.")
+
+
+class DryRunOutput(serializers.Serializer[Any]):
+    """What a write would do. Nothing was changed."""
+
+    dry_run = serializers.BooleanField()
+    status = serializers.IntegerField(help_text="What the write itself would answer.")
+    events = serializers.ListField(
+        child=serializers.CharField(), help_text="What its history would say, in this order."
+    )
+    changes = ChangeOutput(many=True, help_text="Of the app's model.")
+    placement = ServicePlacementOutput(many=True)
 
 
 class MoveOutput(serializers.Serializer[WantedMove]):

@@ -17,8 +17,9 @@ from rest_framework.response import Response
 from console.api import paging
 from console.api.inputs import MOST_ROWS, AppInput, AppsQuery, ComposeInput, DeleteQuery, checked
 from console.api.outputs import shown
-from console.api.outputs.apps import AppDetailOutput, AppOutput, ProblemOutput, VolumeOutput
+from console.api.outputs.apps import AppDetailOutput, AppOutput, ProblemOutput, VolumeOutput, app_item
 from console.api.outputs.history import OperationOutput
+from console.api.outputs.placement import DryRunOutput
 from console.api.paging import BY_NAME
 from console.api.views.base import ACCEPTED, AppView, TeamView, accepted, listing, version_of
 from console.workloads import queries, services, volumes
@@ -63,10 +64,16 @@ class Apps(TeamView):
         rows = queries.apps_of(self.access.team, only=self.access.apps, **chosen)
         if "state" in query:
             summaries, cursor = _in_state(rows, query)
-            return self.paged(shown(AppOutput, summaries), cursor)
-        return self.page(AppOutput, rows, BY_NAME, query, queries.summarize)
+        else:
+            found = paging.select(rows, BY_NAME, limit=query["limit"], cursor=query.get("cursor", ""))
+            summaries, cursor = queries.summarize(found.rows, brief=True), found.cursor
+        return self.paged([app_item(one) for one in summaries], cursor)
 
-    @extend_schema(operation_id="create_app", request=AppInput, responses={202: ACCEPTED})
+    def subject(self) -> App | None:
+        name = self.request.data.get("name") if isinstance(self.request.data, dict) else None
+        return App.objects.filter(team=self.access.team, name=str(name), deleting=False).first()
+
+    @extend_schema(operation_id="create_app", request=AppInput, responses={202: ACCEPTED, 200: DryRunOutput})
     def post(self, request: Request, team: str) -> Response:
         """Deploy a new app. Where the file is wrong, `data.problems` names the lines and nothing is kept."""
         return accepted(self.access, services.create_app(self.access, **checked(AppInput, request.data)))
@@ -78,7 +85,7 @@ def _in_state(rows: QuerySet[App], query: Mapping[str, Any]) -> tuple[list[AppSu
     cursor: str = query.get("cursor", "")
     for _ in range(MOST_LOOKED_AT // MOST_ROWS):
         found = paging.select(rows, BY_NAME, limit=MOST_ROWS, cursor=cursor)
-        kept += [one for one in queries.summarize(found.rows) if one.state == query["state"]]
+        kept += [one for one in queries.summarize(found.rows, brief=True) if one.state == query["state"]]
         if len(kept) > query["limit"]:
             kept = kept[: query["limit"]]
             return kept, paging.encode(BY_NAME.of(kept[-1].app))

@@ -28,11 +28,15 @@ from console.api import conditions, idempotency, paging, ratelimit
 from console.api.inputs import Input, checked
 from console.api.outputs import shown
 from console.api.outputs.history import OperationOutput
+from console.api.outputs.placement import DryRunOutput
 from console.api.parsers import BoundedJSONParser
+from console.common import events
+from console.controller import preview
 from console.workloads import queries
 from console.workloads.access import find_app
 from console.workloads.models import App, Operation
 
+DRY_RUN = "dry_run"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 T = TypeVar("T")
 Shown = Callable[[Iterable[T]], list[Any]]
@@ -64,12 +68,18 @@ class ApiView(APIView):
     parser_classes = [BoundedJSONParser]
     version = ""
     """Of what is wanted; a handler that knows it sets it, and the answer's ETag has it."""
+    rehearsable = True
+    """Whether all that its writes do is undone by a rollback, so that they can be tried with `dry_run`."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         if "Transfer-Encoding" in request.headers and not request.META.get("CONTENT_LENGTH"):
             raise LengthRequired
+        if self._handler(request) is None:
+            return  # which is what the answer will be about
         known = _parameters(cast(Hashable, type(self)), request.method or "")
+        if request.method not in SAFE:
+            known |= {DRY_RUN}
         if unknown := sorted(set(request.query_params) - known):
             raise ValidationError({name: [_("There is no such parameter.")] for name in unknown})
 
@@ -94,11 +104,14 @@ class ApiView(APIView):
         return self.response
 
     def _answer(self, request: Request) -> HttpResponse:
-        method = (request.method or "").lower()
-        handler = getattr(self, method, None) if method in self.http_method_names else None
+        handler = self._handler(request)
         if handler is None:
             return cast(HttpResponse, self.http_method_not_allowed(request))
         return self._read(handler) if request.method in SAFE else self._write(handler)
+
+    def _handler(self, request: Request) -> Handler | None:
+        method = (request.method or "").lower()
+        return getattr(self, method, None) if method in self.http_method_names else None
 
     def _read(self, handler: Handler) -> HttpResponse:
         response = plain(handler(self.request, *self.args, **self.kwargs))
@@ -112,6 +125,8 @@ class ApiView(APIView):
         return response
 
     def _write(self, handler: Handler) -> HttpResponse:
+        if self._dry_run():
+            return self._rehearse(handler)
         key, wanted = (self.request.headers.get(name) for name in (idempotency.HEADER, "If-Match"))
         if key is None and wanted is None:
             return plain(handler(self.request, *self.args, **self.kwargs))
@@ -125,6 +140,38 @@ class ApiView(APIView):
             if claim is not None:
                 claim.keep(response)
         return response
+
+    def _dry_run(self) -> bool:
+        given = self.request.query_params.get(DRY_RUN)
+        wanted = given is not None and serializers.BooleanField().run_validation(given)
+        if wanted and not self.rehearsable:
+            raise ValidationError(
+                {DRY_RUN: [_("This cannot be tried: it takes effect outside the database.")]}
+            )
+        return bool(wanted)
+
+    def _rehearse(self, handler: Handler) -> HttpResponse:
+        """Make the write, look what has become of it, and take all of it back."""
+        with transaction.atomic():
+            if (header := self.request.headers.get("If-Match")) is not None:
+                self._require_match(header)
+            before = preview.wish(self.subject())
+            with events.collected() as told:
+                response = handler(self.request, *self.args, **self.kwargs)
+            after = preview.wish(before.app if before else self.subject())
+            transaction.set_rollback(True)
+        body = {
+            "dry_run": True,
+            "status": response.status_code,
+            "events": [event.message for event in told],
+            "changes": preview.changes(before, after),
+            "placement": preview.placement(before, after),
+        }
+        return plain(Response(DryRunOutput(body).data))
+
+    def subject(self) -> App | None:
+        """The app that this path's writes are about, where it is there."""
+        return None
 
     def _require_match(self, header: str) -> None:
         """Raises PreconditionFailed unless one of the tags is of what is there now. In the write's transaction."""
@@ -159,7 +206,9 @@ class ApiView(APIView):
 
     def query(self, kind: type[Input]) -> dict[str, Any]:
         """The address's parameters, as `kind` allows them."""
-        return checked(kind, self.request.query_params.dict())
+        given = self.request.query_params.dict()
+        given.pop(DRY_RUN, None)
+        return checked(kind, given)
 
     def page(
         self,
@@ -209,6 +258,9 @@ class AppView(TeamView):
     @property
     def app(self) -> App:
         return find_app(self.access, self.kwargs["app"])
+
+    def subject(self) -> App | None:
+        return self.app
 
     def current_version(self) -> str:
         app = self.app

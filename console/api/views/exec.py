@@ -29,6 +29,8 @@ TICKET = inline_serializer(
 
 
 class Exec(TeamView):
+    rehearsable = False
+
     @extend_schema(operation_id="exec_in_container", request=ExecInput, responses={201: TICKET})
     def post(self, request: Request, team: str, container: str) -> Response:
         """A one-use ticket to run a program inside a running container, over a WebSocket. Owners and developers."""

@@ -12,13 +12,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from console.api import paging
-from console.api.inputs import AppEventsQuery, EventsQuery, OperationsQuery
+from console.api.inputs import AppEventsQuery, EventsQuery, NoInput, OperationsQuery, checked
 from console.api.outputs import shown
 from console.api.outputs.history import EventOutput, OperationOutput
 from console.api.paging import NEWEST_FIRST
-from console.api.views.base import TeamView, listing
+from console.api.views.base import ACCEPTED, TeamView, accepted, listing
 from console.cluster.access import find_node
-from console.workloads import queries
+from console.workloads import queries, rollouts
 from console.workloads.access import find_app, find_operation
 from console.workloads.models import App
 from console.workloads.queries import EventFilter
@@ -44,6 +44,20 @@ class OperationDetail(TeamView):
     def get(self, request: Request, team: str, operation: str) -> Response:
         """How a change goes, and how it ended."""
         return Response(OperationOutput(find_operation(self.access, operation)).data)
+
+
+class CancelOperation(TeamView):
+    @extend_schema(operation_id="cancel_operation", request=None, responses={202: ACCEPTED})
+    def post(self, request: Request, team: str, operation: str) -> Response:
+        """Take it back: of a rollout the answer is the operation of the rollback, of a restart the restart's own.
+        What cannot be taken back is a 409."""
+        checked(NoInput, request.data)
+        found = find_operation(self.access, operation)
+        return accepted(self.access, rollouts.cancel_operation(self.access, found))
+
+    def subject(self) -> App | None:
+        found = find_operation(self.access, self.kwargs["operation"])
+        return App.objects.filter(pk=found.app_id).first()
 
 
 class _Events(TeamView):

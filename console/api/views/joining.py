@@ -71,6 +71,7 @@ class Join(ApiView):
     authentication_classes = ()
     permission_classes = (AllowAny,)
     throttle_classes = (JoinThrottle,)
+    rehearsable = False
 
     @extend_schema(operation_id="discover", auth=[], responses=DISCOVERY)
     def get(self, request: Request) -> Response:

@@ -8,17 +8,21 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from console.api.inputs import SecretInput, checked
+from console.api.inputs import PageQuery, SecretInput, checked
 from console.api.outputs.secrets import SecretOutput
-from console.api.views.base import AppView, TeamView, listing, page
+from console.api.paging import Order
+from console.api.views.base import AppView, TeamView, listing
 from console.workloads import secretstore
+
+BY_NAME = Order(("secret.name", "secret.pk"))
 
 
 class TeamSecrets(TeamView):
-    @extend_schema(operation_id="list_team_secrets", responses=listing(SecretOutput))
+    @extend_schema(operation_id="list_team_secrets", parameters=[PageQuery], responses=listing(SecretOutput))
     def get(self, request: Request, team: str) -> Response:
         """The team's own secrets, which each of its apps can take. Never their values."""
-        return page(SecretOutput, secretstore.list_secrets(self.access.team))
+        rows = secretstore.list_secrets(self.access.team)
+        return self.page(SecretOutput, rows, BY_NAME, self.query(PageQuery))
 
     @extend_schema(operation_id="store_team_secret", request=SecretInput, responses={201: SecretOutput})
     def post(self, request: Request, team: str) -> Response:
@@ -41,10 +45,11 @@ class TeamSecret(TeamView):
 
 
 class AppSecrets(AppView):
-    @extend_schema(operation_id="list_app_secrets", responses=listing(SecretOutput))
+    @extend_schema(operation_id="list_app_secrets", parameters=[PageQuery], responses=listing(SecretOutput))
     def get(self, request: Request, team: str, app: str) -> Response:
         """The app's own secrets; they come before the team's of the same name. Never their values."""
-        return page(SecretOutput, secretstore.list_secrets(self.access.team, self.app))
+        rows = secretstore.list_secrets(self.access.team, self.app)
+        return self.page(SecretOutput, rows, BY_NAME, self.query(PageQuery))
 
     @extend_schema(operation_id="store_app_secret", request=SecretInput, responses={201: SecretOutput})
     def post(self, request: Request, team: str, app: str) -> Response:

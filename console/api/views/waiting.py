@@ -26,18 +26,20 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
 
 @team_stream
 async def wait(request: HttpRequest, access: Access, operation: str) -> HttpResponseBase:
-    """The operation once it has ended, or as it is when the time is up."""
-    timeout = checked(WaitQuery, request.GET.dict())["timeout"]
+    """The operation once it has ended (or is in the state asked for), or as it is when the time is up."""
+    query = checked(WaitQuery, request.GET.dict())
     found = await read(find_operation, access, operation)
-    response = StreamingHttpResponse(_ended(access, found, timeout), content_type="application/json")
+    response = StreamingHttpResponse(
+        _ended(access, found, query["timeout"], query.get("state", "")), content_type="application/json"
+    )
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
-async def _ended(access: Access, operation: Operation, timeout: float) -> AsyncIterator[bytes]:
+async def _ended(access: Access, operation: Operation, timeout: float, state: str) -> AsyncIterator[bytes]:
     clock = asyncio.get_running_loop().time
     end, pause = clock() + timeout, FIRST_PAUSE
-    while operation.state == OperationState.RUNNING and (left := end - clock()) > 0:
+    while operation.state == OperationState.RUNNING != state and (left := end - clock()) > 0:
         await asyncio.sleep(min(pause, left))
         pause = min(pause * 1.5, LONGEST_PAUSE)
         operation = await read(find_operation, access, operation.pk)
