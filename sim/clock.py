@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-@dataclass(order=True, slots=True)
+@dataclass(slots=True)
 class Event:
     time: float
-    number: int
-    act: Callable[[], object] | None = field(compare=False)
+    act: Callable[[], object] | None
     """None once it is cancelled."""
 
     def cancel(self) -> None:
@@ -27,19 +26,19 @@ class Clock:
     def __init__(self) -> None:
         self.now = 0.0
         self.after: Callable[[], object] = lambda: None
-        self._heap: list[Event] = []
+        self._heap: list[tuple[float, int, Event]] = []
         self._number = 0
 
     def at(self, delay: float, act: Callable[[], object]) -> Event:
         self._number += 1
-        event = Event(self.now + max(0.0, delay), self._number, act)
-        heapq.heappush(self._heap, event)
+        event = Event(self.now + max(0.0, delay), act)
+        heapq.heappush(self._heap, (event.time, self._number, event))
         return event
 
     def run(self, until: float) -> None:
         """Everything up to `until`. An event may call this itself: it is then stuck while the world goes on."""
-        while self._heap and self._heap[0].time <= until:
-            event = heapq.heappop(self._heap)
+        while self._heap and self._heap[0][0] <= until:
+            event = heapq.heappop(self._heap)[2]
             if event.act is None:
                 continue
             # A stuck event that comes back late leaves the time where the others have brought it.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from random import Random
+from typing import Any
 
 
 def prepare() -> None:
@@ -18,6 +20,20 @@ def prepare() -> None:
     import django
 
     django.setup()
+    _find_parameters_once()
+
+
+def _find_parameters_once() -> None:
+    """Django rewrites each statement for SQLite, and they are the same few hundred again and again."""
+    from django.db.backends.sqlite3.base import FORMAT_QMARK_REGEX, SQLiteCursorWrapper
+
+    kept = cache(lambda query: FORMAT_QMARK_REGEX.sub("?", query).replace("%%", "%"))
+    by_name = SQLiteCursorWrapper.convert_query
+
+    def convert_query(self: Any, query: str, *, param_names: list[str] | None = None) -> str:
+        return str(kept(query) if param_names is None else by_name(self, query, param_names=param_names))
+
+    SQLiteCursorWrapper.convert_query = convert_query  # type: ignore[method-assign]
 
 
 class Database:

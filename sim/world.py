@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from random import Random
 
 from django.db import connection
-from django.db.models import DateTimeField, Max, Value
+from django.db.models import DateTimeField, Func, Max
 from django.utils import timezone
 
 from console.cluster import broker
@@ -45,6 +45,13 @@ QUIET = 7.0
 MIB = 1 << 20
 
 
+class VirtualNow(Func):
+    """The database's clock."""
+
+    function = "virtual_now"
+    output_field = DateTimeField()
+
+
 class World:
     def __init__(self, seed: int, keep: int | None = 60) -> None:
         self.random = Random(seed)
@@ -72,7 +79,8 @@ class World:
     def _patch(self) -> None:
         """The seams: time, Redis and browsers."""
         timezone.now = self.clock.datetime
-        vars(lease)["Now"] = lambda: Value(self.clock.datetime(), output_field=DateTimeField())
+        vars(lease)["Now"] = VirtualNow
+        connection.connection.create_function("virtual_now", 0, self._now_as_text)
         events.poke = self._poke
         events.group_send = self._group_send
         broker.try_now = self._no_user
@@ -82,6 +90,9 @@ class World:
         logger.setLevel(logging.WARNING)
         logger.propagate = False
         connection.execute_wrappers[:] = [self.points.statement]
+
+    def _now_as_text(self) -> str:
+        return str(self.clock.datetime().replace(tzinfo=None))
 
     def _poke(self) -> None:
         """What asked for it is committed by now; a process that dies here has lost the poke and nothing else."""

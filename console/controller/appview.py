@@ -13,6 +13,7 @@ from django.db.models import F, Q
 
 from console.cluster.enums import JobKind
 from console.cluster.models import Node
+from console.common.prepared import Prepared
 from console.controller import jobs
 from console.controller.ahead import ahead, begun, digest_of
 from console.controller.load import scheduler_state
@@ -43,6 +44,11 @@ _UNSEEN = (
     *("engine_id", "oom", "last_lines", "progress", "created_at", "observed_at"),
 )
 """Columns of a container that decide nothing: of a large app, reading them is what would cost most."""
+_NEWEST_OR_THERE = Q(removed_at=None) | Q(generation=F("slot__generation"), slot__retired=False)
+_CONTAINERS = Prepared(
+    lambda app: Container.objects.filter(_NEWEST_OR_THERE, app=app).order_by("-generation").defer(*_UNSEEN)
+)
+_SLOTS = Prepared(lambda app: Slot.objects.filter(service__app=app, retired=False))
 _CONDITIONS = {"unless-stopped": "any", "on-failure": "on-failure", "no": "none"}
 
 
@@ -86,13 +92,11 @@ class Rows:
 def read_rows(wish: Wish, release: Known | None, coming: Known | None = None) -> Rows:
     """`release` and `coming`: the wish's ready one and the one that is preparing, unless they cannot be read."""
     app, services = wish.app, wish.services
-    slots = {slot.id: slot for slot in Slot.objects.filter(service__app=app, retired=False)}
+    slots = {slot.id: slot for slot in _SLOTS(app.id)}
     for slot in slots.values():
         slot.service = services[slot.service_id]
-    newest_or_there = Q(removed_at=None) | Q(generation=F("slot__generation"), slot__retired=False)
     containers: defaultdict[str, list[Container]] = defaultdict(list)
-    found = Container.objects.filter(newest_or_there, app=app).order_by("-generation")
-    for container in found.defer(*_UNSEEN):
+    for container in _CONTAINERS(app.id):
         container.app = app
         if container.slot_id in slots:
             container.slot = slots[container.slot_id]

@@ -11,7 +11,7 @@ from django.db import OperationalError
 
 from console.cluster.enums import JobKind
 from console.cluster.models import Job, Node
-from console.controller import jobs, observed, verdicts, volumes
+from console.controller import jobs, observed, rows, verdicts, volumes
 from console.controller.context import Step
 from console.controller.ledger import MOST_RECEIPTS, Ledger
 from console.controller.results import conclude, tries_again, try_again
@@ -107,7 +107,7 @@ def _take(ledger: Ledger, node: Node, entry: Entry) -> None:
 def _save(node: Node, **fields: object) -> None:
     for name, value in fields.items():
         setattr(node, name, value)
-    node.save(update_fields=list(fields))
+    rows.save_one(node, list(fields))
 
 
 def _hello(ledger: Ledger, node: Node, session: int, hello: protocol.Hello) -> None:

@@ -14,9 +14,10 @@ from console.cluster.enums import JobKind
 from console.cluster.models import Job, Node
 from console.cluster.queries import cluster
 from console.common.ids import new_id
+from console.common.prepared import Prepared, PreparedUpdate
 from console.controller import overlay, specs
 from console.controller.context import Step
-from console.controller.rows import BATCH
+from console.controller.rows import BATCH, chunks, save_one
 from console.images.services import credential_for
 from console.workloads.models import App, Container, Release, Volume
 from nodeagent import protocol
@@ -25,6 +26,54 @@ from scheduler.lifecycle import State
 CUT_OFF = "cut off with its session"
 """Of a start that its node had received, and ended neither well nor badly."""
 _BEGUN = [State.RUNNING, State.STOPPING, State.EXITED, State.FAILED, State.LOST]
+_OPEN_FOR: Prepared[str] = Prepared(
+    lambda containers, kinds: Job.objects.filter(
+        container_id__in=containers, kind__in=kinds, done_at=None
+    ).values_list("container_id", flat=True)
+)
+_BUSY: Prepared[str] = Prepared(
+    lambda node: Job.objects.filter(node=node, done_at=None).values_list("container_id", flat=True)
+)
+_KEPT: Prepared[tuple[str, int, str]] = Prepared(
+    lambda node: Container.objects.filter(node=node, removed_at=None).values_list(
+        "slot_id", "generation", "state"
+    )
+)
+_END_ALL = PreparedUpdate(
+    lambda node, _now: Job.objects.filter(node=node, done_at=None),
+    lambda _node, now: {"done_at": now, "ring_at": None, "message": "dropped at hello"},
+)
+_END_BEGUN = PreparedUpdate(
+    lambda node, _now: Job.objects.filter(
+        node=node, done_at=None, kind=JobKind.ENSURE, received_at__isnull=False, progress=""
+    ),
+    lambda _node, now: {"done_at": now, "ring_at": None, "message": CUT_OFF},
+)
+_CUT_OFF = Prepared(
+    lambda node, most: (
+        Job.objects.filter(
+            node=node,
+            kind=JobKind.ENSURE,
+            message=CUT_OFF,
+            container_id__in=Container.objects.filter(node=node, removed_at=None)
+            .exclude(state__in=_BEGUN)
+            .values("id"),
+        )
+        .values("container_id")
+        .annotate(times=Count("id"))
+        .filter(times__gte=most)
+        .values_list("container_id", flat=True)
+    )
+)
+_END_SYNC = PreparedUpdate(
+    lambda node, _now: Job.objects.filter(node=node, kind=JobKind.SYNC, done_at=None),
+    lambda _node, now: {"done_at": now, "ring_at": None, "message": "superseded"},
+)
+_THERE = Prepared(
+    lambda node: Container.objects.filter(node=node, removed_at=None).select_related(
+        "slot__service", "app__team"
+    )
+)
 
 
 def for_containers(step: Step, containers: Sequence[Container]) -> None:
@@ -149,10 +198,7 @@ def _kind(job: protocol.Job) -> str:
 
 def open_for(containers: Sequence[str], *kinds: JobKind) -> set[str]:
     """Which of these containers have an open job of one of the kinds."""
-    if not containers:
-        return set()
-    rows = Job.objects.filter(container_id__in=containers, kind__in=kinds, done_at=None)
-    return set(rows.values_list("container_id", flat=True))
+    return {id_ for some in chunks(set(containers)) for id_ in _OPEN_FOR(some, kinds)}
 
 
 def close(containers: Sequence[Container], kind: JobKind | None, now: datetime) -> None:
@@ -234,21 +280,14 @@ def begin_session(step: Step, node: Node) -> None:
 
 def drop_open(step: Step, node: Node) -> None:
     """None of its jobs is sent any more. A start that was under way without a sign of progress is noted as cut off."""
-    rows = Job.objects.filter(node=node, done_at=None)
-    begun = rows.filter(kind=JobKind.ENSURE, received_at__isnull=False, progress="")
-    begun.update(done_at=step.now, ring_at=None, message=CUT_OFF)
-    rows.update(done_at=step.now, ring_at=None, message="dropped at hello")
+    _END_BEGUN(node.id, step.now)
+    _END_ALL(node.id, step.now)
 
 
 def poisonous(node: Node, most: int) -> list[str]:
     """Ids of the node's containers whose start was under way at the end of so many sessions: it may well be what ends
     them."""
-    waiting = Container.objects.filter(node=node, removed_at=None).exclude(state__in=_BEGUN)
-    cut_off = Job.objects.filter(node=node, kind=JobKind.ENSURE, message=CUT_OFF)
-    found = cut_off.filter(container_id__in=waiting.values("id")).values("container_id")
-    return sorted(
-        found.annotate(times=Count("id")).filter(times__gte=most).values_list("container_id", flat=True)
-    )
+    return sorted(_CUT_OFF(node.id, most))
 
 
 def add_sync(step: Step, node: Node) -> None:
@@ -258,17 +297,9 @@ def add_sync(step: Step, node: Node) -> None:
     generations of a slot are: one may be serving until another is well.
     """
     node.synced_session = 0
-    node.save(update_fields=["synced_session"])
-    Job.objects.filter(node=node, kind=JobKind.SYNC, done_at=None).update(
-        done_at=step.now, ring_at=None, message="superseded"
-    )
-    keep = [
-        (slot, generation)
-        for slot, generation, state in Container.objects.filter(node=node, removed_at=None).values_list(
-            "slot_id", "generation", "state"
-        )
-        if not State(state).ended
-    ]
+    save_one(node, ["synced_session"])
+    _END_SYNC(node.id, step.now)
+    keep = [(slot, generation) for slot, generation, state in _KEPT(node.id) if not State(state).ended]
     job = protocol.Sync(id=new_id(), session=node.session, keep=tuple(sorted(keep)))
     Job.objects.create(
         id=job.id, node=node, kind=JobKind.SYNC, payload=_payload(job), created_at=step.now, ring_at=step.now
@@ -277,9 +308,8 @@ def add_sync(step: Step, node: Node) -> None:
 
 def resume(step: Step, node: Node) -> None:
     """After the sync: the jobs that the node's containers still ask for, but for those already open."""
-    busy = set(Job.objects.filter(node=node, done_at=None).values_list("container_id", flat=True))
-    rows = Container.objects.filter(node=node, removed_at=None).exclude(pk__in=busy)
-    waiting = list(rows.select_related("slot__service", "app__team"))
+    busy = set(_BUSY(node.id))
+    waiting = [container for container in _THERE(node.id) if container.id not in busy]
     for_containers(step, waiting)
     step.dirty.update(container.app_id for container in waiting)
     leaving = node.volumes.filter(Q(app__deleting=True) | Q(deleting=True))

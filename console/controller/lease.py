@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Protocol
+from functools import cache
+from typing import NamedTuple, Protocol
 
 from django.db import transaction
 from django.db.models import DateTimeField, ExpressionWrapper, F, Q, Value
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 
+from console.common.prepared import PreparedUpdate
 from console.controller.models import Lease
 
 LIFETIME = timedelta(seconds=6)
@@ -41,24 +43,42 @@ class DatabaseLease:
         if not self._there:
             Lease.objects.get_or_create(id=1)
             self._there = True
-        free = Q(expires_at=None) | Q(expires_at__lt=Now()) | Q(holder=self.holder)
         with transaction.atomic():
-            taken = Lease.objects.filter(free, id=1).update(
-                holder=self.holder, term=F("term") + 1, expires_at=_expiry()
-            )
-            if not taken:
+            if not _updates(LIFETIME).take(self.holder):
                 return False
             self.term = Lease.objects.get(id=1).term
         return True
 
     def renew(self) -> None:
-        held = Lease.objects.filter(id=1, holder=self.holder, term=self.term).update(expires_at=_expiry())
-        if not held:
+        if not _updates(LIFETIME).renew(self.holder, self.term):
             raise LeaseLost(f"{self.holder} no longer leads (term {self.term})")
 
     def release(self) -> None:
         Lease.objects.filter(id=1, holder=self.holder, term=self.term).update(expires_at=None, holder="")
 
 
-def _expiry() -> Combinable:
-    return ExpressionWrapper(Now() + Value(LIFETIME), output_field=DateTimeField())
+class _Updates(NamedTuple):
+    take: PreparedUpdate
+    renew: PreparedUpdate
+
+
+@cache
+def _updates(lifetime: timedelta) -> _Updates:
+    return _Updates(
+        take=PreparedUpdate(
+            lambda holder: Lease.objects.filter(_free(holder), id=1),
+            lambda holder: {"holder": holder, "term": F("term") + 1, "expires_at": _expiry(lifetime)},
+        ),
+        renew=PreparedUpdate(
+            lambda holder, term: Lease.objects.filter(id=1, holder=holder, term=term),
+            lambda _holder, _term: {"expires_at": _expiry(lifetime)},
+        ),
+    )
+
+
+def _expiry(lifetime: timedelta) -> Combinable:
+    return ExpressionWrapper(Now() + Value(lifetime), output_field=DateTimeField())
+
+
+def _free(holder: str) -> Q:
+    return Q(expires_at=None) | Q(expires_at__lt=Now()) | Q(holder=holder)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from django.db.models import Q
-
 from console.cluster.models import Job, Node
+from console.common.prepared import Prepared
 from console.controller import jobs, rows
 from console.controller.context import Step
 from console.controller.wire import Entry
@@ -28,6 +27,11 @@ MOST_RECEIPTS = 1000
 """No batch has more jobs."""
 _Key = tuple[str, str, int]
 """Node, slot, generation."""
+_CONTAINERS = Container.objects.select_related("slot__service", "app").order_by()
+_BY_ID = Prepared(lambda ids: _CONTAINERS.filter(pk__in=ids))
+_BY_SLOT = Prepared(lambda slots: _CONTAINERS.filter(slot__in=slots, removed_at=None))
+_BY_NODE = Prepared(lambda nodes: _CONTAINERS.filter(node__in=nodes, removed_at=None))
+_OPEN_JOBS = Prepared(lambda ids: Job.objects.filter(pk__in=ids, done_at=None).defer("payload"))
 
 
 class Ledger:
@@ -61,27 +65,23 @@ class Ledger:
         }
         lost = [(node, one) for node, one in messages if isinstance(one, protocol.LogNotKept)]
         hellos = {node for node, message in messages if isinstance(message, protocol.Hello)}
-        self._read_containers(Q(pk__in=some) for some in rows.chunks(ids - {""}))
-        self._read_containers(Q(slot__in=some, removed_at=None) for some in rows.chunks(slots))
-        self._read_containers(Q(node=node, slot=one.slot, generation=one.generation) for node, one in lost)
-        self._read_containers(Q(node__in=some, removed_at=None) for some in rows.chunks(hellos))
-
-    def _read_containers(self, wanted: Iterable[Q]) -> None:
-        for some in wanted:
-            for container in Container.objects.filter(some).select_related("slot__service", "app"):
-                self._take(container)
+        for query, wanted in ((_BY_ID, ids - {""}), (_BY_SLOT, slots), (_BY_NODE, hellos)):
+            for some in rows.chunks(wanted):
+                self._take(query(some))
+        for node, one in lost:
+            self._take(_CONTAINERS.filter(node=node, slot=one.slot, generation=one.generation))
 
     def _read_jobs(self, ids: set[str]) -> None:
         for some in rows.chunks(ids):
-            for job in Job.objects.filter(pk__in=some, done_at=None).defer("payload"):
+            for job in _OPEN_JOBS(some):
                 self._jobs[job.id] = job
 
-    def _take(self, container: Container) -> None:
-        if container.id in self._containers:
-            return
-        container.slot = self._slots.setdefault(container.slot_id, container.slot)
-        self._containers[container.id] = container
-        self._by_key[container.node_id, container.slot_id, container.generation] = container
+    def _take(self, found: Iterable[Container]) -> None:
+        for container in found:
+            if container.id not in self._containers:
+                container.slot = self._slots.setdefault(container.slot_id, container.slot)
+                self._containers[container.id] = container
+                self._by_key[container.node_id, container.slot_id, container.generation] = container
 
     def take_up(self, ids: Sequence[str]) -> list[Container]:
         """Containers that no report named."""

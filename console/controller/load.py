@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from console.cluster.enums import NodeState
 from console.cluster.models import Node
+from console.common.prepared import Prepared
 from console.controller import requests
 from console.controller.requests import Releases
 from console.workloads.models import Container, Volume
@@ -54,6 +55,22 @@ _HELD = (
     *("id", "slot_id", "slot__service__name", "release_id", "app_id", "app__team_id", "node_id", "state"),
     *("cpu", "memory", "pids", "priority", "ports", "volumes", "grants"),
 )
+_LIVE: Prepared[tuple[Any, ...]] = Prepared(
+    lambda: (
+        Container.objects.exclude(state__in=[State.EXITED, State.FAILED, State.LOST])
+        .order_by("id")
+        .values_list(*_HELD)
+    )
+)
+_BOUND: Prepared[tuple[str, str, str]] = Prepared(
+    lambda: Volume.objects.exclude(node=None).exclude(app=None).values_list("app_ref", "name", "node_id")
+)
+_LOST = Prepared(lambda: Container.objects.filter(state=State.LOST, removed_at=None).order_by("id"))
+_LATELY_FAILED = Prepared(
+    lambda since: Container.objects.filter(state=State.FAILED, ended_at__gt=since, started_at=None).order_by(
+        "id"
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +94,7 @@ def read_cluster(now: datetime, releases: Releases) -> Cluster:
 
 def held(now: datetime, nodes: Mapping[str, Node], releases: Releases) -> Held:
     """Of these nodes. `releases` gives each container its service's one request."""
-    live = Container.objects.exclude(state__in=[State.EXITED, State.FAILED, State.LOST]).order_by("id")
-    rows = [_Row(*row) for row in live.values_list(*_HELD)]
+    rows = [_Row(*row) for row in _LIVE()]
     releases.load(row.release for row in rows)
     cache: dict[tuple[object, ...], model.Request] = {}
     allocations = [_allocation(row, releases, cache) for row in rows if row.node in nodes]
@@ -87,12 +103,11 @@ def held(now: datetime, nodes: Mapping[str, Node], releases: Releases) -> Held:
         allocations.append(only_ports(container))
         assert container.ended_at is not None  # noqa: S101  (they are chosen by it)
         ports[container.id] = container.ended_at + PORT_MEMORY, container.app_id
-    for container in Container.objects.filter(state=State.LOST, removed_at=None).order_by("id"):
+    for container in _LOST():
         if container.ports and container.node_id in nodes:
             allocations.append(only_ports(container))
             ports[container.id] = UNTIL_GONE, container.app_id
-    bound = Volume.objects.exclude(node=None).exclude(app=None).values_list("app_ref", "name", "node_id")
-    return Held(allocations, {f"{app}/{name}": node for app, name, node in bound}, ports)
+    return Held(allocations, {f"{app}/{name}": node for app, name, node in _BOUND()}, ports)
 
 
 def _allocation(
@@ -129,8 +144,7 @@ def as_ports(ports: Iterable[tuple[int, int, str]]) -> tuple[model.Port, ...]:
 
 def _refused_ports(now: datetime) -> Iterable[Container]:
     """Containers that lately could not start because somebody else on their node has a port of theirs."""
-    failed = Container.objects.filter(state=State.FAILED, ended_at__gt=now - PORT_MEMORY, started_at=None)
-    return (container for container in failed.order_by("id") if found_port_taken(container))
+    return (container for container in _LATELY_FAILED(now - PORT_MEMORY) if found_port_taken(container))
 
 
 def found_port_taken(container: Container) -> bool:

@@ -12,6 +12,7 @@ from django.db import DatabaseError, close_old_connections, transaction
 from django.utils import timezone
 
 from console.cluster.models import Hold, Node
+from console.common.prepared import Prepared, PreparedUpdate
 from console.controller import intake, nodes, overlay, send, verdicts
 from console.controller.agenda import Agenda
 from console.controller.broker import BrokerUsers
@@ -36,6 +37,11 @@ REST = 6.0
 LONGEST_REST = 0.5
 """After a step it rests for so many times what the step took, at most so many seconds: what is reported meanwhile is
 one step's work then, and a busy cluster's controller leaves the processor to others."""
+_REMEMBER = PreparedUpdate(
+    lambda _epoch, _position: Cursor.objects.filter(id=1),
+    lambda epoch, position: {"epoch": epoch, "position": position},
+)
+_HOLDS = Prepared(Hold.objects.all)
 
 
 class Controller:
@@ -67,7 +73,7 @@ class Controller:
             with transaction.atomic():
                 self.lease.renew()
                 step = Step(now, self.live, self.agenda, self.wishes, nodes=self.roster.read())
-                step.holds = {hold.node_id: hold for hold in Hold.objects.all()}
+                step.holds = {hold.node_id: hold for hold in _HOLDS()}
                 intake.take_in(step, entries)
                 nodes.judge(step, beats, self.watch)
                 verdicts.bury(step)
@@ -116,7 +122,7 @@ class Controller:
         if entries:
             self.position = entries[-1].position
         if (epoch, self.position) != self._saved:
-            Cursor.objects.filter(id=1).update(epoch=epoch, position=self.position)
+            _REMEMBER(epoch, self.position)
 
     def _ask(self, step: Step) -> None:
         wanted = {node.id for node in step.nodes.values() if node.session} if self._ask_all else step.ask

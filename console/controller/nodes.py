@@ -10,6 +10,7 @@ from django.conf import settings
 
 from console.cluster.enums import JobKind, NodeState
 from console.cluster.models import Job, Node
+from console.common.prepared import Prepared
 from console.controller import rows, verdicts
 from console.controller.context import Step
 from console.controller.history import Line
@@ -24,6 +25,21 @@ back before that."""
 _DIGEST_PATIENCE = timedelta(seconds=3)
 """A digest may differ for this long while its delta is on the way."""
 _CONTACT_RESOLUTION = timedelta(seconds=10)
+_TEAMS: Prepared[str] = Prepared(lambda: App.objects.order_by().values_list("team_id", flat=True).distinct())
+_ASKING: Prepared[str] = Prepared(
+    lambda nodes: Release.objects.filter(
+        pk__in=Job.objects.filter(node__in=nodes, kind=JobKind.PULL, done_at=None).values("release_id")
+    ).values_list("app_id", flat=True)
+)
+"""Apps for which these nodes ask a registry."""
+_APPS_ON: Prepared[str] = Prepared(
+    lambda nodes: (
+        Container.objects.filter(node__in=nodes, removed_at=None)
+        .order_by()
+        .values_list("app_id", flat=True)
+        .distinct()
+    )
+)
 _RANK = {NodeState.JOINING: 0, NodeState.READY: 0, NodeState.SUSPECT: 1, NodeState.DOWN: 2}
 
 
@@ -108,7 +124,7 @@ class Judgement:
 
     def _move(self, node: Node, state: NodeState, reason: str) -> None:
         before, node.state, node.state_reason = node.state, state, reason
-        node.save(update_fields=["state", "state_reason", "engine_failed_at"])
+        rows.save_one(node, ["state", "state_reason", "engine_failed_at"])
         if before == state:
             return
         because = f": {reason}" if reason else ""
@@ -120,16 +136,16 @@ class Judgement:
         rows.save_alike(self._seen, ("contact_at", "engine_failed_at"))
         if not self._moved:
             return
-        step, ids = self.step, [node.id for node in self._moved]
-        for team in App.objects.order_by().values_list("team_id", flat=True).distinct():
+        step = self.step
+        for team in _TEAMS():
             for node in self._moved:
                 step.announce(team, "node", node.id)
         step.freed |= any(node.state == NodeState.READY for node in self._moved)
         down = [node.id for node in self._moved if node.state == NodeState.DOWN]
-        asked = Job.objects.filter(node__in=down, kind=JobKind.PULL, done_at=None).values("release_id")
-        step.dirty.update(Release.objects.filter(pk__in=asked).values_list("app_id", flat=True))
-        there = Container.objects.filter(node__in=ids, removed_at=None).order_by()
-        step.dirty.update(there.values_list("app_id", flat=True).distinct())
+        for some in rows.chunks(down):
+            step.dirty.update(_ASKING(some))
+        for some in rows.chunks([node.id for node in self._moved]):
+            step.dirty.update(_APPS_ON(some))
 
 
 def _state(step: Step, node: Node, beat: Beat | None) -> tuple[NodeState, str]:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from console.cluster.models import Node
+from console.common.prepared import Prepared
 from console.workloads.compose import COMMAND_SUFFIX, Project
 from console.workloads.compose import Service as Spec
 from console.workloads.models import App, Release
@@ -25,6 +26,9 @@ DEFAULT_MEMORY = 128 * 1024 * 1024
 limits are larger: most containers idle, and a small host shall hold more than two of them."""
 ZONE = model.Spread("node.zone")
 """Where nodes have zones, a service that says nothing is spread over them."""
+_RELEASES = Prepared(
+    lambda ids: Release.objects.filter(pk__in=ids).select_related("app").defer("compose", "files")
+)
 
 
 @dataclass(slots=True)
@@ -54,7 +58,7 @@ class Releases:
         missing = {each for each in ids if each not in self._known}
         if not missing:
             return
-        for release in Release.objects.filter(pk__in=missing).select_related("app").defer("compose", "files"):
+        for release in _RELEASES(missing):
             try:
                 self._known[release.id] = Known(release, release.project)
             except msgspec.ValidationError:

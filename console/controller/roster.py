@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from console.cluster.models import Node
+from console.common.prepared import Prepared
 
 _BY_HELLO = {
     *("address", "agent_version", "protocol", "engine", "observed_labels", "cpu", "memory", "pids", "disk"),
@@ -16,7 +17,7 @@ _BY_HELLO = {
 _READ = tuple(
     each.attname for each in Node._meta.concrete_fields if not each.primary_key and each.name not in _BY_HELLO
 )
-_NODES = Node.objects.select_for_update().order_by("name").values_list("id", *_READ)
+_NODES = Prepared(lambda: Node.objects.select_for_update().order_by("name").values_list("id", *_READ))
 
 
 class Roster:
@@ -29,8 +30,9 @@ class Roster:
 
     def read(self) -> dict[str, Node]:
         """All nodes by id, in the order of their names; locked. In a transaction."""
-        found = {id_: values for id_, *values in _NODES.all()}
-        self._nodes |= Node.objects.in_bulk(found.keys() - self._nodes.keys())
+        found = {id_: values for id_, *values in _NODES()}
+        if new := found.keys() - self._nodes.keys():
+            self._nodes |= Node.objects.in_bulk(new)
         self._nodes = {id_: self._known(id_, values) for id_, values in found.items() if id_ in self._nodes}
         return dict(self._nodes)
 

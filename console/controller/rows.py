@@ -36,10 +36,29 @@ def save_alike(rows: Iterable[Model], fields: Sequence[str]) -> None:
         key = [getattr(row, name) for name in fields]
         groups[json.dumps(key, sort_keys=True, cls=DjangoJSONEncoder)].append(row)
     for group in groups.values():
-        first = group[0]
-        values: dict[str, Any] = {name: getattr(first, name) for name in fields}
-        for ids in chunks({str(row.pk) for row in group}):
-            type(first)._default_manager.filter(pk__in=ids).update(**values)
+        _save_together(group[0], fields, {str(row.pk) for row in group})
+
+
+def save_one(row: Model, fields: Sequence[str]) -> None:
+    """Save these columns of a row."""
+    _save_together(row, fields, {str(row.pk)})
+
+
+def _save_together(first: Model, names: Sequence[str], ids: Collection[str]) -> None:
+    quote = connection.ops.quote_name
+    fields: list[Any] = [first._meta.get_field(name) for name in names]
+    columns = ", ".join(f"{quote(field.column)} = %s" for field in fields)
+    values = [
+        field.get_db_prep_save(getattr(first, field.attname), connection=connection) for field in fields
+    ]
+    for some in chunks(ids):
+        # Names of our own tables alone; the values are parameters.
+        sql = (
+            f"UPDATE {quote(first._meta.db_table)} SET {columns} "  # noqa: S608  # nosec B608 (own tables)
+            f"WHERE id IN ({', '.join(['%s'] * len(some))})"
+        )
+        with connection.cursor() as cursor:
+            cursor.execute(sql, [*values, *some])
 
 
 def save_texts(model: type[Model], column: str, texts: Mapping[str, str]) -> None:

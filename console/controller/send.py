@@ -13,6 +13,7 @@ from kombu.exceptions import KombuError
 
 from console.cluster.enums import JobKind, NodeState
 from console.cluster.models import Job, Node
+from console.common.prepared import Prepared
 from console.controller import rows
 from console.controller.context import Step
 from console.controller.sealer import Sealer
@@ -26,6 +27,13 @@ FIRST_PATIENCE = 2.0
 LONGEST_PATIENCE = 60.0
 NOTED_RINGS = 5
 """After this many unanswered rings an event says so."""
+_DUE = Prepared(
+    lambda now: (
+        Job.objects.filter(done_at=None, ring_at__lte=now)
+        .order_by("created_at", "id")
+        .defer("payload", "result")
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +53,7 @@ class Due:
 
 def collect(step: Step) -> list[Due]:
     """The jobs to send now, one batch per node that can be reached; the next ring is set in this transaction."""
-    due = Job.objects.filter(done_at=None, ring_at__lte=step.now).order_by("created_at", "id")
-    ringing = [job for job in due.defer("payload", "result") if _reachable(step.nodes[job.node_id], job)]
+    ringing = [job for job in _DUE(step.now) if _reachable(step.nodes[job.node_id], job)]
     for job in ringing:
         _mark(step, job)
     rows.save_alike(ringing, ("rings", "ring_at", "received_at"))

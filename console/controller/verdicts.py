@@ -10,6 +10,7 @@ from django.db.models import Q
 from console.cluster.enums import HoldState, NodeState
 from console.cluster.lost import Death, Hold
 from console.cluster.models import Node
+from console.common.prepared import Prepared
 from console.controller import jobs, rows, volumes
 from console.controller.context import Step
 from console.workloads.enums import OperationState
@@ -23,6 +24,7 @@ MOST_GENERATIONS = 2**53
 """No honest slot comes near it; a number above would end where the database's numbers do."""
 MOST_NAMED = 50
 _LIVE = {"running", "paused", "restarting"}
+_DEATHS = Prepared(Death.objects.all)
 
 
 # -- this node is dead
@@ -30,7 +32,7 @@ _LIVE = {"running", "paused", "restarting"}
 
 def bury(step: Step) -> None:
     """Give up what is on nodes that were declared dead, as long as they are down. A sign of life ends the word."""
-    for death in Death.objects.all():
+    for death in _DEATHS():
         node = step.nodes.get(death.node_id)
         if node is None:
             continue
@@ -49,7 +51,6 @@ def _give_up(step: Step, node: Node, death: Death) -> None:
     for container in lost:
         container.state = move(State(container.state), State.LOST, Actor.OPERATOR)
         container.ended_at = step.now
-        step.live.free(container.id)
         step.dirty.add(container.app_id)
         step.tell_app(
             container.app,
@@ -58,6 +59,7 @@ def _give_up(step: Step, node: Node, death: Death) -> None:
             many=f"{container.slot.service.name}: {{count}} containers are lost: {node.name} was declared dead",
             where=node.id,
         )
+    step.live.free_many([container.id for container in lost])
     rows.save_alike(lost, ("state", "ended_at"))
     jobs.close(lost, None, step.now)
     if death.volumes:

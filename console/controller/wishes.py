@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.db.models import Exists, OuterRef, Subquery
 
+from console.common.prepared import Prepared
 from console.controller import rows
 from console.workloads.enums import OperationState, ReleaseState
 from console.workloads.models import App, Operation, Release, Rollout, Service
@@ -18,15 +20,27 @@ from console.workloads.models import App, Operation, Release, Rollout, Service
 MOST = 2000
 """Apps kept: bounds what it takes of memory. Those looked at longest ago go first."""
 _OF_APP = Release.objects.filter(app=OuterRef("pk"))
-_APPS = (
-    App.objects.select_related("team")
-    .order_by()
-    .annotate(
-        ready=Subquery(_OF_APP.filter(state=ReleaseState.READY).order_by("-number").values("id")[:1]),
-        waiting=Exists(_OF_APP.filter(state=ReleaseState.RESOLVING)),
-        preparing=Subquery(_OF_APP.filter(state=ReleaseState.PREPARING).order_by("-number").values("id")[:1]),
+_APPS: Prepared[Any] = Prepared(
+    lambda ids: (
+        App.objects.select_related("team")
+        .order_by()
+        .annotate(
+            ready=Subquery(_OF_APP.filter(state=ReleaseState.READY).order_by("-number").values("id")[:1]),
+            waiting=Exists(_OF_APP.filter(state=ReleaseState.RESOLVING)),
+            preparing=Subquery(
+                _OF_APP.filter(state=ReleaseState.PREPARING).order_by("-number").values("id")[:1]
+            ),
+        )
+        .filter(pk__in=ids)
     )
 )
+_SERVICES = Prepared(lambda apps: Service.objects.filter(app__in=apps).order_by())
+_OPERATIONS = Prepared(
+    lambda apps: Operation.objects.filter(app_id__in=apps, state=OperationState.RUNNING).order_by(
+        "created_at"
+    )
+)
+_ROLLOUTS = Prepared(lambda releases: Rollout.objects.filter(release__in=releases).order_by("started_at"))
 
 
 @dataclass(slots=True)
@@ -73,18 +87,17 @@ class Wishes:
         return list(found.values())
 
     def _read(self, ids: list[str]) -> None:
-        found = {app.id: Wish(app, app.ready, app.waiting, app.preparing) for app in _APPS.filter(pk__in=ids)}
-        for service in Service.objects.filter(app__in=found).order_by():
+        found = {app.id: Wish(app, app.ready, app.waiting, app.preparing) for app in _APPS(ids)}
+        for service in _SERVICES(found):
             found[service.app_id].services[service.id] = service
-        running = Operation.objects.filter(app_id__in=found, state=OperationState.RUNNING)
-        for operation in running.order_by("created_at"):
+        for operation in _OPERATIONS(found):
             found[operation.app_id].operations.append(operation)
         self._read_rollouts(found)
         self._kept |= found
 
     def _read_rollouts(self, found: dict[str, Wish]) -> None:
         wanted = [id_ for wish in found.values() for id_ in (wish.ready, wish.preparing) if id_]
-        for rollout in Rollout.objects.filter(release__in=wanted).order_by("started_at"):
+        for rollout in _ROLLOUTS(wanted):
             wish = found[rollout.app_id]
             if rollout.release_id == wish.preparing:
                 wish.attempt = rollout

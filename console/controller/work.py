@@ -9,6 +9,7 @@ from datetime import timedelta
 from django.db import OperationalError
 
 from console.common.models import Dirty
+from console.common.prepared import Prepared
 from console.controller import apply, appview, resolve, rows, verdicts, volumes
 from console.controller.appview import Rows
 from console.controller.context import Step
@@ -26,6 +27,7 @@ APP_AGAIN = timedelta(seconds=10)
 """After this an app that could not be worked on is tried again."""
 SIGHT_AGAIN = timedelta(seconds=2)
 """After this an app that was worked on while the console was blind is looked at again."""
+_DIRTY: Prepared[tuple[int, str]] = Prepared(lambda: Dirty.objects.values_list("id", "app_id"))
 
 
 def work(step: Step) -> None:
@@ -124,7 +126,7 @@ def _look_again(step: Step, apps: Iterable[App]) -> None:
 
 
 def _consume_dirty(step: Step) -> set[str]:
-    found = list(Dirty.objects.values_list("id", "app_id"))
+    found = _DIRTY()
     if found:
         Dirty.objects.filter(pk__in=[row for row, _app in found]).delete()
     apps = {app for _row, app in found}

@@ -9,10 +9,17 @@ from django.utils.translation import gettext as _
 from console.accounts.access import Access
 from console.common import events
 from console.common.errors import Conflict
+from console.common.prepared import Prepared
 from console.workloads import operations, quotas
 from console.workloads.enums import OperationKind, OperationState, RolloutState
 from console.workloads.models import App, Operation, Release, Rollout, Service
 from console.workloads.services import UNDER_WAY, go_back, lock_app
+
+_ROLLED_OUT_BEFORE = Prepared(
+    lambda app, number: Release.objects.filter(
+        app=app, number__lt=number, rollouts__state=RolloutState.SUCCEEDED
+    ).order_by("-number")[:1]
+)
 
 
 @transaction.atomic
@@ -95,8 +102,7 @@ def _not_cancellable(message: str, operation: Operation) -> Conflict:
 
 def release_before(rollout: Rollout) -> Release | None:
     """What it would go back to: the newest earlier release that was once rolled out well."""
-    earlier = Release.objects.filter(app=rollout.app_id, number__lt=rollout.release.number)
-    return earlier.filter(rollouts__state=RolloutState.SUCCEEDED).order_by("-number").first()
+    return next(iter(_ROLLED_OUT_BEFORE(rollout.app_id, rollout.release.number)), None)
 
 
 def _under_way(app: App) -> Rollout:

@@ -1,0 +1,174 @@
+"""Queries of which the SQL is made once. Building and compiling a queryset takes Django a millisecond or two, many
+times what the database needs to answer it; the controller asks the same few questions in each of its steps.
+
+    _SLOTS = Prepared(lambda app: Slot.objects.filter(service__app=app, retired=False))
+    slots = _SLOTS(app.id)
+
+The SQL is Django's own, made with stand-ins for the values; each call puts its values where those are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from copy import copy
+from datetime import UTC, datetime, timedelta
+from typing import Any, Generic, TypeVar
+
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import QuerySet
+from django.db.models.query import FlatValuesListIterable, ModelIterable, ValuesListIterable
+from django.db.models.sql import UpdateQuery
+
+Row = TypeVar("Row")
+Scalar = str | int | datetime
+Value = Scalar | Collection[str]
+_Key = tuple[object, ...]
+"""The database's kind, and of each value its type; of a collection, how many it has room for."""
+_FIRST_DAY, _FIRST_NUMBER = datetime(1900, 1, 1, tzinfo=UTC), 1_900_000_000
+"""Stand-ins count from here: nothing that a query says itself comes near."""
+
+
+class Prepared(Generic[Row]):
+    """The rows of `make(*values)` as a list. `make` hands its values to a queryset and looks at none: what it makes
+    at the first call serves all. A collection of texts is for an `__in`; an empty one finds nothing."""
+
+    def __init__(self, make: Callable[..., QuerySet[Any, Row]]) -> None:
+        self._make = make
+        self._known: dict[_Key, _Select[Row]] = {}
+
+    def __call__(self, *values: Value) -> list[Row]:
+        key, flat = _flatten(values)
+        if flat is None:
+            return []
+        if key not in self._known:
+            self._known[key] = _Select(self._make(*_stand_ins(values)), values)
+        return self._known[key].rows(flat)
+
+
+class PreparedUpdate:
+    """`make(*values).update(**changes(*values))`: how many rows there were. As in `Prepared`."""
+
+    def __init__(self, make: Callable[..., QuerySet[Any]], changes: Callable[..., dict[str, Any]]) -> None:
+        self._make, self._changes = make, changes
+        self._known: dict[_Key, _Statement] = {}
+
+    def __call__(self, *values: Value) -> int:
+        key, flat = _flatten(values)
+        if flat is None:
+            return 0
+        if key not in self._known:
+            self._known[key] = self._statement(values)
+        statement, connection = self._known[key], connections[DEFAULT_DB_ALIAS]
+        with transaction.mark_for_rollback_on_error(DEFAULT_DB_ALIAS), connection.cursor() as cursor:
+            cursor.execute(statement.sql, statement.params(connection, flat))
+            return int(cursor.rowcount)
+
+    def _statement(self, values: tuple[Value, ...]) -> _Statement:
+        given = _stand_ins(values)
+        query: Any = self._make(*given).query.chain(UpdateQuery)
+        query.add_update_values(self._changes(*given))
+        compiler = query.get_compiler(using=DEFAULT_DB_ALIAS)
+        return _Statement(compiler.connection, compiler.as_sql(), values)
+
+
+class _Statement:
+    """SQL, and where among its parameters the values belong."""
+
+    def __init__(
+        self, connection: BaseDatabaseWrapper, said: tuple[str, Collection[Any]], values: tuple[Value, ...]
+    ) -> None:
+        self.sql, self._params = said[0], list(said[1])
+        _key, flat = _flatten(_stand_ins(values))
+        numbers = {_adapted(connection, value): number for number, value in enumerate(flat or ())}
+        self._places = [
+            (place, numbers[param])
+            for place, param in enumerate(self._params)
+            if isinstance(param, str | int | datetime) and param in numbers
+        ]
+        if len({number for _place, number in self._places}) < len(numbers):
+            raise ValueError(f"not every value became a parameter of {self.sql}")
+
+    def params(self, connection: BaseDatabaseWrapper, flat: list[Scalar]) -> tuple[Any, ...]:
+        params = self._params.copy()
+        for place, number in self._places:
+            params[place] = _adapted(connection, flat[number])
+        return tuple(params)
+
+
+class _Select(Generic[Row]):
+    """A queryset whose compiler has done its work."""
+
+    def __init__(self, queryset: QuerySet[Any, Row], values: tuple[Value, ...]) -> None:
+        self._iterable: Any = getattr(queryset, "_iterable_class")  # noqa: B009  (it has no public name)
+        if self._iterable not in (ModelIterable, ValuesListIterable, FlatValuesListIterable):
+            raise TypeError(f"a {self._iterable.__name__} cannot be prepared")
+        compiler: Any = queryset.query.get_compiler(using=DEFAULT_DB_ALIAS)
+        self._statement = _Statement(compiler.connection, compiler.as_sql(), values)
+        converters = compiler.get_converters([one[0] for one in compiler.select[: compiler.col_count]])
+        compiler.get_converters = lambda _expressions: converters
+        self._compiler = compiler
+
+    def rows(self, flat: list[Scalar]) -> list[Row]:
+        connection = connections[DEFAULT_DB_ALIAS]
+        said = self._statement.sql, self._statement.params(connection, flat)
+        compiler = copy(self._compiler)
+        compiler.connection, compiler.as_sql = connection, lambda: said
+        return list(self._iterable(_Once(compiler)))
+
+
+class _Once:
+    """What Django's iterables ask of a queryset and of its query, for one call."""
+
+    db = DEFAULT_DB_ALIAS
+    _known_related_objects: dict[Any, Any] = {}
+
+    def __init__(self, compiler: Any) -> None:
+        self.query, self._compiler = self, compiler
+
+    def get_compiler(self, using: str) -> Any:  # noqa: ARG002  (as Query's)
+        return self._compiler
+
+
+def _room(count: int) -> int:
+    """Few sizes, so that few statements are kept; the last text stands in what is left."""
+    return 1 << (count - 1).bit_length()
+
+
+def _flatten(values: tuple[Value, ...]) -> tuple[_Key, list[Scalar] | None]:
+    """The key, and the values one by one; None where a collection is empty."""
+    key: list[object] = [connections[DEFAULT_DB_ALIAS].vendor]
+    flat: list[Scalar] = []
+    for value in values:
+        if isinstance(value, str | int | datetime):
+            key.append(type(value))
+            flat.append(value)
+            continue
+        texts = sorted(value)
+        if not texts:
+            return (), None
+        key.append(_room(len(texts)))
+        flat += texts + texts[-1:] * (_room(len(texts)) - len(texts))
+    return tuple(key), flat
+
+
+def _stand_ins(values: tuple[Value, ...]) -> tuple[Value, ...]:
+    """Of the same types, each unlike any other value."""
+    found: list[Value] = []
+    for number, value in enumerate(values):
+        if isinstance(value, str):
+            found.append(f"?{number}")
+        elif isinstance(value, datetime):
+            found.append(_FIRST_DAY + timedelta(days=number))
+        elif isinstance(value, int):
+            found.append(_FIRST_NUMBER + number)
+        else:
+            found.append([f"?{number}:{place:05}" for place in range(_room(len(value)))])
+    return tuple(found)
+
+
+def _adapted(connection: BaseDatabaseWrapper, value: Scalar) -> Any:
+    """As a field hands it to the database."""
+    if isinstance(value, datetime):
+        return connection.ops.adapt_datetimefield_value(value)
+    return value
