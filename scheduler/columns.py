@@ -89,6 +89,20 @@ class Columns:
             self._take_amounts(row, allocation.request, -1)
             self.count(row, allocation, -1)
 
+    def free_many(self, containers: Iterable[str]) -> None:
+        """As `free` of each; of those that have the very same request, together."""
+        gone: dict[int, tuple[Request, list[int]]] = {}
+        for container in containers:
+            row = self.where.pop(container, None)
+            if row is not None:
+                allocation = self.on[row].pop(container)
+                if allocation.ports or allocation.grants:
+                    self.hold(row, allocation, -1)
+                gone.setdefault(id(allocation.request), (allocation.request, []))[1].append(row)
+        for request, rows in gone.values():
+            self.take_many(request, rows, -1)
+            self._drop_empty(request)
+
     def _take_amounts(self, row: int, request: Request, sign: int) -> None:
         self.cpu_free[row] = cpu = self.cpu_free.item(row) - sign * request.cpu
         self.memory_free[row] = memory = self.memory_free.item(row) - sign * request.memory
@@ -97,10 +111,11 @@ class Columns:
             self.disk_free[row] -= sign * request.disk
         self.load[row] = self.load_of(row, cpu, memory)
 
-    def take_many(self, request: Request, taken: Sequence[int]) -> None:
-        """One container of this request for each mention of a row, but for what `hold` takes and for where
-        they are, which the caller has noted."""
+    def take_many(self, request: Request, taken: Sequence[int], sign: int = 1) -> None:
+        """One container of this request comes (1) or goes (-1) for each mention of a row, but for what `hold`
+        takes and for where they are, which the caller has noted."""
         rows, times = np.unique(np.array(taken, dtype=np.int64), return_counts=True)
+        times *= sign
         self.cpu_free[rows] -= times * request.cpu
         self.memory_free[rows] -= times * request.memory
         self.pids_free[rows] -= times * request.pids
@@ -111,7 +126,7 @@ class Columns:
         )
         for tally in self._tallies(request):
             tally.add_many(rows, times)
-        self._use(request, len(taken))
+        self._use(request, sign * len(taken))
 
     def load_of(self, row: int, cpu_free: int, memory_free: int) -> float:
         """`load` of one row, were so much free."""

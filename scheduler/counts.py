@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -27,12 +27,10 @@ class Tally:
             _add(counts, domains.codes.item(row), number)
 
     def add_many(self, rows: Ints, numbers: Ints) -> None:
-        """As `add`, for rows that are all different and positive numbers."""
-        for row, number in zip(rows.tolist(), numbers.tolist(), strict=True):
-            self.rows[row] = self.rows.get(row, 0) + number
+        """As `add`, for rows that are all different."""
+        _add_many(self.rows, zip(rows.tolist(), numbers.tolist(), strict=True))
         for domains, counts in self.by_domain.values():
-            for code, number in _by_code(domains, rows, numbers).items():
-                counts[code] = counts.get(code, 0) + number
+            _add_many(counts, _by_code(domains, rows, numbers).items())
 
     def of(self, domains: Domains) -> dict[int, int]:
         """Containers by domain of this key; counted once, then kept."""
@@ -66,6 +64,16 @@ def _add(counts: dict[int, int], place: int, number: int) -> None:
         counts[place] = after
     else:
         counts.pop(place, None)
+
+
+def _add_many(counts: dict[int, int], changes: Iterable[tuple[int, int]]) -> None:
+    """As `_add` of each."""
+    before = counts.get
+    for place, number in changes:
+        if after := before(place, 0) + number:
+            counts[place] = after
+        else:
+            del counts[place]
 
 
 def _by_code(domains: Domains, rows: Ints, numbers: Ints) -> dict[int, int]:

@@ -82,6 +82,11 @@ class Cluster:
         self._forget()
         self.columns.free(container)
 
+    def free_many(self, containers: Iterable[str]) -> None:
+        """As `free` of each: what a lost node held, say."""
+        self._forget()
+        self.columns.free_many(containers)
+
     def leave(self, container: str) -> None:
         """Mark it as leaving; one that holds nothing changes nothing."""
         held = self.get(container)

@@ -72,9 +72,8 @@ def without(
     copy = cluster.copy()
     gone = _known(cluster, node_ids)
     movable, bound = _split(copy, gone, pinned)
+    copy.free_many([each.container for node_id in gone for each in copy.on(node_id)])
     for node_id in gone:
-        for each in copy.on(node_id):
-            copy.free(each.container)
         copy.drop(node_id)
     moved, pending = _relocate(copy, movable, policy)
     return _outcome(moved, pending, bound, "be down until their node is back")
@@ -90,8 +89,7 @@ def drained(
     movable, bound = _split(copy, emptied, pinned)
     for node in [each for each in copy.nodes if each.id in emptied]:
         copy.update(replace(node, state=NodeState.DRAINING))
-    for each in movable:
-        copy.free(each.container)
+    copy.free_many([each.container for each in movable])
     moved, pending = _relocate(copy, movable, policy)
     return _outcome(moved, pending, bound, "stay, bound to their node")
 

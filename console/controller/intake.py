@@ -182,7 +182,7 @@ def _clear_away(ledger: Ledger, node: Node, container: Container, seen: protocol
         container.removed_at = None
         ledger.changed(container)
         if container.state == State.LOST:
-            ledger.step.live.lose(container)
+            ledger.step.live.lose([container])
     if seen.state in _LIVE:
         ledger.write()
         jobs.stop_remains(ledger.step, container)

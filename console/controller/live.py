@@ -113,6 +113,16 @@ class Live:
         """It has ended."""
         self._set(container, None)
 
+    def _free_many(self, containers: Sequence[str]) -> None:
+        if self._cluster is None:
+            return
+        for container in containers:
+            held = self._cluster.get(container)
+            if held is not None:
+                self._before.setdefault(container, held)
+                self._priorities[held.request.priority] -= 1
+        self._cluster.free_many(containers)
+
     def leave(self, container: str) -> None:
         """It was told to stop."""
         held = self._cluster.get(container) if self._cluster else None
@@ -126,12 +136,16 @@ class Live:
             self._set(allocation.container, allocation)
             self._ports[allocation.container] = until, app
 
-    def lose(self, container: Container) -> None:
-        """It was given up with its node, where it may run on: its ports are taken until it is removed there."""
-        if container.ports:
-            self.hold_ports(load.only_ports(container), load.UNTIL_GONE, container.app_id)
-        else:
-            self.free(container.id)
+    def lose(self, containers: Iterable[Container]) -> None:
+        """They were given up with their node, where they may run on: their ports are taken until they are removed
+        there."""
+        freed = []
+        for container in containers:
+            if container.ports:
+                self.hold_ports(load.only_ports(container), load.UNTIL_GONE, container.app_id)
+            else:
+                freed.append(container.id)
+        self._free_many(freed)
 
     def gone(self, container: Container) -> None:
         """It ended before, and is removed now."""

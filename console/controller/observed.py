@@ -176,7 +176,7 @@ def _hold_or_free(ledger: Ledger, container: Container) -> None:
     if container.state == State.FAILED and load.found_port_taken(container) and until > now:
         live.hold_ports(load.only_ports(container), until, container.app_id)
     elif container.state == State.LOST and container.removed_at is None:
-        live.lose(container)
+        live.lose([container])
     else:
         live.free(container.id)
 

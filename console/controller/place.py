@@ -72,7 +72,6 @@ def _lose(step: Step, app: Rows, placed: Sequence[Chosen]) -> None:
     for container in lost:
         container.state = move(State(container.state), State.LOST, Actor.CONTROLLER)
         container.ended_at = step.now
-        step.live.lose(container)
         node = step.nodes[container.node_id]
         step.tell_app(
             app.app,
@@ -81,6 +80,7 @@ def _lose(step: Step, app: Rows, placed: Sequence[Chosen]) -> None:
             many=f"{container.slot.service.name}: {{count}} containers are lost with {{nodes}}",
             where=node.id,
         )
+    step.live.lose(lost)
     rows.save_alike(lost, ("state", "ended_at"))
     jobs.close(lost, None, step.now)
 

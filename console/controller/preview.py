@@ -129,8 +129,7 @@ def node_forecast(team: Team, node: Node, event: Event) -> NodeForecast:
     ended = [one for one, tie in ties.items() if event == "drain" and tie is Tie.GLOBAL]
     # What holds nothing but ports has ended already.
     gone = [held.container for held in cluster.on(node.id) if not held.request.app]
-    for container in (*ended, *gone):
-        cluster.free(container)
+    cluster.free_many([*ended, *gone])
     if all(known.id != node.id for known in cluster.nodes):
         outcome = whatif.Outcome((), (), (), "")
     elif event == "loss":

@@ -59,7 +59,7 @@ def _give_up(step: Step, node: Node, death: Death) -> None:
             many=f"{container.slot.service.name}: {{count}} containers are lost: {node.name} was declared dead",
             where=node.id,
         )
-    step.live.free_many([container.id for container in lost])
+    step.live.lose(lost)
     rows.save_alike(lost, ("state", "ended_at"))
     jobs.close(lost, None, step.now)
     if death.volumes:

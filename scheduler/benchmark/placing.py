@@ -111,8 +111,8 @@ def _loss(cluster: Cluster, size: Size, running: int) -> Line:
     for node in lost:
         cluster.update(replace(node, state=NodeState.DOWN))
         for held in cluster.on(node.id):
-            cluster.free(held.container)
             by_service[id(held.request)].append(Want(held.request, held.slot, f"{held.container}'"))
+    cluster.free_many(held.container for node in lost for held in cluster.on(node.id))
     wants = list(chain.from_iterable(by_service.values()))
     decisions = cluster.place(wants, SPREAD)
     seconds = process_time() - before

@@ -252,8 +252,13 @@ def test_what_is_kept_is_what_would_be_counted(
     """After any placing, freeing and change of nodes."""
     kept = Cluster(cluster, quotas=quotas)
     kept.place(wants, policy)
-    for number in data.draw(st.lists(st.integers(0, len(wants)), max_size=4)):
+    numbers = st.lists(st.integers(0, len(wants)), max_size=8)
+    for number in data.draw(numbers):
         kept.free(f"c{number}")
+    for domains in data.draw(st.sampled_from([[], list(map(kept.columns.masks.domains, KEYS))])):
+        for tally in kept.columns._services.values():
+            tally.of(domains)
+    kept.free_many([f"c{number}" for number in data.draw(numbers)])
     for changed in data.draw(st.lists(st.sampled_from(["n1", "n2", "n6"]).flatmap(node), max_size=2)):
         kept.update(changed)
     fresh = counted_anew(kept)
@@ -278,8 +283,8 @@ def test_a_copy_is_equal_and_independent(
     assert state(second) == before
     later = [want._replace(container=f"more {want.container}") for want in more]
     decided = second.place(later, policy)
-    for want in wants:
-        second.free(want.container)
+    second.free_many([want.container for want in wants])
+    assert second.columns.where.keys() == {each.want.container for each in decided if each.node}
     assert state(first) == before
     assert first.place(later, policy) == decided
 
