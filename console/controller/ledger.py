@@ -85,7 +85,8 @@ class Ledger:
 
     def take_up(self, ids: Sequence[str]) -> list[Container]:
         """Containers that no report named."""
-        self._read_containers(Q(pk__in=some) for some in rows.chunks(ids))
+        for some in rows.chunks(ids):
+            self._take(_BY_ID(some))
         return [self._containers[id_] for id_ in ids if id_ in self._containers]
 
     def job(self, node: Node, id_: str) -> Job | None:
