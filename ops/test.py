@@ -1,4 +1,4 @@
-"""`make test`: quick tests on both cores, then what needs the machine alone, then PostgreSQL."""
+"""`make test`: quick tests on both cores, the simulation, then what needs the machine alone, then PostgreSQL."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ def main() -> int:
     failed = []
     if not steps.run("quick tests", [*pytest, "-n", "2", "-m", QUICK]):
         failed.append("quick tests")
+    # In processes of its own, with its progress shown: the seeds that once failed, and 1,000 more.
+    if not steps.run(
+        "the whole loop, simulated", [sys.executable, "-m", "sim", "--corpus", "--seeds", "1000"]
+    ):
+        failed.append("simulation")
     if not steps.run("engines, browser, PostgreSQL, slow ones", [*pytest, "-v", "-m", REST]):
         failed.append("engine and browser tests")
     if not _on_postgres(pytest):
