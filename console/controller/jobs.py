@@ -39,6 +39,11 @@ _KEPT: Prepared[tuple[str, int, str]] = Prepared(
         "slot_id", "generation", "state"
     )
 )
+_LEAVING: Prepared[str] = Prepared(
+    lambda node: Volume.objects.filter(Q(app__deleting=True) | Q(deleting=True), node=node).values_list(
+        "app_ref", flat=True
+    )
+)
 _END_ALL = PreparedUpdate(
     lambda node, _now: Job.objects.filter(node=node, done_at=None),
     lambda _node, now: {"done_at": now, "ring_at": None, "message": "dropped at hello"},
@@ -312,5 +317,4 @@ def resume(step: Step, node: Node) -> None:
     waiting = [container for container in _THERE(node.id) if container.id not in busy]
     for_containers(step, waiting)
     step.dirty.update(container.app_id for container in waiting)
-    leaving = node.volumes.filter(Q(app__deleting=True) | Q(deleting=True))
-    step.dirty.update(leaving.values_list("app_ref", flat=True))
+    step.dirty.update(_LEAVING(node.id))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
 from console.cluster.enums import JobKind
 from console.cluster.models import Job, Node
 from console.common import events
+from console.common.prepared import Prepared
 from console.controller import jobs
 from console.controller.context import Step
 from console.controller.history import Line
-from console.controller.rows import BATCH
+from console.controller.rows import BATCH, chunks
 from console.workloads import operations
 from console.workloads.enums import OperationKind, OperationState
 from console.workloads.models import App, Container, Operation, Volume
@@ -18,6 +20,7 @@ from nodeagent import protocol
 from scheduler.lifecycle import State
 
 MOST_BYTES = 2**62
+_DELETING = Prepared(lambda apps: Volume.objects.filter(deleting=True, app_ref__in=apps))
 ENDED = [state.value for state in State if state.ended]
 
 
@@ -25,7 +28,7 @@ def carry_on(step: Step) -> None:
     """Have deleted what is to be deleted of the apps that this step looks at, also of those that are gone."""
     if not step.dirty:
         return
-    for volume in Volume.objects.filter(deleting=True, app_ref__in=step.dirty):
+    for volume in chain.from_iterable(_DELETING(some) for some in chunks(step.dirty)):
         if volume.forget or volume.node_id is None:
             _gone(step, [volume], "forgotten")
         else:
