@@ -138,9 +138,10 @@ def _binding(secret: Secret, number: int) -> tuple[str, ...]:
 
 def _require(access: Access, app: App | None) -> None:
     """Developers keep their apps' secrets; the team's own, which every app can take, are the owners'."""
-    access.require_write()
     if app is None:
         access.require_owner()
+    else:
+        access.require_write(app)
 
 
 def _check(name: str, value: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.urls import URLPattern
 from django.utils import timezone
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from console.accounts.models import ApiToken, User
@@ -194,7 +195,38 @@ def _confirm_node(world: World) -> None:
     _admin(f"{TEAM}/nodes/n1/confirm")(world)
 
 
+def _secret(path: str) -> Callable[[World], None]:
+    def go(world: World) -> None:
+        _call(path, {"name": "key", "value": "canary-v"})(world)
+        _call(f"{path}/key", method="DELETE")(world)
+
+    return go
+
+
+def _volume(world: World) -> None:
+    app = factories.make_app(world.people.access, "gone")
+    volume = factories.make_volume(app, factories.make_node("n3"), kept_at=timezone.now())
+    app.delete()
+    _call(f"{TEAM}/volumes/{volume.pk}", method="DELETE")(world)
+
+
+def _delete_size(world: World) -> None:
+    _admin(f"{TEAM}/sizes", {"name": "tiny", "cpu": 500, "memory": 64 * 1024**2})(world)
+    _admin(f"{TEAM}/sizes/tiny", method="DELETE")(world)
+
+
 CALLS |= {
+    ("POST", "quota"): (_admin(f"{TEAM}/quota", {"apps": 9}), "team.quota"),
+    ("POST", "sizes"): (
+        _admin(f"{TEAM}/sizes", {"name": "tiny", "cpu": 500, "memory": 64 * 1024**2}),
+        "size.set",
+    ),
+    ("DELETE", "size"): (_delete_size, "size.deleted"),
+    ("POST", "team-secrets"): (_call(f"{TEAM}/secrets", {"name": "key", "value": "canary-v"}), ""),
+    ("DELETE", "team-secret"): (_secret(f"{TEAM}/secrets"), ""),
+    ("POST", "app-secrets"): (_call(f"{SHOP}/secrets", {"name": "key", "value": "canary-v"}), ""),
+    ("DELETE", "app-secret"): (_secret(f"{SHOP}/secrets"), ""),
+    ("DELETE", "volume"): (_volume, "volume.delete"),
     ("POST", "teams"): (_admin("/teams", {"slug": "fresh"}), "team.created"),
     ("POST", "user"): (_disable, "user.active"),
     ("POST", "invitations"): (

@@ -70,6 +70,10 @@ def test_a_role_in_one_app(people: People) -> None:
     found = {one["member"]: (one["role"], one["team_role"]) for one in people.viewer.get(path).body["items"]}
     assert found["viewer@example.com"] == ("developer", "viewer")
     assert people.viewer.post(scale, {"replicas": 2}).status == 202
+    secret = ("/teams/home/apps/shop/secrets", {"name": "key", "value": "v"})
+    assert people.viewer.post(*secret).status == 201
+    assert people.owner.post(path, {"member": "developer@example.com", "role": "viewer"}).status == 200
+    assert people.developer.post(*secret).status == 403
     assert people.viewer.post("/teams/home/apps", {"name": "b", "compose": factories.COMPOSE}).status == 403
     for caller in (people.developer, people.viewer):
         assert caller.post(path, {"member": "viewer@example.com", "role": None}).status == 403
