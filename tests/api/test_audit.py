@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from django.urls import URLPattern
 from django.utils import timezone
-from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from console.accounts.models import ApiToken, User
