@@ -202,13 +202,6 @@ def _secret(path: str) -> Callable[[World], None]:
     return go
 
 
-def _volume(world: World) -> None:
-    app = factories.make_app(world.people.access, "gone")
-    volume = factories.make_volume(app, factories.make_node("n3"), kept_at=timezone.now())
-    app.delete()
-    _call(f"{TEAM}/volumes/{volume.pk}", method="DELETE")(world)
-
-
 def _delete_size(world: World) -> None:
     _admin(f"{TEAM}/sizes", {"name": "tiny", "cpu": 500, "memory": 64 * 1024**2})(world)
     _admin(f"{TEAM}/sizes/tiny", method="DELETE")(world)
@@ -225,7 +218,6 @@ CALLS |= {
     ("DELETE", "team-secret"): (_secret(f"{TEAM}/secrets"), ""),
     ("POST", "app-secrets"): (_call(f"{SHOP}/secrets", {"name": "key", "value": "canary-v"}), ""),
     ("DELETE", "app-secret"): (_secret(f"{SHOP}/secrets"), ""),
-    ("DELETE", "volume"): (_volume, "volume.delete"),
     ("POST", "teams"): (_admin("/teams", {"slug": "fresh"}), "team.created"),
     ("POST", "user"): (_disable, "user.active"),
     ("POST", "invitations"): (
