@@ -122,6 +122,11 @@ def _cancel(world: World) -> None:
     _call(f"{SHOP}/rollout/cancel")(world)
 
 
+def _cancel_operation(world: World) -> None:
+    made = world.people.owner.post(f"{SHOP}/restart")
+    _call(f"{TEAM}/operations/{made.body['operation']['id']}/cancel")(world)
+
+
 def _roll_back(world: World) -> None:
     factories.make_ready(Release.objects.get())
     _call(f"{SHOP}/rollback", {"release": 1})(world)
@@ -208,6 +213,7 @@ def _delete_size(world: World) -> None:
 
 
 CALLS |= {
+    ("POST", "cancel-operation"): (_cancel_operation, "app.cancel"),
     ("POST", "quota"): (_admin(f"{TEAM}/quota", {"apps": 9}), "team.quota"),
     ("POST", "sizes"): (
         _admin(f"{TEAM}/sizes", {"name": "tiny", "cpu": 500, "memory": 64 * 1024**2}),
