@@ -120,7 +120,9 @@ def test_secrets_are_in_their_container_and_nowhere_else(cluster: Cluster) -> No
         with host.engine.client() as client:
             for container in client.containers.list():
                 hits += _found(f"inspect on {host.name}", json.dumps(container.attrs).encode())
-                seen += bytes(container.exec_run(["sh", "-c", "cat /run/secrets/*"]).output)
+                output = container.exec_run(["sh", "-c", "cat /run/secrets/*"]).output
+                assert isinstance(output, bytes)
+                seen += output
     assert _found("the container", seen) == [f"{name} in the container" for name in CANARIES]
 
     assert wait_until(lambda: b"ready" in _raw(cluster, "/apps/canary/logs?tail=50"), 20, every=0.5)
