@@ -35,6 +35,7 @@ def render_tab(
         ("app-metrics", _("Metrics"), "chart-line"),
         ("app-events", _("Events"), "history"),
         ("app-compose", _("Compose"), "file-code"),
+        ("app-secrets", _("Secrets"), "lock"),
     )
     access = access.inside(app)
     tabs = [Link(label, app_url(app, name), icon, active=name == page) for name, label, icon in names]

@@ -299,6 +299,28 @@ class LogRetentionForm(forms.Form):
     )
 
 
+class SecretForm(forms.Form):
+    name = forms.CharField(
+        label=_("Name"),
+        max_length=63,
+        help_text=_("As a Compose file names it. One that is there gets another version."),
+        widget=forms.TextInput(
+            attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}
+        ),
+    )
+    value = forms.CharField(
+        label=_("Value"),
+        strip=False,
+        help_text=_("Kept sealed and never shown again. Its last line's end counts."),
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "autocomplete": "off"}),
+    )
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        # What was typed is never part of a page, not even of one that says what is wrong.
+        self.fields["value"].widget.format_value = lambda _value: ""
+
+
 class RegistryForm(forms.Form):
     host = forms.CharField(
         label=_("Registry"), max_length=200, widget=forms.TextInput(attrs={"autocomplete": "off"})

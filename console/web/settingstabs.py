@@ -21,6 +21,7 @@ def render_settings(
         ("settings", _("Team"), "adjustments"),
         ("members", _("Members"), "users"),
         ("tokens", _("API tokens"), "key"),
+        ("secrets", _("Secrets and quota"), "lock"),
     ]
     if access.role.may_own:
         names.append(("audit", _("Audit"), "shield-lock"))

@@ -19,6 +19,7 @@ from console.web.files import as_mapping, posted_rows
 from console.web.forms import ComposeForm, ImageForm
 from console.web.shell import Link, WebRequest, add_errors, render_page, team_page
 from console.workloads.queries import summaries
+from console.workloads.quotas import use_of
 from console.workloads.services import create_app
 
 EXAMPLE = """\
@@ -118,7 +119,7 @@ def _new(
         request,
         access,
         template,
-        {"tabs": tabs, **context},
+        {"tabs": tabs, "use": use_of(access.team), **context},
         section="apps",
         crumbs=[Link(_("New app"))],
         status=422 if failed else 200,
