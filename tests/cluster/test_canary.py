@@ -111,7 +111,7 @@ def test_secrets_are_in_their_container_and_nowhere_else(cluster: Cluster) -> No
     def replaced() -> bool:
         hits.extend(_redis(lab.redis.url))
         found = _running(cluster)
-        return found is not None and found["release"] == 2
+        return found is not None and found["desired"]["release"] == 2
 
     assert wait_until(replaced, 60, every=0.1), lab.report()
 
