@@ -45,6 +45,8 @@ def broken_lab() -> Iterator[Lab]:
         lab = Lab(run, nodes=3, database="postgres", disk=192 * MIB)
         try:
             lab.start()
+            # A console that has just begun trusts no silence yet, and would judge the first fault late.
+            time.sleep(8.0)
             yield lab
         finally:
             lab.stop()
