@@ -33,6 +33,7 @@ class Draft:
     counts: list[Counts] = field(default_factory=list)
     rehearse: list[Placement] = field(default_factory=list)
     wakes: list[float] = field(default_factory=list)
+    waits: list[str] = field(default_factory=list)
     filled: set[str] = field(default_factory=set)
     """Slots that get a new generation by this plan."""
 
@@ -93,6 +94,7 @@ class Draft:
             rollout=rollout,
             commands=commands,
             rehearse=tuple(self.rehearse),
+            waits=tuple(self.waits),
             counts=tuple(self.counts),
             wake_at=min((at for at in self.wakes if self.now < at < NOT_YET), default=None),
         )

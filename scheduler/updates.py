@@ -79,6 +79,8 @@ def _replace_due(draft: Draft, group: Group, due: list[_Due], room: int, lacking
         ready = answer is None or answer.ready
         instead = not first or (answer is not None and ready)
         if room <= 0 or (limited and well and instead and room <= lacking):
+            if slot.waiting:
+                draft.waits.append(slot.id)
             continue
         if not instead:
             draft.fill(judge, slot, leaves=keeper, makes_way=not slot.waiting and judge.outdated(keeper))

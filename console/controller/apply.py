@@ -28,6 +28,7 @@ def apply(step: Step, app: Rows, view: model.AppView, plan: model.Plan, held: Co
     commits. `held`: slots of which a rehearsal said that they have to wait."""
     _create(app, plan)
     _stop(step, app, plan.stop)
+    held = {*held, *plan.waits}
     unplaced = place(step, app, plan.place, held)
     _remove(step, app, plan.remove)
     _retire(app, plan.retire)

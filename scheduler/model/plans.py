@@ -94,6 +94,8 @@ class Plan:
     commands: CommandsEnd | None = None
     rehearse: tuple[Placement, ...] = ()
     """Before what `leaves` is stopped: whether the next generation would find a node then, with its image on it."""
+    waits: tuple[str, ...] = ()
+    """Slots that found no room for two, and whose old one's turn to make way has not come: they go on waiting."""
     counts: tuple[Counts, ...] = ()
     wake_at: float | None = None
     """Time at which to look again though nothing changed."""

@@ -72,6 +72,18 @@ def test_those_that_waited_are_asked_about_again_though_the_window_is_full() -> 
     assert stopped(plan_for({"web.2": READY}, fresh, old("web.2", waiting=True), old("web.3"))) == []
 
 
+def test_one_whose_turn_to_make_way_has_not_come_goes_on_waiting() -> None:
+    """Else the two would take turns in finding no room, step after step."""
+    second = old("web.2", waiting=True)
+    plan = plan_for({"web.2": READY}, old("web.1"), second, start_first=True)
+    assert ([each.index for each in plan.place], stopped(plan)) == ([1], [])
+    assert plan.waits == ("web.2",)
+    answers = {"web.1": READY, "web.2": READY}
+    plan = plan_for(answers, old("web.1", waiting=True), second, start_first=True)
+    assert (plan.place, stopped(plan)) == ((), ["web.1-g1"])
+    assert plan.waits == ("web.2",)
+
+
 def test_an_image_that_cannot_be_had_fails_the_rollout_and_nothing_is_stopped() -> None:
     gone = Rehearsed(failure="node n1 could not get its image: manifest unknown")
     plan = plan_for({"web.1": gone}, old("web.1"), old("web.2"))
