@@ -39,6 +39,7 @@ MEANINGS: dict[str, Meaning] = {
     "name_taken": Meaning(409, _("The name is in use. Choose another one.")),
     "app_deleting": Meaning(409, _("The app is being deleted and takes no more changes.")),
     "release_not_ready": Meaning(409, _("The release's images were never resolved. Choose another one.")),
+    "release_unreadable": Meaning(409, _("The release cannot be read as it is stored. Choose another one.")),
     "release_command": Meaning(409, _("A release command runs by itself, once per release.")),
     "global_service": Meaning(409, _("A global service runs once on every node that fits; it has no scale.")),
     "no_rollout": Meaning(409, _("No rollout is under way.")),

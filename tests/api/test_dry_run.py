@@ -45,6 +45,12 @@ def test_a_new_app_shows_its_model_and_where_it_would_go(people: People) -> None
     (web,) = answer.body["placement"]
     assert (web["service"], web["wanted"], web["placed"], web["refusal"]) == ("web", 2, 2, None)
     assert [(node["name"], node["count"]) for node in web["nodes"]] == [("n1", 2)]
+    quota = answer.body["quota"]
+    assert [(quota[when]["apps"], quota[when]["containers"]) for when in ("before", "after")] == [
+        (0, 0),
+        (1, 2),
+    ]
+    assert quota["allowed"]["apps"] is None
 
 
 def test_what_finds_no_node_says_why(people: People) -> None:

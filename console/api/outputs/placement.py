@@ -7,6 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from console.api.outputs.quotas import AllowedOutput, AmountOutput
 from console.controller.preview import (
     Change,
     Concerned,
@@ -133,6 +134,14 @@ class ServicePlacementOutput(serializers.Serializer[ServicePlacement]):
     refusal = ReasonsOutput(allow_null=True, help_text="Of the first that finds none.")
 
 
+class QuotaChangeOutput(serializers.Serializer[Any]):
+    """What the team's apps claim, at their limits."""
+
+    before = AmountOutput()
+    after = AmountOutput()
+    allowed = AllowedOutput(help_text="Null: no limit.")
+
+
 class DryRunOutput(serializers.Serializer[Any]):
     """What a write would do. Nothing was changed."""
 
@@ -143,6 +152,7 @@ class DryRunOutput(serializers.Serializer[Any]):
     )
     changes = ChangeOutput(many=True, help_text="Of the app's model.")
     placement = ServicePlacementOutput(many=True)
+    quota = QuotaChangeOutput(allow_null=True, help_text="null: the write is of no team.")
 
 
 class MoveOutput(serializers.Serializer[WantedMove]):

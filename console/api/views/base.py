@@ -32,7 +32,7 @@ from console.api.outputs.placement import DryRunOutput
 from console.api.parsers import BoundedJSONParser
 from console.common import events
 from console.controller import preview
-from console.workloads import queries
+from console.workloads import queries, quotas
 from console.workloads.access import find_app
 from console.workloads.models import App, Operation
 
@@ -155,10 +155,11 @@ class ApiView(APIView):
         with transaction.atomic():
             if (header := self.request.headers.get("If-Match")) is not None:
                 self._require_match(header)
-            before = preview.wish(self.subject())
+            before, claimed = preview.wish(self.subject()), self._claimed()
             with events.collected() as told:
                 response = handler(self.request, *self.args, **self.kwargs)
             after = preview.wish(before.app if before else self.subject())
+            claims = self._claimed()
             transaction.set_rollback(True)
         body = {
             "dry_run": True,
@@ -166,8 +167,15 @@ class ApiView(APIView):
             "events": [event.message for event in told],
             "changes": preview.changes(before, after),
             "placement": preview.placement(before, after),
+            "quota": None
+            if claimed is None or claims is None
+            else {"before": claimed.used, "after": claims.used, "allowed": claims.allowed},
         }
         return plain(Response(DryRunOutput(body).data))
+
+    def _claimed(self) -> quotas.Use | None:
+        access: Access | None = getattr(self, "access", None)
+        return quotas.use_of(access.team) if access else None
 
     def subject(self) -> App | None:
         """The app that this path's writes are about, where it is there."""

@@ -9,9 +9,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from console.accounts.quotas import delete_size, set_quota, set_size
-from console.api.inputs import QuotaInput, SizeInput, checked
+from console.api.inputs import PageQuery, QuotaInput, SizeInput, checked
 from console.api.outputs.quotas import QuotaOutput, SizeOutput
-from console.api.views.base import TeamView, listing, page
+from console.api.paging import Order
+from console.api.views.base import TeamView, listing
 from console.workloads.parsing import sizes_now
 from console.workloads.quotas import use_of
 
@@ -30,10 +31,10 @@ class Quota(TeamView):
 
 
 class Sizes(TeamView):
-    @extend_schema(operation_id="list_sizes", responses=listing(SizeOutput))
+    @extend_schema(operation_id="list_sizes", parameters=[PageQuery], responses=listing(SizeOutput))
     def get(self, request: Request, team: str) -> Response:
         """Names for `x-berth: {size: …}`. They are the same for all teams."""
-        return page(SizeOutput, sizes_now())
+        return self.page(SizeOutput, sizes_now(), Order(("name",)), self.query(PageQuery))
 
     @extend_schema(operation_id="set_size", request=SizeInput, responses={201: SizeOutput})
     def post(self, request: Request, team: str) -> Response:
