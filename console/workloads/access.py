@@ -6,13 +6,18 @@ from django.utils.translation import gettext_lazy as _
 
 from console.accounts.access import Access
 from console.common.errors import NotFound
+from console.common.prepared import Prepared
 from console.workloads.models import App, Container, Operation, Release, Service, Slot
+
+_APPS = App.objects.select_related("team").order_by()
+_APP_BY_NAME = Prepared(lambda team, name: _APPS.filter(team=team, name=name, deleting=False))
+_APP_BY_ID = Prepared(lambda team, key: _APPS.filter(team=team, pk=key))
 
 
 def find_app(access: Access, name: str) -> App:
     """The team's app of this name or id. An app that is being deleted is found by its id alone."""
-    apps = App.objects.filter(team=access.team).select_related("team")
-    app = apps.filter(name=name, deleting=False).first() or apps.filter(pk=name).first()
+    team = access.team.pk
+    app = next(iter(_APP_BY_NAME(team, name) or _APP_BY_ID(team, name)), None)
     if app is None or not access.sees(app.pk):
         raise NotFound(_("There is no such app."))
     return app

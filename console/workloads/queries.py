@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
@@ -13,6 +14,7 @@ from django.db.models.functions import Coalesce
 from console.accounts.models import Team
 from console.cluster.models import Node
 from console.common.models import Event
+from console.common.prepared import Prepared
 from console.workloads.compose import Service as Spec
 from console.workloads.compose import Update
 from console.workloads.enums import (
@@ -239,7 +241,10 @@ def past_of(app: App, *, slot: Slot | None = None, limit: int = 60) -> list[Cont
 
 
 def volumes_of(app: App) -> list[Volume]:
-    return list(Volume.objects.filter(app=app).select_related("node"))
+    return _VOLUMES(app.pk)
+
+
+_VOLUMES = Prepared(lambda app: Volume.objects.filter(app=app).select_related("node"))
 
 
 def node_load() -> dict[str, tuple[int, int, int]]:
@@ -325,25 +330,22 @@ def newest_event() -> int:
 
 def _load(apps: Sequence[App], *, brief: bool = False) -> _Rows:
     """Nothing of it reads an app's history, however long that is."""
-    rows, of_apps = _Rows(), App.objects.filter(pk__in=[app.pk for app in apps])
-    last = Rollout.objects.filter(app=OuterRef("pk")).order_by("-started_at").values("pk")[:1]
-    rollouts = Rollout.objects.filter(pk__in=of_apps.annotate(last=Subquery(last)).values("last"))
-    for rollout in rollouts.select_related("release").defer(*(f"release__{name}" for name in _TEXTS)):
+    rows, of_app = _Rows(), {app.pk: app for app in apps}
+    for rollout in _LAST_ROLLOUTS(of_app):
         rows.rollouts[rollout.app_id] = rollout
         if rollout.release.state == ReleaseState.READY:
             rows.releases[rollout.app_id] = rollout.release
     if rest := [app.pk for app in apps if app.pk not in rows.releases]:
-        rows.releases |= _releases(rest)
-    of_app = {app.pk: app for app in apps}
-    services = {service.pk: service for service in Service.objects.filter(app__in=of_app)}
+        rows.releases |= {each.app_id: each for each in _CHOSEN_RELEASES(rest)}
+    services = {service.pk: service for service in _SERVICES(of_app)}
     for service in services.values():
         service.app = of_app[service.app_id]
         rows.services[service.app_id].append(service)
-    slots = {slot.pk: slot for slot in Slot.objects.filter(service__in=services, retired=False)}
+    slots = {slot.pk: slot for slot in _SLOTS(of_app)}
     for slot in slots.values():
         slot.service = services[slot.service_id]
         rows.slots[slot.service_id].append(slot)
-    for container in _with_node(Container.objects.filter(app__in=of_app, removed_at=None), brief=brief):
+    for container in _BRIEF_CONTAINERS(of_app) if brief else _CONTAINERS(of_app):
         rows.take(container, slots)
     if finite := _finite(rows):
         # What a job did stands for its slot also when nothing is left of it.
@@ -353,14 +355,6 @@ def _load(apps: Sequence[App], *, brief: bool = False) -> _Rows:
             rows.take(container, slots)
     _give_releases(rows)
     return rows
-
-
-def _releases(apps: Sequence[str]) -> dict[str, Release]:
-    """Of these apps, by their ids: the newest that became ready, or else the newest at all."""
-    own = Release.objects.filter(app=OuterRef("pk")).order_by("-number").values("pk")
-    chosen = Coalesce(Subquery(own.filter(state=ReleaseState.READY)[:1]), Subquery(own[:1]))
-    of_apps = App.objects.filter(pk__in=apps).annotate(chosen=chosen).values("chosen")
-    return {each.app_id: each for each in Release.objects.filter(pk__in=of_apps).defer(*_TEXTS)}
 
 
 def _with_node(containers: QuerySet[Container], *, brief: bool) -> QuerySet[Container]:
@@ -374,6 +368,32 @@ def _with_node(containers: QuerySet[Container], *, brief: bool) -> QuerySet[Cont
 _TEXTS = ("compose", "files")
 """Of a release: they may be long, and no summary shows them."""
 _NODE_JSON = ("labels", "observed_labels", "engine", "resources")
+
+
+def _last_rollouts(apps: Collection[str]) -> QuerySet[Rollout]:
+    """Each app's newest, with its release."""
+    last = Rollout.objects.filter(app=OuterRef("pk")).order_by("-started_at").values("pk")[:1]
+    of_apps = App.objects.filter(pk__in=apps).order_by().annotate(last=Subquery(last)).values("last")
+    rows = Rollout.objects.filter(pk__in=of_apps).select_related("release").order_by()
+    return rows.defer(*(f"release__{name}" for name in _TEXTS))
+
+
+def _chosen_releases(apps: Collection[str]) -> QuerySet[Release]:
+    """Of each app the newest that became ready, or else the newest at all."""
+    own = Release.objects.filter(app=OuterRef("pk")).order_by("-number").values("pk")
+    chosen = Coalesce(Subquery(own.filter(state=ReleaseState.READY)[:1]), Subquery(own[:1]))
+    of_apps = App.objects.filter(pk__in=apps).order_by().annotate(chosen=chosen).values("chosen")
+    return Release.objects.filter(pk__in=of_apps).order_by().defer(*_TEXTS)
+
+
+def _on_nodes(apps: Collection[str], *, brief: bool = False) -> QuerySet[Container]:
+    return _with_node(Container.objects.filter(app__in=apps, removed_at=None), brief=brief)
+
+
+_LAST_ROLLOUTS, _CHOSEN_RELEASES = Prepared(_last_rollouts), Prepared(_chosen_releases)
+_SERVICES = Prepared(lambda apps: Service.objects.filter(app__in=apps))
+_SLOTS = Prepared(lambda apps: Slot.objects.filter(service__app__in=apps, retired=False))
+_CONTAINERS, _BRIEF_CONTAINERS = Prepared(_on_nodes), Prepared(partial(_on_nodes, brief=True))
 
 
 def _give_releases(rows: _Rows) -> None:

@@ -85,6 +85,7 @@ class Fuzzer:
             "checks": {"enabled": False, **{name: {"enabled": True} for name in CHECKS}},
             "phases": {"stateful": {"generation": {"max-examples": 3 * ROUND}}},
             "suppress-health-check": ["all"],
+            "cache": {"enabled": False},
         }
         if seed % 4:  # edge cases come with one value for each name: in most rounds with that of something
             settings["parameters"] = {

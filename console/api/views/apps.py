@@ -16,7 +16,7 @@ from rest_framework.response import Response
 
 from console.api import paging
 from console.api.inputs import MOST_ROWS, AppInput, AppsQuery, ComposeInput, DeleteQuery, checked
-from console.api.outputs import shown
+from console.api.outputs import shown, shown_one
 from console.api.outputs.apps import AppDetailOutput, AppOutput, ProblemOutput, VolumeOutput, app_item
 from console.api.outputs.history import OperationOutput
 from console.api.outputs.placement import DryRunOutput
@@ -104,7 +104,7 @@ class AppDetail(AppView):
         self.version = version_of(summary)
         return Response(
             {
-                "app": AppDetailOutput(summary).data,
+                "app": shown_one(AppDetailOutput, summary),
                 "volumes": shown(VolumeOutput, volumes.volumes_of(self.access, found)),
             }
         )

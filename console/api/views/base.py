@@ -26,7 +26,7 @@ from console.accounts.access import Access
 from console.accounts.models import ApiToken, User
 from console.api import conditions, idempotency, paging, ratelimit
 from console.api.inputs import Input, checked
-from console.api.outputs import shown
+from console.api.outputs import shown, shown_one
 from console.api.outputs.history import OperationOutput
 from console.api.outputs.placement import DryRunOutput
 from console.api.parsers import BoundedJSONParser
@@ -336,7 +336,7 @@ ACCEPTED = inline_serializer("Accepted", {"operation": OperationOutput()})
 def accepted(access: Access, operation: Operation, **more: Any) -> Response:
     """202: the change is written, and Location is where to follow it."""
     where = reverse("api:operation", args=[access.team.slug, operation.id])
-    body = {"operation": OperationOutput(operation).data, **more}
+    body = {"operation": shown_one(OperationOutput, operation), **more}
     return Response(body, status=202, headers={"Location": where})
 
 

@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from console.api.inputs import ContainersQuery
+from console.api.outputs import shown_one
 from console.api.outputs.containers import PlacedContainerOutput, SlotDetailOutput
 from console.api.paging import NEWEST_FIRST
 from console.api.views.base import AppView, TeamView, listing
@@ -33,7 +34,7 @@ class ContainerDetail(TeamView):
     @extend_schema(operation_id="get_container", responses=PlacedContainerOutput)
     def get(self, request: Request, team: str, container: str) -> Response:
         """One container of the team, also one that is gone."""
-        return Response(PlacedContainerOutput(find_container(self.access, container)).data)
+        return Response(shown_one(PlacedContainerOutput, find_container(self.access, container)))
 
 
 class SlotDetail(AppView):

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from console.api import paging
 from console.api.inputs import AppEventsQuery, EventsQuery, NoInput, OperationsQuery, checked
-from console.api.outputs import shown
+from console.api.outputs import shown, shown_one
 from console.api.outputs.history import EventOutput, OperationOutput
 from console.api.paging import NEWEST_FIRST
 from console.api.views.base import ACCEPTED, TeamView, accepted, listing
@@ -43,7 +43,7 @@ class OperationDetail(TeamView):
     @extend_schema(operation_id="get_operation", responses=OperationOutput)
     def get(self, request: Request, team: str, operation: str) -> Response:
         """How a change goes, and how it ended."""
-        return Response(OperationOutput(find_operation(self.access, operation)).data)
+        return Response(shown_one(OperationOutput, find_operation(self.access, operation)))
 
 
 class CancelOperation(TeamView):
