@@ -104,7 +104,7 @@ def _event_stream() -> dict[str, Any]:
             _parameter("after", "query", {"type": "integer", "minimum": 0}),
             last,
         ],
-        "responses": {"200": {"description": "", "content": {"text/event-stream": {"schema": _TEXT}}}},
+        "responses": {"200": {"description": "", "content": {"text/event-stream": {}}}},
     }
 
 
@@ -136,7 +136,7 @@ def _logs() -> dict[str, Any]:
                 "description": "",
                 "content": {
                     "application/x-ndjson": {"schema": _TEXT},
-                    "text/event-stream": {"schema": _TEXT},
+                    "text/event-stream": {},
                     "text/plain": {"schema": _TEXT},
                 },
             }

@@ -120,8 +120,8 @@ class RoomOutput(serializers.Serializer[RoomForecast]):
 
 class ChangeOutput(serializers.Serializer[Change]):
     path = serializers.CharField(help_text="In the Compose model, as `services.web.replicas`.")
-    before = serializers.JSONField(allow_null=True)
-    after = serializers.JSONField(allow_null=True)
+    before = serializers.JSONField(help_text="null: there is none.")
+    after = serializers.JSONField()
 
 
 class ServicePlacementOutput(serializers.Serializer[ServicePlacement]):
