@@ -34,7 +34,7 @@ class Sizes(TeamView):
     @extend_schema(operation_id="list_sizes", parameters=[PageQuery], responses=listing(SizeOutput))
     def get(self, request: Request, team: str) -> Response:
         """Names for `x-berth: {size: …}`. They are the same for all teams."""
-        return self.page(SizeOutput, sizes_now(), Order(("name",)), self.query(PageQuery))
+        return self.page(SizeOutput, sizes_now(), Order(("cpu", "memory", "name")), self.query(PageQuery))
 
     @extend_schema(operation_id="set_size", request=SizeInput, responses={201: SizeOutput})
     def post(self, request: Request, team: str) -> Response:
