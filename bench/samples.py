@@ -24,6 +24,7 @@ from lab.lab import Lab
 from nodeagent import cgroup
 from nodeagent.runtime.base import ContainerFacts
 from nodeagent.runtime.engine import DockerRuntime
+from nodeagent.samples import SLOW_READERS
 
 LOOKS = 20
 STREAMED = 20.0
@@ -118,7 +119,7 @@ def _streams(runtime: DockerRuntime, ids: list[str], engine: int) -> dict[str, A
 
 
 def _asked(runtime: DockerRuntime, ids: list[str], engine: int) -> dict[str, Any]:
-    """One question each, four at a time, as the agent does where it sees no files."""
+    """One question each, as many at a time as the agent asks where it sees no files."""
     waiting = list(ids)
 
     def ask() -> None:
@@ -126,7 +127,7 @@ def _asked(runtime: DockerRuntime, ids: list[str], engine: int) -> dict[str, Any
             runtime.stats(waiting.pop())
 
     with _counted(engine) as cost:
-        threads = [threading.Thread(target=ask) for _ in range(4)]
+        threads = [threading.Thread(target=ask) for _ in range(SLOW_READERS)]
         for thread in threads:
             thread.start()
         for thread in threads:

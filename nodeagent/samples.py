@@ -19,7 +19,8 @@ log = logging.getLogger(__name__)
 
 FIRST_LOOK = 1.0
 """A rate needs two looks: the first one after a start comes early."""
-SLOW_READERS = 4
+SLOW_READERS = 16
+"""The engine takes about a second for each: so many at once keep up with 160 containers."""
 
 
 class Sampler:

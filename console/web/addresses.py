@@ -34,8 +34,12 @@ def logs_url(app: App, service: str = "", container: str = "", slot: str = "") -
     return f"/api/v1/teams/{app.team.slug}/apps/{app_key(app)}/logs?{query}"
 
 
+def team_metrics_url(team: str) -> str:
+    """The API's numbers over time, as are the next four."""
+    return reverse("api:team-metrics", args=[team])
+
+
 def app_metrics_url(app: App) -> str:
-    """The API's numbers over time, as are the next three."""
     return reverse("api:app-metrics", args=[app.team.slug, app_key(app)])
 
 

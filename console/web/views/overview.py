@@ -8,6 +8,8 @@ from django.views.decorators.http import require_GET
 from console.accounts.access import Access
 from console.cluster.enums import NodeState
 from console.cluster.queries import all_nodes
+from console.web.addresses import team_metrics_url
+from console.web.charts import MOST, charts
 from console.web.nodecards import node_cards
 from console.web.shell import WebRequest, render_page, team_page
 from console.workloads.enums import AppState
@@ -32,5 +34,6 @@ def overview(request: WebRequest, access: Access) -> HttpResponse:
         "ready": sum(node.state == NodeState.READY for node in nodes),
         "lost": [node for node in nodes if node.state in (NodeState.DOWN, NodeState.SUSPECT)],
         "events": events_of(access.team, limit=8),
+        "charts": charts(request, team_metrics_url(access.team.slug), by="app", limit=MOST),
     }
     return render_page(request, access, "web/overview.html", context, section="overview")
