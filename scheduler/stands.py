@@ -115,11 +115,14 @@ def stand(judge: Judge, slot: SlotView) -> Stand:
     little as what stops already."""
     live = [each for each in slot.containers if staying(each) and not judge.failing(each)]
     there = [each for each in live if not node_down(judge.view, each)]
+    if _done(judge, slot):
+        # A task of an older release that still runs has been overtaken.
+        return Stand(slot, None, None, tuple(live), settled=True)
     target = next((each for each in there if not _amiss(judge, slot, each)), None)
     keeper = _best(judge, [each for each in there if _stays(judge, each, target)])
     cut_off = slot.current if target is None and slot.current not in there else None
     surplus = tuple(each for each in live if each not in (target, keeper, cut_off))
-    return Stand(slot, target, keeper, surplus, _settled(judge, slot, (target, keeper)))
+    return Stand(slot, target, keeper, surplus, _settled(judge, (target, keeper)))
 
 
 def _amiss(judge: Judge, slot: SlotView, container: ContainerView) -> bool:
@@ -142,8 +145,12 @@ def _best(judge: Judge, containers: list[ContainerView]) -> ContainerView | None
     )
 
 
-def _settled(judge: Judge, slot: SlotView, ours: Iterable[ContainerView | None]) -> bool:
-    digest, current = judge.service.digest, slot.current
-    if any(each is not None and each.digest == digest and judge.well(each) for each in ours):
-        return True
-    return current is not None and current.digest == digest and judge.done(current)
+def _done(judge: Judge, slot: SlotView) -> bool:
+    """The newest one was as wanted, and ran to its end."""
+    current = slot.current
+    return current is not None and current.digest == judge.service.digest and judge.done(current)
+
+
+def _settled(judge: Judge, ours: Iterable[ContainerView | None]) -> bool:
+    digest = judge.service.digest
+    return any(each is not None and each.digest == digest and judge.well(each) for each in ours)

@@ -159,3 +159,12 @@ def test_a_global_job_is_done_once_on_each_node() -> None:
     assert sorted(ran, key=str) == ["n1", "n2"]
     assert cloud.rollout is not None
     assert cloud.rollout.state is RolloutState.SUCCEEDED
+
+
+def test_a_task_that_was_overtaken_is_stopped_once_the_newer_one_has_ended_well() -> None:
+    newest = container("web.1", 2, State.EXITED)
+    older = container("web.1", 1, digest="old", node="n2")
+    for restart in ("none", "on-failure"):
+        one = service(restart=restart)
+        plan = reconcile(view([one], [slot("web.1", newest, older)], nodes=READY), 100.0)
+        assert (stopped(plan), placed(plan)) == (["web.1-g1"], [])
