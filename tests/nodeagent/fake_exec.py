@@ -49,7 +49,8 @@ class FakeProcess:
         poller = select.poll()
         names = dict(self._outputs)
         for descriptor in names:
-            poller.register(descriptor)
+            # Alone: a terminal can nearly always be written to, and reading it then would wait.
+            poller.register(descriptor, select.POLLIN)
         while names and not self._closed.is_set():
             for descriptor, _event in poller.poll(20):
                 data = _read(descriptor)
