@@ -3,11 +3,13 @@ reaches an agent."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
 import pytest
 import yaml
+from django.db import connection
 
 from console.controller.specs import build
 from console.workloads.models import App, Container, Operation, Release
@@ -69,6 +71,8 @@ def test_a_stored_release_that_was_changed_into_one_gives_nobody_more(people: Pe
             changes = yaml.safe_load(f"{{{text}}}")
         except yaml.YAMLError:
             continue
+        if connection.vendor == "postgresql" and "\\u0000" in json.dumps(changes):
+            continue  # it stores no zero byte at all
         old.model = {**model, "services": {"web": {**model["services"]["web"], **changes}}}
         old.save()
         answer = people.owner.post("/teams/home/apps/shop/rollback", {"release": 1})
