@@ -7,6 +7,7 @@ crash) one of them is the next to try. So a key without an answer is never seen,
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from datetime import timedelta
@@ -30,8 +31,7 @@ REPLAYED = "Idempotency-Replayed"
 KEPT = timedelta(hours=24)
 KEPT_HEADERS = ("Location", "Content-Type")
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
-_NONCE = bytes(12)
-"""Each key seals one answer, so one nonce will do."""
+_NONCE_BYTES = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,8 @@ class Claim:
     def keep(self, response: HttpResponse) -> None:
         self.row.status = response.status_code
         self.row.headers = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
-        self.row.content = self.sealer.encrypt(_NONCE, response.content, None)
+        nonce = os.urandom(_NONCE_BYTES)
+        self.row.content = nonce + self.sealer.encrypt(nonce, response.content, None)
         self.row.save()
 
 
@@ -80,7 +81,8 @@ def _replay(row: KeptAnswer, asked: str, sealer: AESGCM) -> HttpResponse:
         message = _("This Idempotency-Key was used for another request. Take a new one.")
         raise Conflict(message, code="idempotency_mismatch", data={"operation": None})
     try:
-        content = sealer.decrypt(_NONCE, bytes(row.content), None)
+        kept = bytes(row.content)
+        content = sealer.decrypt(kept[:_NONCE_BYTES], kept[_NONCE_BYTES:], None)
     except InvalidTag as error:
         message = _("The answer was kept under another secret key of the console. Look whether it is done.")
         raise Conflict(message, code="idempotency_unreadable", data={"operation": None}) from error

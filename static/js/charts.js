@@ -3,7 +3,7 @@
 import { token } from "./theme.js";
 
 const COLOURS = 8;
-const LATELY = 10_000;
+const [SOON, LATELY] = [3_000, 10_000];
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
 
 const times = (options) => new Intl.DateTimeFormat(document.documentElement.lang, { hour: "2-digit", minute: "2-digit", hourCycle: "h23", ...options });
@@ -42,7 +42,7 @@ function subscribe(url, element, draw) {
         for (const drawn of source.charts.values()) drawn(source.answer);
       }
     }
-    setTimeout(load, Math.min(60_000, LATELY * ((source.answer?.step ?? 10) / 10)));
+    setTimeout(load, source.answer?.series.length ? Math.min(60_000, LATELY * (source.answer.step / 10)) : SOON);
   };
   load();
 }
