@@ -47,7 +47,7 @@ def read(file: Path | None, env_file: Path | None, given: list[str]) -> Bundle:
 
 
 def named_files(text: str) -> list[str]:
-    """Paths that the file reads texts from: env_file, and `file:` of configs. A file that is no YAML names none."""
+    """Paths of texts to send along: env_file, and `file:` of configs and secrets. What is no YAML names none."""
     try:
         document = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError):
@@ -56,9 +56,10 @@ def named_files(text: str) -> list[str]:
 
 
 def _named(document: dict[str, Any]) -> Iterator[str]:
-    for entry in _entries(document.get("configs")):
-        if isinstance(entry.get("file"), str):
-            yield entry["file"]
+    for section in ("configs", "secrets"):
+        for entry in _entries(document.get(section)):
+            if isinstance(entry.get("file"), str):
+                yield entry["file"]
     for service in _entries(document.get("services")):
         listed = service.get("env_file") or []
         for one in listed if isinstance(listed, list) else [listed]:

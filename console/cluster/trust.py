@@ -8,8 +8,10 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from cryptography.hazmat.primitives.serialization import Encoding
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from console.common import pki
+from console.common.errors import Unavailable
 from console.common.redis_url import sentinels
 
 SYSTEM = "system"
@@ -48,6 +50,16 @@ def authority() -> Authority | None:
         return None
     certificate = pki.read_certificate(path)
     return Authority(certificate.public_bytes(Encoding.PEM).decode(), pki.pin(certificate))
+
+
+def usable_authority() -> Authority | None:
+    """As `authority`, for whoever asks over a face: raises `Unavailable`, which says what is wrong with it."""
+    try:
+        return authority()
+    except pki.CertificateError as error:
+        raise Unavailable(
+            _("The console's certificates cannot be used: %(why)s") % {"why": error}, code="certificates"
+        ) from error
 
 
 def server_files() -> pki.Files:

@@ -86,7 +86,10 @@ def test_sizes(count: int, shown: str) -> None:
     ("text", "files"),
     [
         ("services: {a: {env_file: x}, b: {env_file: [y, {path: z, required: false}]}}", ["x", "y", "z"]),
-        ("configs: {c: {file: c.conf}}", ["c.conf"]),
+        (
+            "configs: {c: {file: c.conf}}\nsecrets: {s: {file: s.txt}, t: {external: true}}",
+            ["c.conf", "s.txt"],
+        ),
         ("services: [1, 2]", []),
         ("{", []),
         ("a: " + "[" * 5000, []),

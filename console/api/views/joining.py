@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 from django.http.request import HttpRequest
-from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiResponse, extend_schema, inline_serializer
 from rest_framework import serializers
 from rest_framework.permissions import AllowAny
@@ -25,8 +24,6 @@ from console.api.views.base import ApiView, TeamView, listing
 from console.cluster import credentials, joining, trust
 from console.cluster.access import find_node, require_administrator
 from console.cluster.leaving import drain_and_remove
-from console.common.errors import Unavailable
-from console.common.pki import CertificateError
 from console.workloads.queries import node_load
 from nodeagent import protocol
 
@@ -76,7 +73,7 @@ class Join(ApiView):
     @extend_schema(operation_id="discover", auth=[], responses=DISCOVERY)
     def get(self, request: Request) -> Response:
         """What a host is to trust, once it has compared it with the digest in its command."""
-        authority = _usable_authority()
+        authority = trust.usable_authority()
         return Response(msgspec.to_builtins(protocol.Discovery(ca=authority.pem if authority else "")))
 
     @extend_schema(
@@ -88,18 +85,9 @@ class Join(ApiView):
     def post(self, request: Request) -> Response:
         """Become a node, by a join token in the Authorization header."""
         asked = protocol.JoinRequest(**checked(JoinInput, request.data))
-        _usable_authority()
+        trust.usable_authority()
         joined = joining.join(_bearer(request), asked)
         return Response(msgspec.to_builtins(joined), status=201)
-
-
-def _usable_authority() -> trust.Authority | None:
-    try:
-        return trust.authority()
-    except CertificateError as error:
-        raise Unavailable(
-            _("The console's certificates cannot be used: %(why)s") % {"why": error}, code="certificates"
-        ) from error
 
 
 def _bearer(request: HttpRequest | Request) -> str:
@@ -120,7 +108,7 @@ class JoinTokens(TeamView):
     def post(self, request: Request, team: str) -> Response:
         """Let one host join, once. The secret is shown this once. For administrators."""
         require_administrator(self.access)
-        _usable_authority()
+        trust.usable_authority()
         given: dict[str, Any] = checked(JoinTokenInput, request.data)
         lifetime = timedelta(minutes=given.pop("minutes"))
         node = find_node(given.pop("node")) if "node" in given else None

@@ -17,8 +17,7 @@ from console.cluster import credentials, joining, trust
 from console.cluster.access import find_node, require_administrator
 from console.cluster.leaving import drain_and_remove
 from console.cluster.models import Node
-from console.common.errors import BerthError, Unavailable
-from console.common.pki import CertificateError
+from console.common.errors import BerthError
 from console.web.forms import HostForm
 from console.web.shell import WebRequest, add_errors, team_page
 from console.web.views.nodes import list_page
@@ -35,6 +34,7 @@ SOCKET = "/var/run/docker.sock"
 def invite(request: WebRequest, access: Access) -> HttpResponse:
     """A join token, with the command that uses it; shown this once."""
     require_administrator(access)
+    trust.usable_authority()
     form = HostForm(request.POST)
     if form.is_valid():
         given = dict(form.cleaned_data)
@@ -53,16 +53,13 @@ def invite(request: WebRequest, access: Access) -> HttpResponse:
 def invite_again(request: WebRequest, access: Access, name: str) -> HttpResponse:
     """A join token for a node that is there: for a new host in its place, or after its credentials were revoked."""
     require_administrator(access)
+    trust.usable_authority()
     made = joining.create_join_token(actor=access.actor, node=find_node(name))
     return _shown(request, access, made)
 
 
 def _shown(request: WebRequest, access: Access, made: joining.Invitation) -> HttpResponse:
-    try:
-        arguments = made.arguments()
-    except CertificateError as error:
-        text = _("The console's certificates cannot be used: %(why)s") % {"why": error}
-        raise Unavailable(text, code="certificates") from error
+    arguments = made.arguments()
     context = {
         "invitation": made,
         "command": f"make join ARGS={shlex.quote(shlex.join(arguments))}",
