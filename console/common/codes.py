@@ -17,15 +17,15 @@ MEANINGS: dict[str, Meaning] = {
     "invalid": Meaning(400, _("The input is not right. “fields” names each wrong field, by its path.")),
     "parse_error": Meaning(400, _("The body is no JSON, or nested too deeply.")),
     "compose_invalid": Meaning(400, _("The Compose file is wrong. “data.problems” names the lines.")),
-    "unsupported_version": Meaning(400, _("The agent and the console do not speak the same protocol.")),
+    "unsupported_version": Meaning(403, _("The agent and the console do not speak the same protocol.")),
     "not_authenticated": Meaning(401, _("Send a token: Authorization: Bearer berth_….")),
     "authentication_failed": Meaning(
         401, _("The token is unknown, has expired or was revoked. Make another one.")
     ),
-    "token_unknown": Meaning(401, _("Nobody has this join token.")),
-    "token_expired": Meaning(401, _("The join token has expired. Make another one.")),
-    "token_used": Meaning(401, _("A host has joined with this join token. Each is good once.")),
-    "token_revoked": Meaning(401, _("The join token was revoked.")),
+    "token_unknown": Meaning(403, _("Nobody has this join token.")),
+    "token_expired": Meaning(403, _("The join token has expired. Make another one.")),
+    "token_used": Meaning(403, _("A host has joined with this join token. Each is good once.")),
+    "token_revoked": Meaning(403, _("The join token was revoked.")),
     "forbidden": Meaning(403, _("Your role, or the token's scope, does not allow this.")),
     "token_scope": Meaning(
         403, _("The token lacks the verb for this, or it needs a person who is signed in.")
