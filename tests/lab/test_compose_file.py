@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
+import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from console.web.views.joining import container_command
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -105,3 +109,18 @@ def test_the_dockerfile_copies_only_what_the_build_context_lets_through() -> Non
     lines = (ROOT / "Dockerfile").read_text().splitlines()
     copies = [line.split()[1:-1] for line in lines if line.startswith("COPY ") and "--from" not in line]
     assert {source.rstrip("*") for sources in copies for source in sources} == allowed
+
+
+def test_a_further_hosts_agent_gets_what_this_one_gets(model: dict[str, Any]) -> None:
+    """The nodes page prints a command for it."""
+    agent, words = model["services"]["agent"], shlex.split(container_command([]))
+
+    def given(option: str) -> set[str]:
+        return {value for name, value in itertools.pairwise(words) if name == option}
+
+    assert given("--cap-add") == set(agent["cap_add"])
+    assert given("--cap-drop") == set(agent["cap_drop"])
+    assert given("--security-opt") == set(agent["security_opt"])
+    assert {one.split(":")[1] for one in given("--volume")} == {one["target"] for one in agent["volumes"]}
+    assert given("--env") == {f"BERTH_SECRETS_DIR={agent['environment']['BERTH_SECRETS_DIR']}"}
+    assert agent["image"].partition(":")[0] in words

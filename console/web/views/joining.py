@@ -22,10 +22,14 @@ from console.web.forms import HostForm
 from console.web.shell import WebRequest, add_errors, team_page
 from console.web.views.nodes import list_page
 
-IMAGE = "berth"
-"""What `docker compose build` calls the image that has the agent in it."""
-STATE = "/var/lib/berth-agent"
-SOCKET = "/var/run/docker.sock"
+CONTAINER = """
+docker run --detach --name berth-agent --restart unless-stopped --network host --user root
+--cap-drop ALL --cap-add DAC_OVERRIDE --cap-add CHOWN --security-opt no-new-privileges:true
+--volume /var/run/docker.sock:/var/run/docker.sock --volume berth-agent:/var/lib/berth-agent
+--volume /run/berth:/run/berth --env BERTH_SECRETS_DIR=/run/berth
+berth/console python -m nodeagent join --run --config /var/lib/berth-agent/agent.json
+"""
+"""The image is the one that `docker compose build` makes."""
 
 
 @never_cache
@@ -70,29 +74,9 @@ def _shown(request: WebRequest, access: Access, made: joining.Invitation) -> Htt
 
 
 def container_command(arguments: list[str]) -> str:
-    """The agent in a container of its own: on the host's network, with the engine's socket, and no more rights."""
-    run = [
-        "docker",
-        "run",
-        "--detach",
-        "--name",
-        "berth-agent",
-        "--restart",
-        "unless-stopped",
-        "--network",
-        "host",
-    ]
-    run += ["--user", "root", "--cap-drop", "ALL", "--cap-add", "DAC_OVERRIDE"]
-    run += [
-        "--security-opt",
-        "no-new-privileges",
-        "--volume",
-        f"{SOCKET}:{SOCKET}",
-        "--volume",
-        f"{IMAGE}-agent:{STATE}",
-    ]
-    program = [IMAGE, "python", "-m", "nodeagent", "join", "--run", "--config", f"{STATE}/agent.json"]
-    return shlex.join([*run, *program, *arguments])
+    """The agent in a container of its own, as `docker-compose.yml` has it: on the host's network, with the engine's
+    socket, and no more rights than it needs."""
+    return shlex.join([*shlex.split(CONTAINER), *arguments])
 
 
 @require_POST
