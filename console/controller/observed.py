@@ -88,6 +88,9 @@ def failed(ledger: Ledger, container: Container, result: protocol.Result) -> Non
         ledger.changed(container)
         _tell(ledger, container)
         return
+    if State(container.state) in {State.RUNNING, State.STOPPING}:
+        # An engine that did not answer in time had started it all the same: what is seen counts, not the repetition.
+        return
     if not may_move(State(container.state), State.FAILED, Actor.REPORT):
         return
     container.state = move(State(container.state), State.FAILED, Actor.REPORT)

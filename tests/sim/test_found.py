@@ -114,3 +114,21 @@ def test_a_lost_container_has_its_ports_until_it_is_removed(
     world.run(5)
     assert {one.identity.slot for one in first.containers.values()} == {Slot.objects.get(index=2).id}
     assert not Container.objects.filter(state="failed").exists()
+
+
+def test_what_runs_did_not_fail_to_start(access: Access, world: World, agents: MakeAgents) -> None:
+    """Its engine started it without an answer in time, and the start was sent again once it was past."""
+    [agent] = agents(1)
+    app, _operation = deploy(access, DEMO % 1)
+    agent.holding = True
+    world.run(3)
+    [job] = [held for held in agent.held if isinstance(held, protocol.Ensure)]
+    seen = protocol.Observed(identity=job.identity, engine_id="e" * 64, state="running")
+    agent.containers[job.identity.slot, job.identity.generation] = seen
+    agent.held.clear()
+    world.wire.push(agent, protocol.Delta(changed=(seen,), base="", digest=agent.digest))
+    world.run(1)
+    world.wire.push(agent, protocol.Result(job=job.id, ok=False, code="stale", message="past", fatal=True))
+    agent.holding = False
+    world.run(5)
+    assert [(one.generation, one.state) for one in Container.objects.filter(app=app)] == [(1, "running")]
