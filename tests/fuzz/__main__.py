@@ -59,6 +59,7 @@ def environment(home: Path, redis: str) -> None:
 
 class Fuzzer:
     def __init__(self, cases: int, until: float) -> None:
+        import schemathesis
         from django.conf import settings
 
         from console.workloads import livelogs
@@ -72,6 +73,7 @@ class Fuzzer:
 
         # No agent is there to answer: its silence is noticed sooner.
         livelogs.PROBE, livelogs.GIVE_UP = 0.1, 0.2
+        schemathesis.hook("before_call")(_hurry)
         # Wrong tokens are tried in all places: each shall get its 401.
         settings.TOKEN_FAILURES = 10**9
 
@@ -103,7 +105,6 @@ class Fuzzer:
             return self._lead(context, values)
 
         schema.hook("map_path_parameters")(lead)
-        schema.hook("before_call")(_hurry)
         stream = from_schema(schema.exclude(operation_id=ENDLESS)).execute()
         for event in stream:
             if self.done():
