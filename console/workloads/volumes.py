@@ -16,6 +16,7 @@ from console.cluster.access import require_administrator
 from console.cluster.enums import NodeState
 from console.common import events
 from console.common.errors import Conflict, NotFound
+from console.common.prepared import Prepared
 from console.workloads.enums import ContainerState, OperationKind, ReleaseState
 from console.workloads.models import App, Container, Operation, Release, Volume
 
@@ -59,6 +60,11 @@ class VolumeDetail:
         return self.volume.node is not None and self.volume.node.state == NodeState.DOWN
 
 
+_OF_APP = Prepared(
+    lambda team, app: Volume.objects.filter(team=team, app=app).select_related("app", "node").order_by("name")
+)
+
+
 def rows_of(access: Access, app: App | None = None) -> QuerySet[Volume]:
     """The team's volumes, or one app's: of those, the ones that the token may know of."""
     rows = Volume.objects.filter(team=access.team).select_related("app", "node")
@@ -66,9 +72,13 @@ def rows_of(access: Access, app: App | None = None) -> QuerySet[Volume]:
     return rows if access.apps is None else rows.filter(app__in=access.apps)
 
 
-def volumes_of(access: Access, app: App | None = None) -> list[VolumeDetail]:
-    """All of them, those kept of deleted apps last."""
-    rows = rows_of(access, app)
+def volumes_of_app(access: Access, app: App) -> list[VolumeDetail]:
+    return details(_OF_APP(access.team.id, app.id) if access.sees(app.id) else [])
+
+
+def volumes_of(access: Access) -> list[VolumeDetail]:
+    """All of the team's, those kept of deleted apps last."""
+    rows = rows_of(access)
     return details(sorted(rows, key=lambda row: (row.app_id is None, row.app_name, row.name)))
 
 
@@ -138,6 +148,8 @@ def _operate(access: Access, volume: Volume, *, forget: bool) -> Operation:
 
 
 def details(volumes: Sequence[Volume]) -> list[VolumeDetail]:
+    if not volumes:
+        return []
     apps = [volume.app for volume in volumes if volume.app]
     mounted, used = _mounted(apps), _used(apps)
     return [VolumeDetail(one, mounted.get(one.key, ()), used.get(one.key, ())) for one in volumes]

@@ -10,7 +10,7 @@ from console.common.errors import Conflict
 from console.common.models import Event
 from console.workloads import services
 from console.workloads.models import App, Container, Operation, Volume
-from console.workloads.volumes import delete_volume, find_volume, volumes_of
+from console.workloads.volumes import delete_volume, find_volume, volumes_of, volumes_of_app
 from nodeagent import protocol
 from tests.controller.conftest import MakeAgents
 from tests.controller.fakes import World
@@ -33,7 +33,7 @@ def test_a_volume_in_use_or_wanted_is_not_deleted(access: Access, world: World, 
     agents(1)
     app, _operation = deploy(access, DATA)
     world.run(5)
-    [found] = volumes_of(access, app)
+    [found] = volumes_of_app(access, app)
     assert (found.volume.app_name, found.services, found.containers) == ("shop", ["db"], ["shop/db.1"])
     with pytest.raises(Conflict, match=r"shop/db\.1 still has it") as refused:
         delete_volume(access, found.volume)

@@ -105,7 +105,7 @@ class AppDetail(AppView):
         return Response(
             {
                 "app": shown_one(AppDetailOutput, summary),
-                "volumes": shown(VolumeOutput, volumes.volumes_of(self.access, found)),
+                "volumes": shown(VolumeOutput, volumes.volumes_of_app(self.access, found)),
             }
         )
 
