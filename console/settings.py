@@ -219,6 +219,9 @@ SIGN_UP = env.one_of("BERTH_SIGN_UP", ("invitation", "open", "closed"))
 TEAMS_BY_EVERYONE = env.flag("BERTH_TEAMS_BY_EVERYONE", False)
 """Whether others than platform administrators make teams."""
 
+REQUIRE_TWO_FACTOR = env.one_of("BERTH_REQUIRE_TWO_FACTOR", ("nobody", "administrators", "everybody"))
+"""Who comes in with a second factor alone. Each team may ask its members for one, too."""
+
 ACCOUNT_ADAPTER = "console.accounts.adapters.AccountAdapter"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}

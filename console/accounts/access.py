@@ -10,10 +10,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol, Self
 
+from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from console.accounts import factors
 from console.accounts.enums import Role, Verb, Verbs
 from console.accounts.models import ApiToken, AppRole, Membership, Team, User
 from console.accounts.secrets import digest
@@ -31,6 +33,12 @@ _REFUSALS = {
     ),
     Verb.ADMIN: _("Only an owner of the team may do this."),
 }
+
+
+class FactorRequired(Forbidden):
+    """A person must set up a second factor first."""
+
+    code = "two_factor_required"
 
 
 class App(Protocol):
@@ -129,7 +137,8 @@ class Access:
 
 
 def team_access(user: User | AnonymousUser, slug: str, token: ApiToken | None = None) -> Access:
-    """The user's access to the team `slug`; a team that is not theirs, or not the token's, is not found."""
+    """The user's access to the team `slug`; a team that is not theirs, or not the token's, is not found. Raises
+    `FactorRequired` for a person without the second factor that the team or the platform asks for."""
     membership = (
         Membership.objects.select_related("team", "user").filter(user_id=user.pk, team__slug=slug).first()
         if user.is_authenticated
@@ -139,11 +148,32 @@ def team_access(user: User | AnonymousUser, slug: str, token: ApiToken | None = 
         raise NotFound(_("There is no such team."))
     if token is not None and (token.team_id != membership.team_id or token.user_id != membership.user_id):
         raise NotFound(_("There is no such team."))
+    if token is None:
+        require_factor(membership.user, membership.team)
     return Access(membership.user, membership.team, Role(membership.role), token)
+
+
+def factor_demanded(user: User, team: Team | None = None) -> bool:
+    """Whether this person comes in (to the team, or to what is no team's) with a second factor alone."""
+    whom = settings.REQUIRE_TWO_FACTOR
+    by_platform = whom == "everybody" or (whom == "administrators" and user.is_staff)
+    return by_platform or (team is not None and team.two_factor_required)
+
+
+def require_factor(user: User, team: Team | None = None) -> None:
+    """Of somebody who came by a session. Tokens are no sign-ins: each was made by somebody who had come in. Raises
+    `FactorRequired`."""
+    if factor_demanded(user, team) and not factors.has_one(user.pk):
+        raise FactorRequired(
+            _("Set up a second factor first, under Account → Security: “%(whom)s” asks for one.")
+            % {"whom": team.name if team and team.two_factor_required else "Berth"}
+        )
 
 
 def require_administrator(user: User, token: ApiToken | None = None) -> None:
     """For what is the platform's and no team's. Raises `Forbidden`."""
+    if token is None:
+        require_factor(user)
     if not user.is_staff or not (token is None or token.is_full):
         raise Forbidden(_("Only a platform administrator may do this."))
 

@@ -1,4 +1,5 @@
-"""Seeds of one-time codes and of recovery codes, as they are kept: sealed, inside the data that allauth stores."""
+"""Second factors: who has one; and seeds of one-time codes and of recovery codes, as they are kept: sealed, inside the
+data that allauth stores."""
 
 from __future__ import annotations
 
@@ -7,12 +8,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from allauth.mfa.models import Authenticator
+from django.db.models import Q
 
 from console.accounts import envelope
 
 _BINDING = "second factor"
 _SEEDS = ("secret", "seed")
 """What allauth calls them in an authenticator's data."""
+
+
+REAL = Q(type__in=[Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN])
+"""Recovery codes alone are none: they are what is left when one is lost."""
+
+
+def has_one(user_id: str) -> bool:
+    return bool(Authenticator.objects.filter(REAL, user_id=user_id).exists())
 
 
 def seal(seed: str) -> str:

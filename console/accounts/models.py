@@ -63,6 +63,8 @@ class Team(models.Model):
         default=7, validators=[MaxValueValidator(MOST_LOG_DAYS)]
     )
     """How long logs of ended containers are kept; 0: not at all."""
+    two_factor_required = models.BooleanField(default=False, db_default=False)
+    """Whether members come in with a second factor alone."""
 
     def __str__(self) -> str:
         return self.name

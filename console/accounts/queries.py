@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from allauth.mfa.models import Authenticator
 from django.db.models import QuerySet
 
+from console.accounts import factors
 from console.accounts.enums import Role
 from console.accounts.models import ApiToken, AppRole, Invitation, Membership, Team, User
 
@@ -12,6 +14,13 @@ def members_of(team: Team) -> list[Membership]:
     """People, by address. Service accounts are listed by themselves."""
     rows = Membership.objects.select_related("user").filter(team=team, user__service_of=None)
     return list(rows.order_by("user__email"))
+
+
+def without_factor(members: list[Membership]) -> set[str]:
+    """Ids of those users among them who have no second factor."""
+    users = {one.user_id for one in members}
+    having = Authenticator.objects.filter(factors.REAL, user_id__in=users).values_list("user_id", flat=True)
+    return users - set(having)
 
 
 def service_accounts_of(team: Team) -> list[Membership]:

@@ -10,12 +10,13 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from console.accounts import factors
 from console.accounts.access import Access
 from console.accounts.enums import Role
 from console.accounts.models import MOST_LOG_DAYS, Membership, SignInLink, Team, User
 from console.accounts.secrets import digest, new_secret
 from console.common import audit, events
-from console.common.errors import BerthError, NotFound
+from console.common.errors import BerthError, Conflict, NotFound
 
 LINK_LIFETIME = timedelta(hours=12)
 
@@ -52,6 +53,36 @@ def set_log_retention(access: Access, *, days: int) -> Team:
             data={"before": {"log_retention_days": before}, "after": {"log_retention_days": days}},
         )
     return team
+
+
+@transaction.atomic
+def set_two_factor_required(access: Access, *, required: bool) -> Team:
+    """Whether members come in with a second factor alone, from their next request on. For owners who have one
+    themselves; a service account asks for it once some owner has one."""
+    access.require_owner()
+    team = Team.objects.select_for_update(no_key=True).get(pk=access.team.pk)
+    if required and not _owner_has_factor(access):
+        raise Conflict(
+            _("Set up a second factor of your own first, under Account → Security."), code="two_factor_first"
+        )
+    before, team.two_factor_required = team.two_factor_required, required
+    if before != required:
+        team.save(update_fields=["two_factor_required"])
+        events.record(
+            "team.changed",
+            f"A second factor is {'required' if required else 'no longer required'} of members",
+            actor=access.actor,
+            team=team.id,
+            data={"before": {"two_factor_required": before}, "after": {"two_factor_required": required}},
+        )
+    return team
+
+
+def _owner_has_factor(access: Access) -> bool:
+    if access.user.service_of_id is None:
+        return factors.has_one(access.user.pk)
+    owners = Membership.objects.filter(team=access.team, role=Role.OWNER).values_list("user_id", flat=True)
+    return any(factors.has_one(one) for one in owners)
 
 
 @transaction.atomic

@@ -329,6 +329,9 @@ class TeamInput(Input):
         required=False,
         help_text="How long logs of ended containers are kept; 0: not at all.",
     )
+    two_factor_required = serializers.BooleanField(
+        required=False, help_text="Whether members come in with a second factor alone. Tokens go on working."
+    )
 
 
 class NodeInput(Input):

@@ -9,7 +9,7 @@ from django.contrib.auth.models import AnonymousUser
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from console.accounts.access import Access, team_access
+from console.accounts.access import Access, require_factor, team_access
 from console.accounts.models import ApiToken, User
 
 OF_ONE_APP = frozenset({"app", "container", "operation"})
@@ -49,4 +49,6 @@ class TeamPermission(BasePermission):
                 names=view.kwargs,
                 open_to_app_tokens=getattr(view, "open_to_app_tokens", False),
             )
+        elif request.auth is None:
+            require_factor(request.user)
         return True

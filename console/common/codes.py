@@ -30,6 +30,9 @@ MEANINGS: dict[str, Meaning] = {
     "token_scope": Meaning(
         403, _("The token lacks the verb for this, or it needs a person who is signed in.")
     ),
+    "two_factor_required": Meaning(
+        403, _("The team, or the platform, asks for a second factor: set one up under Account → Security.")
+    ),
     "not_found": Meaning(404, _("It is not there, or belongs to another team.")),
     "method_not_allowed": Meaning(
         405, _("The address does not know this method. “Allow” names those it does.")
@@ -47,6 +50,9 @@ MEANINGS: dict[str, Meaning] = {
     "rollout_running": Meaning(409, _("The rollout is not paused.")),
     "rollout_is_rollback": Meaning(409, _("The rollout goes back already. Roll out another release.")),
     "no_earlier_release": Meaning(409, _("No earlier release was rolled out well.")),
+    "two_factor_first": Meaning(
+        409, _("Whoever asks others for a second factor has one. Set up yours first.")
+    ),
     "last_owner": Meaning(409, _("A team keeps one owner. Make somebody else an owner first.")),
     "member_is_owner": Meaning(409, _("Owners own every app of the team; no app gives them another role.")),
     "member_exists": Meaning(409, _("That person is in the team already.")),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, cast
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
@@ -19,10 +20,10 @@ from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
-from django_htmx.http import HttpResponseClientRefresh
+from django_htmx.http import HttpResponseClientRedirect, HttpResponseClientRefresh
 from django_htmx.middleware import HtmxDetails
 
-from console.accounts.access import Access, team_access, teams_of
+from console.accounts.access import Access, FactorRequired, team_access, teams_of
 from console.accounts.enums import Role
 from console.accounts.models import Team, User
 from console.common.errors import BerthError, Forbidden, NotFound
@@ -76,6 +77,8 @@ def team_page(
             return view(request, team_access(request.user, team), *args, **kwargs)
         except NotFound as error:
             raise Http404(str(error.message)) from error
+        except FactorRequired:
+            return _to_second_factor(request, team)
         except Forbidden as error:
             raise PermissionDenied(str(error.message)) from error
         except BerthError as error:
@@ -85,6 +88,11 @@ def team_page(
             return redirect(_back(request, team))
 
     return inner
+
+
+def _to_second_factor(request: WebRequest, team: str) -> HttpResponse:
+    address = f"{reverse('web:second-factor')}?{urlencode({'team': team})}"
+    return HttpResponseClientRedirect(address) if request.htmx else redirect(address)
 
 
 def _back(request: HttpRequest, team: str) -> str:

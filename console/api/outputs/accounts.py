@@ -84,6 +84,9 @@ class TeamDetailOutput(serializers.Serializer[Access]):
     log_retention_days = serializers.IntegerField(
         source="team.log_retention_days", help_text="How long logs of ended containers are kept."
     )
+    two_factor_required = serializers.BooleanField(
+        source="team.two_factor_required", help_text="Whether members come in with a second factor alone."
+    )
     role = serializers.ChoiceField(choices=Role.choices, help_text="Your own.")
     members = serializers.SerializerMethodField()
 

@@ -80,6 +80,8 @@ class TeamDetail(TeamView):
                 found = rename_team(self.access, name=given["name"])
             if "log_retention_days" in given:
                 found = services.set_log_retention(self.access, days=given["log_retention_days"])
+            if "two_factor_required" in given:
+                found = services.set_two_factor_required(self.access, required=given["two_factor_required"])
         return Response(TeamDetailOutput(replace(self.access, team=found)).data)
 
 

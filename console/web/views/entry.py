@@ -16,7 +16,8 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from console.accounts.access import teams_of
+from console.accounts.access import factor_demanded, teams_of
+from console.accounts.factors import has_one
 from console.accounts.models import User
 from console.accounts.services import find_sign_in_link, set_profile, use_sign_in_link
 from console.accounts.signins import end_sessions as end_user_sessions
@@ -106,6 +107,23 @@ def security(request: HttpRequest) -> HttpResponse:
         "sessions": UserSession.objects.purge_and_list(user),
     }
     return render(request, "web/security.html", context)
+
+
+@require_GET
+@login_required
+def second_factor(request: HttpRequest) -> HttpResponse:
+    """Who must set one up before the team (or anything) opens is led here, and on to setting it up."""
+    user = _user(request)
+    teams = teams_of(user)
+    wanted = next((team for team in teams if team.slug == request.GET.get("team")), None)
+    if has_one(user.pk) or not factor_demanded(user, wanted):
+        return redirect("web:overview", wanted.slug) if wanted else redirect("web:home")
+    context = {
+        "asking": wanted if wanted and wanted.two_factor_required else None,
+        "security_keys": "webauthn" in settings.MFA_SUPPORTED_TYPES,
+        "others": [team for team in teams if not factor_demanded(user, team)],
+    }
+    return render(request, "web/second_factor.html", context)
 
 
 @require_POST

@@ -15,7 +15,13 @@ from console.accounts import invitations
 from console.accounts import members as services
 from console.accounts.access import Access
 from console.accounts.enums import Role
-from console.accounts.queries import app_roles_of, invitations_of, members_of, service_accounts_of
+from console.accounts.queries import (
+    app_roles_of,
+    invitations_of,
+    members_of,
+    service_accounts_of,
+    without_factor,
+)
 from console.common.errors import BerthError
 from console.web.forms import AppRoleForm, InvitationForm, ServiceAccountForm
 from console.web.settingstabs import render_settings
@@ -134,6 +140,7 @@ def _page(request: WebRequest, access: Access, *, status: int = 200, **context: 
     names = app_names(access.team)
     values = {
         "members": people,
+        "without_factor": without_factor(people) if access.role.may_own else set(),
         "accounts": accounts,
         "roles": Role.choices,
         "invitations": invitations_of(access.team) if access.role.may_own else [],

@@ -75,6 +75,17 @@ def set_log_retention(request: WebRequest, access: Access) -> HttpResponse:
     return _page(request, access, retention_form=form, status=422)
 
 
+@require_POST
+@team_page
+def require_second_factor(request: WebRequest, access: Access) -> HttpResponse:
+    """Ask members for one, or no longer."""
+    required = request.POST.get("required") == "1"
+    accounts.set_two_factor_required(access, required=required)
+    text = _("Members come in with a second factor now.") if required else _("A password is enough again.")
+    messages.success(request, text)
+    return redirect("web:settings", access.team.slug)
+
+
 def _page(request: WebRequest, access: Access, *, status: int = 200, **context: Any) -> HttpResponse:
     values = {
         "name_form": TeamNameForm(initial={"team_name": access.team.name}),
