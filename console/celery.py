@@ -10,4 +10,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
 app = Celery("console")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["console.workloads", "console.cluster", "console.accounts", "console.api"])
+app.autodiscover_tasks(
+    ["console.workloads", "console.cluster", "console.accounts", "console.webhooks", "console.api"]
+)

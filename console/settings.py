@@ -78,6 +78,7 @@ INSTALLED_APPS = [
     "console.workloads",
     "console.images",
     "console.network",
+    "console.webhooks",
     "console.controller",
     "console.api",
     "console.web",
@@ -201,6 +202,12 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 5.0,
         "options": {"expires": 5},
     },
+    "webhooks": {
+        "task": "console.webhooks.tasks.send_webhooks",
+        "schedule": 2.0,
+        "options": {"expires": 2},
+    },
+    "deliveries": {"task": "console.webhooks.tasks.sweep", "schedule": 600.0},
     "kept answers": {"task": "console.api.tasks.forget_kept_answers", "schedule": 3600.0},
 }
 
@@ -327,6 +334,8 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "AppRole": "console.accounts.enums.APP_ROLES",
         "AppState": "console.workloads.enums.AppState",
+        "DeliveryState": "console.webhooks.enums.DeliveryState",
+        "WebhookState": "console.webhooks.enums.WebhookState",
         "ContainerState": "console.workloads.enums.ContainerState",
         "JoinTokenState": "console.cluster.enums.JoinTokenState",
         "NodeState": "console.cluster.enums.NodeState",
@@ -357,6 +366,8 @@ if METRICS_TOKEN and len(METRICS_TOKEN) < 16:
     raise ImproperlyConfigured("BERTH_METRICS_TOKEN has at least 16 characters.")
 API_RATE = env.number("BERTH_API_RATE", 1200, least=0, most=10**6)
 """Requests to the API that one token, or one signed-in person, may make in a minute; 0: as many as they like."""
+WEBHOOK_NETWORKS = env.networks("BERTH_WEBHOOK_NETWORKS")
+"""Networks that webhooks may reach although they are not public; there also by plain http."""
 RETENTION_DAYS = env.number("BERTH_RETENTION_DAYS", 30, least=1, most=3650)
 
 LOGGING = {
@@ -364,5 +375,7 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    # They would log whole addresses of webhooks, which may hold a secret.
+    "loggers": {name: {"level": "WARNING"} for name in ("httpx", "httpcore")},
     "root": {"handlers": ["console"], "level": env.text("BERTH_LOG_LEVEL", "INFO")},
 }

@@ -204,6 +204,7 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
     "NodeInput": {"name": "host-b", "zone": "rack-2", "labels": {"disk": "ssd"}},
     "TokenInput": {"name": "ci"},
     "RegistryInput": {"host": "registry.example.com", "username": "ci"},
+    "WebhookInput": {"name": "chat", "url": "https://example.com/hooks/berth", "kinds": ["app.deploy"]},
     "ExecInput": {"command": ["ls", "-l"]},
 }
 """By schema and property."""
@@ -220,6 +221,12 @@ _LINKS = {
     "create_token": {"revoke_token": {"token": "$response.body#/token/id"}},
     "create_join_token": {"revoke_join_token": {"join_token": "$response.body#/join_token/id"}},
     "add_node": {"get_node": {"node": "$request.body#/name"}, "drain_node": {"node": "$request.body#/name"}},
+    "create_webhook": {
+        "get_webhook": {"webhook": "$response.body#/webhook/id"},
+        "ping_webhook": {"webhook": "$response.body#/webhook/id"},
+        "list_deliveries": {"webhook": "$response.body#/webhook/id"},
+        "delete_webhook": {"webhook": "$response.body#/webhook/id"},
+    },
     "store_registry": {"delete_registry": {"registry": "$response.body#/id"}},
 }
 """Where an answer leads: by operation, the operations that its values are parameters of. All in the same team."""

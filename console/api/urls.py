@@ -26,6 +26,7 @@ from console.api.views import (
     secrets,
     steering,
     volumes,
+    webhooks,
 )
 from console.api.views.eventstream import event_stream
 from console.api.views.logs import logs
@@ -47,6 +48,8 @@ APP = f"{TEAM}/apps/<name:app>"
 SERVICE = f"{APP}/services/<name:service>"
 OPERATION = f"{TEAM}/operations/<name:operation>"
 NODE = f"{TEAM}/nodes/<name:node>"
+WEBHOOK = f"{TEAM}/webhooks/<name:webhook>"
+DELIVERY = f"{WEBHOOK}/deliveries/<name:delivery>"
 
 urlpatterns = [
     path("schema", SpectacularJSONAPIView.as_view(), name="schema"),
@@ -130,6 +133,13 @@ urlpatterns = [
     path(f"{TEAM}/secrets/<name:secret>", secrets.TeamSecret.as_view(), name="team-secret"),
     path(f"{APP}/secrets", secrets.AppSecrets.as_view(), name="app-secrets"),
     path(f"{APP}/secrets/<name:secret>", secrets.AppSecret.as_view(), name="app-secret"),
+    path(f"{TEAM}/webhooks", webhooks.Webhooks.as_view(), name="webhooks"),
+    path(WEBHOOK, webhooks.WebhookDetail.as_view(), name="webhook"),
+    path(f"{WEBHOOK}/rotate", webhooks.RotateWebhook.as_view(), name="rotate-webhook"),
+    path(f"{WEBHOOK}/ping", webhooks.PingWebhook.as_view(), name="ping-webhook"),
+    path(f"{WEBHOOK}/deliveries", webhooks.Deliveries.as_view(), name="deliveries"),
+    path(DELIVERY, webhooks.DeliveryDetail.as_view(), name="delivery"),
+    path(f"{DELIVERY}/redeliver", webhooks.Redeliver.as_view(), name="redeliver"),
     path(f"{TEAM}/tokens", accounts.Tokens.as_view(), name="tokens"),
     path(f"{TEAM}/tokens/<name:token>", accounts.Token.as_view(), name="token"),
 ]

@@ -60,6 +60,8 @@ MEANINGS: dict[str, Meaning] = {
     "secret_in_use": Meaning(409, _("Apps take the secret. Deploy them without it first.")),
     "secret_missing": Meaning(422, _("The file takes secrets that are not there: store them first.")),
     "too_many_secrets": Meaning(409, _("There are as many secrets as there may be. Delete one first.")),
+    "too_many_webhooks": Meaning(409, _("There are as many webhooks as there may be. Delete one first.")),
+    "webhook_inactive": Meaning(409, _("The webhook is paused or disabled. Activate it first.")),
     "volume_in_use": Meaning(409, _("Containers use the volume, or an app's file names it.")),
     "node_answers": Meaning(409, _("The node answers: delete the volume instead of forgetting it.")),
     "node_not_down": Meaning(409, _("Only a node that is down can be declared dead. Drain it instead.")),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, ip_network
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
@@ -70,3 +70,11 @@ def subnets(name: str, default: str) -> tuple[str, int]:
     if not network.is_private or not network.prefixlen <= size <= 29:
         raise ImproperlyConfigured(f"{name}={value!r}: {network} has no private subnets of {size} bits.")
     return str(network), size
+
+
+def networks(name: str) -> list[str]:
+    """A comma-separated list of networks such as 10.0.0.0/8 or fd00::/8."""
+    try:
+        return [str(ip_network(word)) for word in words(name)]
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}: {error}.") from error

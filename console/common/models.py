@@ -18,12 +18,15 @@ class Event(models.Model):
     actor = models.CharField(max_length=200)
     data = models.JSONField(default=dict)
     warning = models.BooleanField(default=False)
+    dispatched = models.BooleanField(default=False)
+    """Whether the webhooks that want it have it; until then it is their outbox."""
 
     class Meta:
         indexes = [
             models.Index(fields=["team_id", "-id"], name="event_team"),
             models.Index(fields=["app_id", "-id"], name="event_app"),
             models.Index(fields=["node_id", "-id"], name="event_node"),
+            models.Index(fields=["id"], name="event_undispatched", condition=models.Q(dispatched=False)),
         ]
 
     def __str__(self) -> str:

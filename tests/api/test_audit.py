@@ -241,6 +241,31 @@ CALLS |= {
     ("POST", "rotate-credential"): (_admin(f"{TEAM}/nodes/n1/rotate"), ""),
     ("POST", "revoke-credential"): (_admin(f"{TEAM}/nodes/n1/revoke"), ""),
 }
+WEBHOOK = {"name": "chat", "url": "https://example.com/canary-path", "kinds": ["app"]}
+
+
+def _webhook(method: str, more: str, body: Any = None) -> Callable[[World], None]:
+    def go(world: World) -> None:
+        made = world.people.owner.post(f"{TEAM}/webhooks", WEBHOOK)
+        _call(f"{TEAM}/webhooks/{made.body['webhook']['id']}{more}", body, method)(world)
+
+    return go
+
+
+def _redeliver(world: World) -> None:
+    made = world.people.owner.post(f"{TEAM}/webhooks", WEBHOOK).body["webhook"]["id"]
+    sent = world.people.owner.post(f"{TEAM}/webhooks/{made}/ping").body["id"]
+    _call(f"{TEAM}/webhooks/{made}/deliveries/{sent}/redeliver")(world)
+
+
+CALLS |= {
+    ("POST", "webhooks"): (_call(f"{TEAM}/webhooks", WEBHOOK), "webhook.created"),
+    ("PATCH", "webhook"): (_webhook("PATCH", "", {"active": False}), "webhook.changed"),
+    ("DELETE", "webhook"): (_webhook("DELETE", ""), "webhook.deleted"),
+    ("POST", "rotate-webhook"): (_webhook("POST", "/rotate"), "webhook.rotated"),
+    ("POST", "ping-webhook"): (_webhook("POST", "/ping"), "webhook.pinged"),
+    ("POST", "redeliver"): (_redeliver, "webhook.redelivered"),
+}
 WRITES = [
     (method, pattern)
     for pattern in urlpatterns

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from console.accounts.access import team_access
 from console.accounts.services import create_first_owner
+from console.webhooks import signing
 from tests import factories
 from tests.conftest import require
 
@@ -68,6 +70,23 @@ def test_every_example_does_what_the_page_says(live_server: LiveServer) -> None:
             assert_like(told, json.loads(done.stdout))
         count += 1
     assert count == PAGE.read_text().count("```sh run\n")
+
+
+def test_the_page_verifies_what_is_sent() -> None:
+    """The receiver's function as it stands there, on what is signed here."""
+    found = re.search(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    assert found
+    names: dict[str, Any] = {}
+    exec(found[1], names)
+    old, new, body = signing.new_secret(), signing.new_secret(), b'{"type": "app.deploy"}'
+    headers = signing.headers([new, old], "m1", int(time.time()), body)
+    assert names["verify"](old, headers, body)
+    assert names["verify"](new, headers, body)
+    assert not names["verify"](signing.new_secret(), headers, body)
+    assert not names["verify"](new, headers, body + b" ")
+    assert not names["verify"](new, {**headers, "webhook-id": "m2"}, body)
+    late = signing.headers([new], "m1", int(time.time()) - 400, body)
+    assert not names["verify"](new, late, body)
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,8 @@ def test_outsiders(people: People, pattern: URLPattern, method: str) -> None:
         "secret": "x",
         "size": "x",
         "token": "x",
+        "webhook": "x",
+        "delivery": "x",
         "member": "x",
         "account": "x",
         "invitation": "x",

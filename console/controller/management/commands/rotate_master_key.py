@@ -15,6 +15,8 @@ from console.accounts import envelope, factors, keyring
 from console.common.errors import BerthError
 from console.images import services as images
 from console.images.models import RegistryCredential
+from console.webhooks import secretbox
+from console.webhooks.models import WebhookSecret
 from console.workloads import secretstore
 from console.workloads.models import SecretVersion
 
@@ -33,6 +35,7 @@ KINDS = (
     _Kind(Authenticator, "data", factors.rewrapped, factors.sealed_in),
     _Kind(SecretVersion, "sealed", secretstore.rewrapped),
     _Kind(RegistryCredential, "sealed_password", images.rewrapped),
+    _Kind(WebhookSecret, "sealed", secretbox.rewrapped),
 )
 
 
