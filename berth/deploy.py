@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from berth import compose, output
+from berth import compose, output, plan
 from berth.app import App, AsJson, Detach, Timeout, app, connect
 from berth.client import Client, Json
 from berth.errors import ApiError, CliError, Exit
@@ -34,7 +34,11 @@ def deploy(
     env_file: EnvFile = None,
     var: Vars = [],  # noqa: B006  (Typer copies it)
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Show what would change, where it would go and what it claims of the quota. Nothing changes.",
+        ),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     detach: Detach = False,
@@ -48,12 +52,18 @@ def deploy(
         checked = client.post("/compose/check", bundle.body())
         _warn(checked)
         changes = diff(current["compose"] if current else "", bundle.compose)
-        if dry_run and json:
-            output.show_json({"app": name, "new": current is None, "diff": changes, "check": checked})
-            return
+        where, body = f"/apps/{name}/releases", bundle.body()
+        if current is None:
+            where, body = "/apps", {"name": name, **body}
         if not json:
             show_diff(changes)
         if dry_run:
+            would = client.post(where, body, {"dry_run": True})
+            if json:
+                told = {"app": name, "new": current is None, "diff": changes, "check": checked}
+                output.show_json({**told, "would": would})
+            else:
+                plan.show(would)
             return
         if (
             not (yes or json)
@@ -61,10 +71,7 @@ def deploy(
             and not typer.confirm(f"Deploy {name}?", default=True, err=True)
         ):
             raise CliError("Nothing was changed.", Exit.FAILED)
-        if current is None:
-            answer = client.post("/apps", {"name": name, **bundle.body()})
-        else:
-            answer = client.post(f"/apps/{name}/releases", bundle.body())
+        answer = client.post(where, body)
         finish(client, answer, detach=detach, timeout=timeout, as_json=json)
 
 

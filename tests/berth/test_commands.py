@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,13 @@ import pytest
 from berth.app import app_names, node_names
 from berth.errors import Exit
 from console.accounts.access import Access
-from console.workloads.models import App, Operation, Release, Service
+from console.accounts.models import Quota
+from console.workloads.models import App, Operation, Release, Service, Volume
 from tests import factories
 from tests.berth.conftest import Run
 
 COMPOSE = "services:\n  web:\n    image: berth/demo:${TAG}\n    env_file: app.env\n"
+WITH_VOLUME = "services: {web: {image: berth/demo, volumes: ['data:/data']}}\nvolumes: {data: {}}\n"
 GOOD = "services:\n  web:\n    image: berth/demo\n"
 
 
@@ -48,7 +51,66 @@ def test_a_dry_run_changes_nothing(signed_in: Run, tmp_path: Path) -> None:
     ended = signed_in("deploy", "shop", "--dry-run", "--json")
     told = json.loads(ended.out)
     assert (ended.code, told["new"], told["app"]) == (Exit.OK, True, "shop")
+    assert (told["would"]["dry_run"], told["would"]["status"]) == (True, 202)
     assert not App.objects.exists()
+
+
+def test_a_dry_run_tells_changes_places_and_quota(signed_in: Run, tmp_path: Path, owner: Access) -> None:
+    factories.make_node("n1")
+    (tmp_path / "compose.yml").write_text(GOOD)
+    first = signed_in("deploy", "shop", "--dry-run")
+    assert first.code == Exit.OK
+    assert re.search(r"^services\.web\.image +- +berth/demo", first.out, re.MULTILINE)
+    assert re.search(r"^web +1 +n1×1 +0", first.out, re.MULTILINE)
+    assert re.search(r"^containers +0 +1 +no limit", first.out, re.MULTILINE)
+
+    factories.make_app(owner, "shop")
+    Quota.objects.create(team=owner.team, containers=40)
+    deploy = "deploy: {replicas: 30, placement: {constraints: [node.labels.disk == ssd]}}"
+    (tmp_path / "compose.yml").write_text(f"{GOOD}    {deploy}\n")
+    more = signed_in("deploy", "shop", "--dry-run")
+    assert f"+    {deploy}" in more.err
+    assert re.search(r"^web +30 +- +30", more.out, re.MULTILINE)
+    assert re.search(r"^services\.web\.replicas +1 +30", more.out, re.MULTILINE)
+    assert "web would wait: " in more.err
+    assert re.search(r"^containers +1 +30 +40", more.out, re.MULTILINE)
+    assert Release.objects.count() == 1
+
+
+def test_a_dry_run_fails_as_the_deploy_would(signed_in: Run, tmp_path: Path, owner: Access) -> None:
+    Quota.objects.create(team=owner.team, containers=0)
+    (tmp_path / "compose.yml").write_text(GOOD)
+    ended = signed_in("deploy", "shop", "--dry-run")
+    assert (ended.code, "quota" in ended.err) == (Exit.INVALID, True)
+
+
+def test_volumes_are_listed_and_one_is_deleted_behind_a_guard(signed_in: Run, owner: Access) -> None:
+    assert "No volumes yet" in signed_in("volumes").err
+    app = factories.make_app(owner, "shop", compose=WITH_VOLUME)
+    factories.make_ready(app.releases.get())
+    made = factories.make_volume(app, factories.make_node("n1"))
+    listed = signed_in("volumes").out
+    assert (f"shop/{made.name}" in listed, made.id in listed, "n1" in listed) == (True, True, True)
+    assert json.loads(signed_in("volumes", "shop", "--json").out)[0]["id"] == made.id
+    assert made.id in signed_in("volume", made.id).out
+    name = f"shop/{made.name}"
+    used = signed_in("volume", name, "delete", "--yes")
+    assert (used.code, "Stop the app" in used.err) == (Exit.CONFLICT, True)
+    App.objects.update(stopped=True)
+    assert signed_in("volume", name, "delete").code == Exit.USAGE
+    assert not Volume.objects.get().deleting
+    assert signed_in("volume", name, "delete", "--yes", "--detach").code == Exit.OK
+    assert Volume.objects.get().deleting
+    assert signed_in("volume", "shop/nosuch").code == Exit.NOT_FOUND
+
+
+def test_two_volumes_of_one_name_are_told_apart_by_id(signed_in: Run, owner: Access) -> None:
+    app = factories.make_app(owner, "shop")
+    old = factories.make_volume(app, factories.make_node("n1"))
+    Volume.objects.update(app=None, kept_at=app.created_at)
+    both = [old, factories.make_volume(app, factories.make_node("n2"))]
+    ended = signed_in("volume", f"shop/{both[0].name}")
+    assert (ended.code, all(one.id in ended.err for one in both)) == (Exit.USAGE, True)
 
 
 @pytest.mark.parametrize(
