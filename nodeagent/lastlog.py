@@ -21,6 +21,7 @@ from nodeagent.protocol import LogNotKept, LogSegment, LogStored, engine_name
 from nodeagent.runtime.base import EngineError, EngineTimeout, EngineUnavailable, NotFound, Runtime
 from nodeagent.segments import segments
 from nodeagent.session import NO_SESSION, Session
+from nodeagent.vault import Withheld
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +107,7 @@ class LastLogs:
             raise
         except NotFound:
             log.info("%s is gone already", engine_name(slot, generation))
-        except EngineError as error:
+        except (EngineError, Withheld) as error:
             self._say(key, error.message)
         finally:
             with self._changed:

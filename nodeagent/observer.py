@@ -13,6 +13,7 @@ from nodeagent.errors import AgentError
 from nodeagent.facts import Key, Known, digest, identity_of
 from nodeagent.protocol import Delta, ImageFact, Observed
 from nodeagent.runtime.base import ContainerFacts, EngineEvent, HostInfo, Runtime, Stream
+from nodeagent.vault import Withheld
 from nodeagent.watchdog import Pulse
 
 log = logging.getLogger(__name__)
@@ -317,6 +318,9 @@ class Observer:
             try:
                 stream = self._runtime.logs(facts.engine_id, follow=False, tail=LAST_LINES, since=0.0)
                 lines = tuple(line.text[:LAST_LINE_CHARS] for line in stream)
+            except Withheld as error:
+                # Not kept: its values may come again.
+                return (error.message,)
             except AgentError as error:
                 log.info("the last lines of %s cannot be read: %s", known.identity.name, error.message)
                 return ()

@@ -117,6 +117,7 @@ class Stepper:
                 seen = replace(self._look(job), files=files_written)
                 act = decide(Wanted.RUNNING, seen)
                 if act is Act.DONE:
+                    self._vault.restore(job)
                     return
                 if act is Act.PULL:
                     raise NeedsPull

@@ -2,8 +2,8 @@
 
 A folder of the host's own tmpfs, and not a tmpfs of the container: that one is empty again whenever the engine restarts
 the container by itself, and takes no files before its start. The price is that a host's reboot empties this one too.
-The engine then cannot start such a container, says so, and the console replaces it with values sent anew. Nothing of a
-value is ever written to a disk.
+The engine then cannot start such a container, says so, and the console replaces it with values sent anew. Until then
+its log stays on the node: nobody could take the values out of it. Nothing of a value is ever written to a disk.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import msgspec
 
 from nodeagent import names
 from nodeagent.errors import AgentError, Refused
-from nodeagent.protocol import CONTAINER_PREFIX, Ensure, File, Secret, Spec
+from nodeagent.protocol import CONTAINER_PREFIX, LABEL_SECRETS, Ensure, File, Secret, Spec
 from nodeagent.seal import NodeKey
 
 MOST_BYTES = 2 * 1024 * 1024
@@ -47,6 +47,12 @@ class SecretMissing(AgentError):
     code = "secret-missing"
 
 
+class Withheld(AgentError):
+    """A container's log stays where it is: it may hold secrets, and no value is here to look for."""
+
+    code = "log-withheld"
+
+
 @dataclass(frozen=True, slots=True)
 class Bind:
     """A file of the vault at its place in the container."""
@@ -65,6 +71,35 @@ class Private:
 
 
 NOTHING = Private()
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the engine shows of a container's secrets: the values of those that are variables, and whether there are
+    others."""
+
+    values: tuple[str, ...] = ()
+    others: bool = False
+
+
+def label(spec: Spec) -> dict[str, str]:
+    """The engine's memory of which secrets a container has, for when the vault has lost them."""
+    if not needs(spec):
+        return {}
+    return {LABEL_SECRETS: msgspec.json.encode([one.variable for one in spec.secrets]).decode()}
+
+
+def shown(labels: Mapping[str, str], variables: Mapping[str, str], *, bound: bool) -> Shown:
+    """From a container's labels and environment. `bound`: it has files of the vault.
+
+    Of one that an older agent made (it has no label) only its files are known: it may have configs alone.
+    """
+    try:
+        names = msgspec.json.decode(labels.get(LABEL_SECRETS, ""), type=list[str])
+    except msgspec.MsgspecError:
+        return Shown(others=bound)
+    found = tuple(variables[name] for name in names if name in variables)
+    return Shown(found, others=len(found) < len(names))
 
 
 def needs(spec: Spec) -> bool:
@@ -107,13 +142,25 @@ class Vault:
                 if name.startswith(CONTAINER_PREFIX) and name not in keep:
                     self.drop(name)
 
-    def redactor(self, name: str) -> Redact | None:
-        """Takes the container's secrets out of a line of text; None when it has none."""
-        try:
-            values = msgspec.msgpack.decode((self._folder / name / VALUES).read_bytes(), type=list[bytes])
-        except (OSError, msgspec.MsgspecError):
-            return None
-        texts = {text for value in values for text in _needles(value.decode("utf-8", "ignore"))}
+    def restore(self, job: Ensure) -> None:
+        """Write what a container that is there already has lost, as far as the job brings it."""
+        if needs(job.spec) and self._kept(job.identity.engine_name) is None:
+            with suppress(AgentError):
+                self.prepare(job)
+
+    def redactor(self, name: str, shown: Shown) -> Redact | None:
+        """Takes the container's secrets out of a line of text; None when it has none.
+
+        Raises `Withheld` when it has some whose values are not here.
+        """
+        values = self._kept(name)
+        if values is None and shown.others:
+            raise Withheld(
+                f"The log of {name} stays on its node: the values of its secrets are not there any more (the host was "
+                "started anew), so they could not be taken out of it. A new container's log is shown."
+            )
+        kept = shown.values if values is None else [value.decode("utf-8", "ignore") for value in values]
+        texts = {text for value in kept for text in _needles(value)}
         if not texts:
             return None
         ordered = sorted(texts, key=lambda text: (-len(text), text))
@@ -125,6 +172,13 @@ class Vault:
             return line
 
         return redact
+
+    def _kept(self, name: str) -> list[bytes] | None:
+        """All values of the container; None when they are not here."""
+        try:
+            return msgspec.msgpack.decode((self._folder / name / VALUES).read_bytes(), type=list[bytes])
+        except (OSError, msgspec.MsgspecError):
+            return None
 
     def _values(self, job: Ensure) -> dict[str, bytes]:
         wanted = {one.version: one.name for one in job.spec.secrets}

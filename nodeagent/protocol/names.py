@@ -43,6 +43,8 @@ LABEL_DIGEST = "berth.digest"
 LABEL_NAME = "berth.name"
 LABEL_NAMES = "berth.names"
 """Not of the identity: the names that a container is to have on its networks."""
+LABEL_SECRETS = "berth.secrets"
+"""For each of its secrets the variable that holds it, or nothing where it is a file: as JSON."""
 LABEL_EXCLUSIVE = "berth.exclusive"
 """`1` on what its agent stops by itself once it is out of contact."""
 

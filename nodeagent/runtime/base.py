@@ -345,7 +345,10 @@ class Runtime(Protocol):
         """Changes from now on. Iterating raises `EngineUnavailable` when the engine goes away."""
 
     def logs(self, name: str, *, follow: bool, tail: int, since: float) -> Stream[LogLine]:
-        """Lines so far (`tail` < 0: all; `since` in seconds of the epoch, 0: all), then new ones."""
+        """Lines so far (`tail` < 0: all; `since` in seconds of the epoch, 0: all), then new ones.
+
+        Raises `vault.Withheld` where its secrets cannot be told from the rest.
+        """
 
     def stats(self, name: str) -> Usage:
         """Counters by the engine's own reckoning; slow (about a second)."""

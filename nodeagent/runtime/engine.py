@@ -49,7 +49,7 @@ from nodeagent.runtime.docker import (
 from nodeagent.runtime.processes import start_process
 from nodeagent.runtime.pull import read_pull
 from nodeagent.runtime.swarm import DockerSwarm
-from nodeagent.vault import Private, Redact
+from nodeagent.vault import Private, Redact, Shown
 
 STREAM_GAP = 60.0
 """Longest silence of a pull. Docker writes progress several times a second."""
@@ -68,9 +68,10 @@ class DockerRuntime:
         *,
         tls_dir: str = "",
         timeout: float = CALL_TIMEOUT,
-        redactor: Callable[[str], Redact | None] = lambda _name: None,
+        redactor: Callable[[str, Shown], Redact | None] = lambda _name, _shown: None,
     ) -> None:
-        """`redactor` gives what takes a container's secrets out of its log, by its name."""
+        """`redactor` gives what takes a container's secrets out of its log, by its name and what the engine shows of
+        them. What it raises is raised for the log."""
         self._redactor = redactor
         self._engine = Connection(host, tls_dir=tls_dir, timeout=timeout)
         self.swarm = DockerSwarm(self._engine)
@@ -95,10 +96,13 @@ class DockerRuntime:
         return Listing(tuple(item for item in facts if item), len(found) - len(ours))
 
     def inspect(self, name: str) -> ContainerFacts | None:
-        data = self._engine.found(
+        data = self._inspected(name)
+        return parse.container(data) if data else None
+
+    def _inspected(self, name: str) -> dict[str, Any] | None:
+        return self._engine.found(
             f"/containers/{path_part(name)}/json", f"The container {name} cannot be looked at"
         )
-        return parse.container(data) if data else None
 
     def create(self, identity: Identity, spec: Spec, private: Private = vault.NOTHING) -> ContainerFacts:
         # Asked whenever the engine is reached anew, and runtimes change with its restart only.
@@ -325,9 +329,11 @@ class DockerRuntime:
         raise self._engine.gone("its stream of events ended")
 
     def logs(self, name: str, *, follow: bool, tail: int, since: float) -> Stream[LogLine]:
-        facts = self.inspect(name)
-        if facts is None:
+        data = self._inspected(name)
+        if data is None:
             raise NotFound(f"The container {name} is not on this node any more, so it has no log here.")
+        facts = parse.container(data)
+        redact = self._redactor(facts.name, parse.shown(data))
         params = {
             "stdout": "1",
             "stderr": "1",
@@ -343,10 +349,11 @@ class DockerRuntime:
             params=params,
             timeout=None if follow else self._engine.timeout,
         )
-        return Closable(self._lines(response, facts), response)
+        return Closable(self._lines(response, facts, redact), response)
 
-    def _lines(self, response: requests.Response, facts: ContainerFacts) -> Iterator[LogLine]:
-        redact = self._redactor(facts.name)
+    def _lines(
+        self, response: requests.Response, facts: ContainerFacts, redact: Redact | None
+    ) -> Iterator[LogLine]:
         with self._engine.bounded():
             for line in demux.lines(response.raw.stream(65536), tty=facts.tty):
                 yield msgspec.structs.replace(line, text=redact(line.text)) if redact else line

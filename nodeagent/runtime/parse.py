@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, cast
 
+from nodeagent import vault
 from nodeagent.protocol import Engine, EngineState, Health, ImageFact, PortBinding
 from nodeagent.runtime.base import ContainerFacts, Endpoint, EngineEvent, HostInfo, Usage
+from nodeagent.vault import Shown
 
 MAX_ERROR = 2000
 
@@ -45,6 +47,15 @@ def container(data: Mapping[str, Any]) -> ContainerFacts:
         memory_limit=int(host.get("Memory") or 0),
         networks=_networks((data.get("NetworkSettings") or {}).get("Networks") or {}),
     )
+
+
+def shown(data: Mapping[str, Any]) -> Shown:
+    """What the same answer shows of the container's secrets."""
+    config, mounts = data["Config"], data["HostConfig"].get("Mounts") or ()
+    variables = dict(line.partition("=")[::2] for line in config.get("Env") or ())
+    # No container has any other folder or file of its host.
+    bound = any(mount.get("Type") == "bind" for mount in mounts)
+    return vault.shown(config.get("Labels") or {}, variables, bound=bound)
 
 
 def unchanged(item: Mapping[str, Any], known: ContainerFacts | None) -> ContainerFacts | None:

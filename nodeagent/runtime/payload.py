@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from nodeagent import grants, naming, protocol
+from nodeagent import grants, naming, protocol, vault
 from nodeagent.hardening import CAPABILITIES, SECURITY_OPTIONS
 from nodeagent.protocol import Healthcheck, Identity, Mount, Spec
 from nodeagent.vault import NOTHING, Bind, Private
@@ -32,7 +32,7 @@ def labels(identity: Identity) -> dict[str, str]:
 def all_labels(identity: Identity, spec: Spec) -> dict[str, str]:
     """The user's, the identity, and what the agent must know of a container also after its own restart."""
     marks = {protocol.LABEL_EXCLUSIVE: "1"} if spec.exclusive else {}
-    return {**spec.labels, **labels(identity), **naming.label(spec), **marks}
+    return {**spec.labels, **labels(identity), **naming.label(spec), **vault.label(spec), **marks}
 
 
 def create_body(

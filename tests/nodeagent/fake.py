@@ -17,7 +17,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from nodeagent import grants, naming, protocol
+import msgspec
+
+from nodeagent import grants, naming, protocol, vault
 from nodeagent.hardening import assert_safe
 from nodeagent.protocol import Engine, File, Identity, ImageFact, LogLine, Spec
 from nodeagent.runtime import payload
@@ -42,7 +44,7 @@ from nodeagent.runtime.base import (
     StillRunning,
     Usage,
 )
-from nodeagent.vault import NOTHING, Private
+from nodeagent.vault import NOTHING, Private, Redact, Shown
 from tests.nodeagent.fake_exec import FakeProcess
 
 T = TypeVar("T")
@@ -95,6 +97,7 @@ class FakeRuntime:
         self.volumes: dict[str, str] = {}
         self.runtimes = frozenset({"runc"})
         self.data_root = ""
+        self.redactor: Callable[[str, Shown], Redact | None] = lambda _name, _shown: None
         self.calls: list[str] = []
         self.processes: list[FakeProcess] = []
         self.before: Callable[[str], None] = lambda call: None
@@ -302,10 +305,14 @@ class FakeRuntime:
     def logs(self, name: str, *, follow: bool, tail: int, since: float) -> Feed[LogLine]:
         self._call("logs")
         container = self._must(name)
+        private, variables = container.private, container.private.variables or {}
+        redact = self.redactor(
+            name, vault.shown(container.facts.labels, variables, bound=bool(private.binds))
+        )
         feed: Feed[LogLine] = Feed()
         past = [line for line in container.lines if datetime.fromisoformat(line.at).timestamp() >= since]
         for line in past if tail < 0 else past[len(past) - min(tail, len(past)) :]:
-            feed.put(line)
+            feed.put(msgspec.structs.replace(line, text=redact(line.text)) if redact else line)
         if follow and container.facts.state in LIVE:
             container.followers.append(feed)
         else:

@@ -14,10 +14,11 @@ from lab.processes import wait_until
 from nodeagent import lastlog
 from nodeagent.errors import Waiting
 from nodeagent.lastlog import WINDOW, LastLogs
-from nodeagent.protocol import LogLine, LogNotKept, LogSegment, LogStored, Outcome, Welcome
+from nodeagent.protocol import LogLine, LogNotKept, LogSegment, LogStored, Outcome, Secret, Welcome
 from nodeagent.runtime.base import EngineError, EngineTimeout, EngineUnavailable, Runtime
 from nodeagent.runtime.engine import DockerRuntime
 from nodeagent.session import Session
+from nodeagent.vault import Bind, Private, Vault
 from tests.nodeagent.builders import CLUSTER, identity, shell
 from tests.nodeagent.fake import FakeRuntime
 
@@ -217,6 +218,22 @@ def test_an_engine_that_is_away_is_an_error_and_a_log_that_cannot_be_read_is_tol
     fake.before = _raise(EngineUnavailable("the engine is away"))
     with pytest.raises(EngineUnavailable):
         house.logs.keep("s1", 1)
+
+
+def test_a_log_whose_secrets_nobody_knows_any_more_stays_here_and_that_is_told(
+    house: House, fake: FakeRuntime, tmp_path: Path
+) -> None:
+    wanted = shell("sleep 1000", secrets=(Secret(name="password", version="v1", target="/run/secrets/p"),))
+    private = Private("/run/berth/n1/" + NAME, (Bind(f"/run/berth/n1/{NAME}/0", "/run/secrets/p"),))
+    fake.create(identity(), wanted, private)
+    fake.start(NAME)
+    fake.say(NAME, "the password is correct horse")
+    fake.end(NAME, 1)
+    fake.redactor = Vault(tmp_path / "emptied").redactor
+    house.logs.keep("s1", 1)
+    assert house.sent == []
+    (told,) = house.told
+    assert "the values of its secrets are not there any more" in told.reason
 
 
 def _raise(error: Exception) -> Callable[[str], None]:

@@ -14,6 +14,7 @@ from nodeagent.observer import Observer
 from nodeagent.protocol import Delta, Observed
 from nodeagent.runtime.base import EngineUnavailable
 from nodeagent.runtime.engine import DockerRuntime
+from nodeagent.vault import Shown, Withheld
 from tests.nodeagent.builders import CLUSTER, DEMO, identity, shell
 from tests.nodeagent.fake import FakeRuntime
 
@@ -193,6 +194,22 @@ def test_last_lines_are_read_once_even_if_there_are_none(watch: Watch, fake: Fak
     watch.observer.refresh()
     watch.observer.look_at("berth-s1-g1")
     assert fake.calls.count("logs") == 1
+
+
+def test_last_lines_that_are_withheld_say_so_and_come_once_they_may(watch: Watch, fake: FakeRuntime) -> None:
+    def withhold(_name: str, _shown: Shown) -> None:
+        raise Withheld("they stay here")
+
+    fake.redactor = withhold
+    fake.start("berth-s1-g1")
+    fake.say("berth-s1-g1", "the password is correct horse")
+    fake.end("berth-s1-g1", 1)
+    ended = watch.until(lambda item: item.state == "exited")
+    assert ended.last_lines == ("they stay here",)
+    fake.redactor = lambda _name, _shown: lambda line: line.replace("correct horse", "•••")
+    watch.observer.look_at("berth-s1-g1")
+    ((again, *_), _, _) = watch.observer.hello()
+    assert again.last_lines == ("the password is •••",)
 
 
 def test_two_looks_at_once_do_not_undo_an_event(watch: Watch, fake: FakeRuntime) -> None:

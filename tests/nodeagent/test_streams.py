@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from nodeagent.protocol import Close, Credit, LogFrame, LogLine, OpenLogs
 from nodeagent.runtime.base import Runtime
 from nodeagent.runtime.engine import DockerRuntime
 from nodeagent.streams import MAX_STREAMS, LogStream, Streams
+from nodeagent.vault import Shown, Vault
 from tests.nodeagent.builders import CLUSTER, identity, shell
 from tests.nodeagent.fake import FakeRuntime
 
@@ -70,6 +72,15 @@ def reader(fake: FakeRuntime) -> Iterator[Reader]:
     yield made
     made.streams.close_all()
     made.observer.stop()
+
+
+def test_a_log_that_is_withheld_says_why(reader: Reader, fake: FakeRuntime, tmp_path: Path) -> None:
+    fake.say(NAME, "the password is correct horse")
+    fake.redactor = lambda name, _shown: Vault(tmp_path).redactor(name, Shown(others=True))
+    reader.open()
+    reader.until(lambda: reader.ended)
+    assert reader.texts == []
+    assert "stays on its node" in reader.frames[-1].error
 
 
 def test_lines_follow_until_the_container_ends(reader: Reader, fake: FakeRuntime) -> None:

@@ -17,7 +17,19 @@ from nodeagent.hardening import assert_safe
 from nodeagent.protocol import Ensure, File, Remove, Secret, Sync
 from nodeagent.runtime import payload
 from nodeagent.seal import CannotOpen, NodeKey
-from nodeagent.vault import NOTHING, Bind, NoVault, Private, SecretMissing, Vault, in_memory
+from nodeagent.vault import (
+    NOTHING,
+    Bind,
+    NoVault,
+    Private,
+    SecretMissing,
+    Shown,
+    Vault,
+    Withheld,
+    in_memory,
+    label,
+    shown,
+)
 from tests.nodeagent.builders import ensure, identity, spec
 from tests.nodeagent.fake import FakeRuntime
 from tests.nodeagent.test_step import House
@@ -107,22 +119,63 @@ def test_into_a_read_only_root_configs_come_by_the_vault_too(vault: Vault, key: 
     private = vault.prepare(job(key, FILE, read_only=True, files=(config,)))
     assert [bind.target for bind in private.binds] == ["/run/secrets/password", "/etc/app.conf"]
     assert Path(private.binds[1].source).read_bytes() == b"greeting=hello"
-    redact = vault.redactor("berth-s1-g1")
+    redact = vault.redactor("berth-s1-g1", Shown())
     assert redact is not None
     assert redact("greeting=hello") == "greeting=hello"
 
 
 def test_logs_lose_the_values_whole_and_by_line(vault: Vault, key: NodeKey) -> None:
     vault.prepare(job(key, FILE, VARIABLE))
-    redact = vault.redactor("berth-s1-g1")
+    redact = vault.redactor("berth-s1-g1", Shown())
     assert redact is not None
     assert redact("login battery staple, t0ken-of-mine.") == "login •••, •••."
-    assert vault.redactor("berth-s2-g1") is None
+    assert vault.redactor("berth-s2-g1", Shown()) is None
+
+
+def test_without_its_values_a_log_is_withheld_until_they_are_here_again(
+    vault: Vault, key: NodeKey, memory: Path
+) -> None:
+    wanted = job(key, FILE, VARIABLE)
+    vault.prepare(wanted)
+    shutil.rmtree(memory)
+    has = shown(label(wanted.spec), {"TOKEN": "t0ken-of-mine"}, bound=True)
+    with pytest.raises(Withheld, match="berth-s1-g1 stays on its node"):
+        vault.redactor("berth-s1-g1", has)
+    vault.restore(msgspec.structs.replace(wanted, sealed=b""))
+    with pytest.raises(Withheld):
+        vault.redactor("berth-s1-g1", has)
+    vault.restore(wanted)
+    redact = vault.redactor("berth-s1-g1", has)
+    assert redact is not None
+    assert redact("login battery staple, t0ken-of-mine.") == "login •••, •••."
+
+
+def test_values_that_are_variables_are_taken_from_the_engine(
+    vault: Vault, key: NodeKey, memory: Path
+) -> None:
+    """Such a container is started by its engine after a reboot: its log goes on."""
+    wanted = job(key, VARIABLE)
+    vault.prepare(wanted)
+    shutil.rmtree(memory)
+    redact = vault.redactor("berth-s1-g1", shown(label(wanted.spec), {"TOKEN": "t0ken-of-mine"}, bound=False))
+    assert redact is not None
+    assert redact("t0ken-of-mine") == "•••"
+    with pytest.raises(Withheld):
+        vault.redactor("berth-s1-g1", shown(label(wanted.spec), {}, bound=False))
+
+
+def test_what_is_known_to_have_no_secret_is_not_withheld(vault: Vault) -> None:
+    configs = spec(read_only=True, files=(File(target="/etc/app.conf", content=b"x"),))
+    assert vault.redactor("berth-s1-g1", shown(label(configs), {}, bound=True)) is None
+    assert vault.redactor("berth-s1-g1", shown(label(spec()), {}, bound=False)) is None
+    with pytest.raises(Withheld):
+        # Made by an agent that gave it no label.
+        vault.redactor("berth-s1-g1", shown({}, {}, bound=True))
 
 
 def test_short_values_are_left_in(vault: Vault, key: NodeKey) -> None:
     vault.prepare(job(key, FILE, values={"v1": b"abc"}))
-    assert vault.redactor("berth-s1-g1") is None
+    assert vault.redactor("berth-s1-g1", Shown()) is None
 
 
 def test_what_is_dropped_or_swept_is_gone(vault: Vault, key: NodeKey, memory: Path) -> None:

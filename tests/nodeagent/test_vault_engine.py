@@ -18,7 +18,7 @@ from nodeagent.protocol import Ensure, File, Secret, Spec
 from nodeagent.runtime.base import ContainerFacts
 from nodeagent.runtime.engine import DockerRuntime
 from nodeagent.seal import NodeKey
-from nodeagent.vault import Vault
+from nodeagent.vault import Vault, Withheld
 from tests.nodeagent.builders import ensure, shell
 
 pytestmark = pytest.mark.engine
@@ -115,6 +115,8 @@ def test_a_variable_is_there_and_inspect_shows_it_which_is_why_there_is_a_warnin
     house.start(shell("echo $TOKEN; sleep 1000", secrets=(Secret(name="t", version="v2", variable="TOKEN"),)))
     house.until(lambda facts: facts.state == "running")
     assert house.log(house.runtime) == ["•••"]
+    house.vault.drop(NAME)
+    assert house.log(house.runtime) == ["•••"]
     with engine.client() as client:
         assert f"TOKEN={TOKEN}" in client.api.inspect_container(NAME)["Config"]["Env"]
 
@@ -136,6 +138,8 @@ def test_after_a_reboot_the_engine_cannot_start_it_and_says_so(house: House) -> 
     facts = house.runtime.inspect(NAME)
     assert facts is not None
     assert facts.ended
+    with pytest.raises(Withheld):
+        house.log(house.runtime)
     house.vault.prepare(house.job(shell("sleep 1000", secrets=SECRETS)))
     house.runtime.start(NAME)
     house.until(lambda facts: facts.state == "running")
