@@ -12,6 +12,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse
 from pytest_django.fixtures import Settings
 
+from console.accounts.enums import Verb
+from console.accounts.tokens import create_token
 from console.cluster import looks
 from console.cluster.models import Job
 from console.common import redis as keys
@@ -59,6 +61,14 @@ def test_it_opens_to_the_token_and_to_administrators_alone(
     assert scrape("wrong").status_code == 401
     assert Client().get("/metrics").headers["WWW-Authenticate"].startswith("Bearer")
     assert Client().post("/metrics").status_code == 405
+
+
+def test_an_administrators_token_of_some_rights_opens_nothing(people: People) -> None:
+    access = factories.make_member(people.access.team, administrator=True)
+    app = factories.make_app(access, "shop")
+    some_verbs = create_token(access, name="reads", verbs=[Verb.READ])[1]
+    one_app = create_token(access, name="shop", apps=[app.pk])[1]
+    assert [scrape(secret).status_code for secret in (some_verbs, one_app)] == [403, 403]
 
 
 def test_without_a_token_set_an_empty_one_opens_nothing(people: People, settings: Settings) -> None:

@@ -8,6 +8,7 @@ from tests import factories
 from tests.web.conftest import Visitors
 
 ACTIONS = [
+    "compose/",
     "redeploy/",
     "restart/",
     "stop/",
@@ -41,12 +42,15 @@ def test_viewers_and_strangers_change_nothing(people: Visitors, app: App, action
     before = Release.objects.count()
     assert (
         people.viewer.post(
-            f"/t/ours/apps/shop/{action}", {"replicas": "3", "release": "1", "confirm": "shop"}
+            f"/t/ours/apps/shop/{action}",
+            {"replicas": "3", "release": "1", "confirm": "shop", "compose": factories.COMPOSE},
         ).status_code
         == 403
     )
     assert people.stranger.post(f"/t/ours/apps/shop/{action}", {"confirm": "shop"}).status_code == 404
-    assert people.owner.get(f"/t/ours/apps/shop/{action}").status_code == 405
+    assert people.owner.get(f"/t/ours/apps/shop/{action}").status_code == (
+        200 if action == "compose/" else 405
+    )
     app.refresh_from_db()
     assert (app.stopped, app.deleting, Release.objects.count(), Service.objects.get().replicas) == (
         False,

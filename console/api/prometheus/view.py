@@ -56,8 +56,8 @@ def _knows_token(request: HttpRequest) -> bool:
 
 
 def _is_administrators(request: HttpRequest) -> bool:
-    """Raises `Forbidden` for somebody else's token, DRF's error for one that is not live."""
+    """Raises `Forbidden` for a token of somebody else or of some rights alone, DRF's error for one that is not live."""
     token = bearer_token(request)
-    if token is not None and not token.user.is_staff:
+    if token is not None and not (token.user.is_staff and token.is_full):
         raise Forbidden(_("Only an administrator's token shows the metrics of all teams."))
     return token is not None

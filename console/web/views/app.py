@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
 from console.accounts.access import Access
-from console.common.errors import BerthError, NotFound
+from console.common.errors import BerthError, Forbidden, NotFound
 from console.network.queries import networks_of
 from console.web.addresses import app_metrics_url, app_url, service_metrics_url
 from console.web.apptabs import render_tab
@@ -138,6 +138,8 @@ def compose(request: WebRequest, access: Access, name: str) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             create_release(access, app, **form.cleaned_data, files=as_mapping(rows))
+        except Forbidden:
+            raise
         except BerthError as error:
             problems = error.data.get("problems", [])
             add_errors(form, error)
