@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from console.accounts.enums import APP_ROLES, Role, Verb
 from console.accounts.models import MOST_LOG_DAYS, Membership
+from console.webhooks.services import MOST_OVERLAP, USUAL_OVERLAP
 from console.workloads.moves import LEAST_GAIN, MOST_MOVES
 
 _IMAGE = re.compile(
@@ -227,6 +228,58 @@ class TokenForm(forms.Form):
         choices = [("", _("Myself")), *((name, name) for name in accounts)]
         cast(forms.ChoiceField, self.fields["holder"]).choices = choices
         cast(forms.ChoiceField, self.fields["apps"]).choices = list(apps)
+
+
+class WebhookForm(forms.Form):
+    name = forms.CharField(
+        label=_("Name"), max_length=100, widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
+    url = forms.CharField(
+        label=_("Address"),
+        max_length=2000,
+        help_text=_("Deliveries are sent there by POST, signed. Owners alone see it."),
+        widget=forms.URLInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+    description = forms.CharField(label=_("Description"), max_length=500, required=False)
+    kinds = forms.CharField(
+        label=_("Events"),
+        max_length=2000,
+        required=False,
+        help_text=_(
+            "Kinds by comma: app.deploy, node.down; “app” is all that begin with it. Empty: every event."
+        ),
+        widget=forms.TextInput(
+            attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}
+        ),
+    )
+    apps = forms.MultipleChoiceField(
+        label=_("Of these apps"),
+        required=False,
+        widget=_CHECKS,
+        help_text=_("Nothing chosen: the whole team, and the nodes."),
+    )
+    warnings_only = forms.BooleanField(label=_("Warnings only"), required=False)
+
+    def __init__(self, *args: Any, apps: Iterable[tuple[str, str]] = (), **more: Any) -> None:
+        super().__init__(*args, **more)
+        cast(forms.ChoiceField, self.fields["apps"]).choices = list(apps)
+
+    def clean_kinds(self) -> list[str]:
+        return [word for word in re.split(r"[,\s]+", self.cleaned_data["kinds"]) if word]
+
+
+class RotationForm(forms.Form):
+    overlap_hours = forms.TypedChoiceField(
+        label=_("The old secret also signs for"),
+        coerce=int,
+        initial=USUAL_OVERLAP,
+        choices=[
+            (0, _("no longer: it leaked")),
+            (1, _("1 hour")),
+            (USUAL_OVERLAP, _("1 day")),
+            (MOST_OVERLAP, _("7 days")),
+        ],
+    )
 
 
 class InvitationForm(forms.Form):

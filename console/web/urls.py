@@ -27,6 +27,7 @@ from console.web.views import (
     terminal,
     tokens,
     volumes,
+    webhooks,
 )
 
 app_name = "web"
@@ -104,6 +105,13 @@ of_team: list[URLPattern | URLResolver] = [
     ),
     path("settings/service-accounts/", members.create_service_account, name="service-account-create"),
     path("settings/app-roles/", members.set_app_role, name="app-role"),
+    path("settings/webhooks/", webhooks.webhook_list, name="webhooks"),
+    path("settings/webhooks/<str:webhook>/", webhooks.webhook, name="webhook"),
+    path("settings/webhooks/<str:webhook>/active/", webhooks.set_active, name="webhook-active"),
+    path("settings/webhooks/<str:webhook>/delete/", webhooks.delete, name="webhook-delete"),
+    path("settings/webhooks/<str:webhook>/rotate/", webhooks.rotate, name="webhook-rotate"),
+    path("settings/webhooks/<str:webhook>/ping/", webhooks.ping, name="webhook-ping"),
+    path("settings/webhooks/<str:webhook>/<str:delivery>/redeliver/", webhooks.redeliver, name="redeliver"),
     path("settings/audit/", audit.audit, name="audit"),
     path("settings/platform/", platform.platform, name="platform"),
     path("settings/platform/teams/", platform.new_team, name="team-create"),

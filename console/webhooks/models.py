@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from urllib.parse import urlsplit
 
 from django.db import models
 from django.utils import timezone
@@ -48,6 +48,12 @@ class Webhook(models.Model):
         if not self.active:
             return WebhookState.DISABLED if self.disabled_by else WebhookState.PAUSED
         return WebhookState.FAILING if self.failing_since else WebhookState.ACTIVE
+
+    @property
+    def host(self) -> str:
+        """What may be shown of the address: the rest may be a secret."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc}"
 
     def wants(self, event: Event) -> bool:
         """What a webhook may have is what its team's history shows: the team's own, and that of shared nodes."""
@@ -114,7 +120,3 @@ class Delivery(models.Model):
     @property
     def shown_state(self) -> DeliveryState:
         return DeliveryState(self.state)
-
-    def get_failure(self) -> Any:
-        """The sentence for people; empty where the last attempt was good."""
-        return Failure(self.failure).label if self.failure else ""

@@ -137,12 +137,6 @@ def redeliver(access: Access, delivery: Delivery) -> Delivery:
     return row
 
 
-def origin_of(url: str) -> str:
-    """Scheme and host, which may be shown."""
-    parts = httpx.URL(url)
-    return f"{parts.scheme}://{parts.netloc.decode('ascii', 'replace')}"
-
-
 def _take(webhook: Webhook, given: Mapping[str, Any]) -> None:
     """Check what is given and put it into the row. Raises `BerthError` with fields."""
     for name in _FIELDS:
@@ -206,7 +200,7 @@ def _active(access: Access, webhook_id: str) -> Webhook:
 
 def _as_data(webhook: Webhook) -> dict[str, Any]:
     shown = {name: getattr(webhook, name) for name in _FIELDS if name not in ("url", "description")}
-    return {**shown, "host": origin_of(webhook.url)}
+    return {**shown, "host": webhook.host}
 
 
 def _tell(access: Access, webhook: Webhook, what: str, text: str, **data: Any) -> Event:

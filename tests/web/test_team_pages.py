@@ -9,6 +9,7 @@ import pytest
 from django.contrib.staticfiles import finders
 
 from console.cluster.enums import NodeState
+from console.webhooks.enums import DeliveryState, WebhookState
 from console.workloads import enums
 from tests import factories
 from tests.web.conftest import Visitors
@@ -130,7 +131,7 @@ def test_every_status_has_an_icon_of_the_sprite() -> None:
     sprite = Path(str(finders.find("icons.svg"))).read_text()
     statuses = [
         *NodeState, *enums.AppState, *enums.ContainerState, *enums.Health,
-        *enums.ReleaseState, *enums.RolloutState, *enums.OperationState,
+        *enums.ReleaseState, *enums.RolloutState, *enums.OperationState, *WebhookState, *DeliveryState,
     ]  # fmt: skip
     assert [one.icon for one in statuses if f'id="{one.icon}"' not in sprite] == []
     assert {one.tone for one in statuses} <= {"success", "info", "warning", "danger", "muted"}
