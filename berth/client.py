@@ -54,6 +54,9 @@ class Client:
         """A write is sent with a key of its own: one that is sent twice counts once."""
         return self._ask("POST", path, query, body or {}, {"Idempotency-Key": str(uuid.uuid4())})
 
+    def patch(self, path: str, body: Json) -> Any:
+        return self._ask("PATCH", path, None, body, {"Idempotency-Key": str(uuid.uuid4())})
+
     def delete(self, path: str, query: Query | None = None) -> Any:
         return self._ask("DELETE", path, query, None, {"Idempotency-Key": str(uuid.uuid4())})
 

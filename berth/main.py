@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from berth import cluster, deploy, logs, look, session, steer, terminal, volumes
+from berth import cluster, deploy, logs, look, session, steer, terminal, volumes, webhooks
 from berth.app import app, ended_well
 
-COMMANDS = (session, look, deploy, steer, logs, terminal, volumes, cluster)
+COMMANDS = (session, look, deploy, steer, logs, terminal, volumes, webhooks, cluster)
 """Each registers its commands on `app`; the help lists them in this order."""
 
 

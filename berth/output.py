@@ -22,10 +22,11 @@ out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty()
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 TONES = {
-    **dict.fromkeys(("running", "ready", "healthy", "succeeded", "open"), "green"),
-    **dict.fromkeys(("failed", "lost", "down", "unhealthy", "broken", "revoked"), "red"),
+    **dict.fromkeys(("running", "ready", "healthy", "succeeded", "open", "active", "delivered"), "green"),
+    **dict.fromkeys(("failed", "lost", "down", "unhealthy", "broken", "revoked", "disabled"), "red"),
     **dict.fromkeys(
-        ("degraded", "suspect", "draining", "restarting", "paused", "rolled_back", "pending"), "yellow"
+        ("degraded", "suspect", "draining", "restarting", "paused", "rolled_back", "pending", "failing"),
+        "yellow",
     ),
 }
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")

@@ -12,6 +12,7 @@ from berth.app import app_names, node_names
 from berth.errors import Exit
 from console.accounts.access import Access
 from console.accounts.models import Quota
+from console.webhooks.models import Webhook
 from console.workloads.models import App, Operation, Release, Service, Volume
 from tests import factories
 from tests.berth.conftest import Run
@@ -102,6 +103,31 @@ def test_volumes_are_listed_and_one_is_deleted_behind_a_guard(signed_in: Run, ow
     assert signed_in("volume", name, "delete", "--yes", "--detach").code == Exit.OK
     assert Volume.objects.get().deleting
     assert signed_in("volume", "shop/nosuch").code == Exit.NOT_FOUND
+
+
+def test_webhooks_are_made_tested_and_looked_at(signed_in: Run, owner: Access) -> None:
+    assert "No webhooks yet" in signed_in("webhooks").err
+    made = signed_in("webhook-add", "chat", "https://example.com/x", "-k", "app", "--warnings")
+    assert made.out.startswith("whsec_")
+    webhook = Webhook.objects.get()
+    assert (webhook.kinds, webhook.warnings_only, webhook.apps) == (["app"], True, None)
+    assert "chat" in signed_in("webhooks").out
+    sent = json.loads(signed_in("webhook", "chat", "ping", "--json").out)
+    log = json.loads(signed_in("webhook", webhook.id, "--json").out)
+    assert [one["id"] for one in log["deliveries"]] == [sent["id"]]
+    shown = signed_in("webhook", "chat").out
+    assert "webhook.pinged" in shown
+    assert signed_in("redeliver", "chat", sent["id"]).code == Exit.OK
+    assert signed_in("webhook", "chat", "pause").code == Exit.OK
+    assert signed_in("webhook", "chat", "ping").code == Exit.CONFLICT
+    assert "active" in signed_in("webhook", "chat", "activate").out
+    assert signed_in("webhook", "chat", "rotate").out.startswith("whsec_")
+    assert signed_in("webhook", "chat", "delete").code == Exit.USAGE
+    signed_in("webhook-add", "chat", "https://example.com/y")
+    assert webhook.id in signed_in("webhook", "chat").err
+    assert signed_in("webhook", webhook.id, "delete", "--yes").code == Exit.OK
+    assert signed_in("webhook", webhook.id).code == Exit.NOT_FOUND
+    assert signed_in("webhook-add", "x", "http://example.com/").code == Exit.INVALID
 
 
 def test_two_volumes_of_one_name_are_told_apart_by_id(signed_in: Run, owner: Access) -> None:
