@@ -67,9 +67,9 @@ def preferred(columns: Columns, request: Request) -> Floats | None:
     for each in request.affinity:
         tally = EMPTY if each.required else named(columns, request, each)
         if tally.rows:
-            near = tally.near(columns.masks.domains(each.over)).astype(np.float64)
-            part = near * (-each.weight if each.anti else each.weight)
-            score = part if score is None else score + part
+            weight = round((-each.weight if each.anti else each.weight) * 1024.0) / 1024.0
+            part = tally.worth(columns.masks.domains(each.over), weight)
+            score = part if score is None else np.add(score, part, out=score)
     return score
 
 

@@ -13,7 +13,7 @@ from scheduler.affinity import of_itself
 from scheduler.arrays import Floats, Mask
 from scheduler.columns import Columns
 from scheduler.model import Allocation, Decision, Grant, Port, Request, Want
-from scheduler.queues import BITS, TICKS, Penalties, Turns, key_of, ordered
+from scheduler.queues import BITS, TICKS, Penalties, Turns, best_of, key_of
 from scheduler.scores import Policy
 
 LOCAL = frozenset({"labels", "affinity", "service", "app", "image", "load", "bestfit"})
@@ -61,8 +61,7 @@ class Batch:
 
     def __init__(self, columns: Columns, request: Request, policy: Policy, fits: Mask, base: Floats) -> None:
         self._columns, self._request, self._policy = columns, request, policy
-        self._keys = ordered(fits, base)
-        self._base = base
+        self._fits, self._base = fits, base
         self._given: list[tuple[tuple[Port, ...], tuple[Grant, ...]]] = []
 
     def place(self, run: Sequence[Want], names: Iterator[str]) -> Made:
@@ -90,9 +89,12 @@ class Batch:
 
     def _take(self, wants: Sequence[Want]) -> list[int]:
         """The row of each want, until nothing fits any more; ports and units are given at once."""
+        if not wants:
+            return []
         rows = _Rows(self._columns, self._request, self._policy, self._base)
         penalties = Penalties(self._columns, self._request, self._policy.weights.get("labels", 0.0))
-        turns = Turns(self._keys, penalties, len(wants), rows.bound, rows.again)
+        queues = best_of(penalties.groups, self._fits, self._base, len(wants))
+        turns = Turns(queues, penalties, rows.bound, rows.again)
         taken = iter(turns.take, None)
         if not (self._request.ports or self._request.resources):
             return list(islice(taken, len(wants)))
@@ -129,23 +131,20 @@ class _Rows:
         """The row's key, without `labels`, now that one more is there; None: no further one fits."""
         times = self._times[row] = self._times.get(row, 0) + 1
         columns, request = self._columns, self._request
-        cpu = columns.cpu_free.item(row) - times * request.cpu
-        memory = columns.memory_free.item(row) - times * request.memory
         there = self._service.get(row, 0) + times
         if (
-            cpu < request.cpu
-            or memory < request.memory
-            or columns.pids_free.item(row) < (times + 1) * request.pids
-            or (request.disk and columns.disk_free.item(row) < (times + 1) * request.disk)
+            not filters.has_amounts(columns, request, row, times + 1)
             or (request.max_per_node and there >= request.max_per_node)
             or not filters.has_given(columns, request, row)
         ):
             return None
-        return key_of(self._score(row, times, cpu, memory), row)
+        return key_of(self._score(row, times), row)
 
-    def _score(self, row: int, times: int, cpu: int, memory: int) -> float:
+    def _score(self, row: int, times: int) -> float:
         """The base, and what became of the parts that change with `times` more containers."""
         weights, columns, request = self._weights, self._columns, self._request
+        cpu = columns.cpu_free.item(row) - times * request.cpu
+        memory = columns.memory_free.item(row) - times * request.memory
         score = self._base.item(row)
         if "service" in weights:
             there = self._service.get(row, 0)

@@ -6,12 +6,13 @@ or team is sparse, so that the cost of a million containers is theirs and not no
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from scheduler.arrays import Floats, Ints, Mask
-from scheduler.counts import EMPTY, Tally
+from scheduler.counts import EMPTY, Tally, rows_of
 from scheduler.fragments import Fragments
 from scheduler.masks import Masks
 from scheduler.model import Allocation, Node, NodeState, Quota, Request
@@ -114,7 +115,7 @@ class Columns:
     def take_many(self, request: Request, taken: Sequence[int], sign: int = 1) -> None:
         """One container of this request comes (1) or goes (-1) for each mention of a row, but for what `hold`
         takes and for where they are, which the caller has noted."""
-        rows, times = np.unique(np.array(taken, dtype=np.int64), return_counts=True)
+        rows, times = rows_of(Counter(taken))
         times *= sign
         self.cpu_free[rows] -= times * request.cpu
         self.memory_free[rows] -= times * request.memory

@@ -6,8 +6,11 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from scheduler.arrays import Ints, Mask
+from scheduler.arrays import Floats, Ints, Mask
 from scheduler.domains import NODE, Domains
+
+FEW = 16
+"""Rows up to which NumPy's calls take longer than what they do."""
 
 
 class Tally:
@@ -38,12 +41,20 @@ class Tally:
             return {}
         found = self.by_domain.get(domains.key)
         if found is None:
-            found = self.by_domain[domains.key] = (domains, _by_code(domains, *rows_of(self.rows)))
+            found = self.by_domain[domains.key] = (domains, _in_domains(domains, self.rows))
         return found[1]
 
     def near(self, domains: Domains) -> Mask:
         """Nodes that share their value of this key with any that has some."""
         return domains.of_rows(self.rows) if domains.key == NODE else domains.among(self.of(domains))
+
+    def worth(self, domains: Domains, weight: float) -> Floats:
+        """`weight` on the nodes that are `near`, 0 on the others."""
+        if domains.key == NODE:
+            column = np.zeros(len(domains.codes))
+            column[list(self.rows)] = weight
+            return column
+        return domains.worth(self.of(domains), weight)
 
     def forget_domains(self) -> None:
         """A node is in another domain now."""
@@ -74,6 +85,15 @@ def _add_many(counts: dict[int, int], changes: Iterable[tuple[int, int]]) -> Non
             counts[place] = after
         else:
             del counts[place]
+
+
+def _in_domains(domains: Domains, rows: Mapping[int, int]) -> dict[int, int]:
+    if len(rows) > FEW:
+        return _by_code(domains, *rows_of(rows))
+    counts: dict[int, int] = {}
+    for row, number in rows.items():
+        _add(counts, domains.codes.item(row), number)
+    return counts
 
 
 def _by_code(domains: Domains, rows: Ints, numbers: Ints) -> dict[int, int]:

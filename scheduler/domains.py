@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from scheduler.arrays import Ints, Mask
+from scheduler.arrays import Floats, Ints, Mask
 from scheduler.model import Node
 
 NODE = "node.id"
@@ -49,12 +49,21 @@ class Domains:
 
     def among(self, codes: Iterable[int]) -> Mask:
         """Nodes whose value is one of these; a node without a value is among none."""
-        wanted = [code for code in codes if self.values[code]]
+        wanted = self._named(codes)
         if len(wanted) == 1:
             return np.asarray(self.codes == wanted[0], dtype=np.bool_)
         table = np.zeros(len(self.values), dtype=np.bool_)
         table[wanted] = True
         return table[self.codes]
+
+    def worth(self, codes: Iterable[int], weight: float) -> Floats:
+        """`weight` on the nodes that are `among` them, 0 on the others."""
+        table = np.zeros(len(self.values))
+        table[self._named(codes)] = weight
+        return table.take(self.codes)
+
+    def _named(self, codes: Iterable[int]) -> list[int]:
+        return [code for code in codes if self.values[code]]
 
     def equal(self, value: str) -> Mask:
         """Without regard to case, as Swarm compares."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from scheduler.lifecycle import State
 from scheduler.model import (
@@ -62,19 +62,21 @@ class Draft:
         if current is not None and current.state is State.PENDING:
             self.stop_live(current, "it never had a node")
         cut_off = current is not None and current is not leaves and current.state.live
-        placement = _placement(judge, slot, leaves, _home(judge, slot) if leaves is None else leaves.move_to)
         self.place.append(
-            replace(
-                placement,
+            _placement(
+                judge,
+                slot,
+                leaves,
+                _home(judge, slot) if leaves is None else leaves.move_to,
                 replaces=current.id if current is not None and cut_off else None,
-                leaves=leaves.id if leaves is not None and makes_way else "",
+                gone=leaves.id if leaves is not None and makes_way else "",
             )
         )
 
     def ask(self, judge: Judge, slot: SlotView, leaves: ContainerView) -> None:
         """Whether the slot's next generation would find a node once `leaves` is gone: best its own."""
-        placement = _placement(judge, slot, leaves, leaves.move_to or leaves.node or "")
-        self.rehearse.append(replace(placement, leaves=leaves.id))
+        prefer = leaves.move_to or leaves.node or ""
+        self.rehearse.append(_placement(judge, slot, leaves, prefer, gone=leaves.id))
 
     def clear(self, containers: Iterable[ContainerView]) -> None:
         """Remove what has ended, where its node can be reached."""
@@ -100,16 +102,27 @@ class Draft:
         )
 
 
-def _placement(judge: Judge, slot: SlotView, leaves: ContainerView | None, prefer: str) -> Placement:
+def _placement(
+    judge: Judge,
+    slot: SlotView,
+    leaves: ContainerView | None,
+    prefer: str,
+    *,
+    replaces: str | None = None,
+    gone: str = "",
+) -> Placement:
+    """`gone`: the container that is not there any more, or makes way, by when this one comes."""
     service, avoid = judge.service, _avoid(slot, leaves)
     return Placement(
         service.name,
         slot.index,
         service.digest,
         service.request,
+        replaces,
         node=slot.node if service.mode.everywhere else "",
         prefer="" if prefer in avoid else prefer,
         avoid=avoid,
+        leaves=gone,
     )
 
 

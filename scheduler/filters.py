@@ -6,7 +6,7 @@ the verb in the plural, after a number ("2 are draining"); `scheduler.explain` d
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,10 +48,6 @@ def _refuse_state(columns: Columns, _request: Request, row: int) -> Refusal:
 
 
 # -- networks across hosts
-
-
-def _off_overlay(columns: Columns, _request: Request) -> Mask | None:
-    return columns.off_overlay if columns.off_overlay.any() else None
 
 
 def _refuse_overlay(columns: Columns, _request: Request, row: int) -> Refusal:
@@ -267,7 +263,7 @@ def _called(service: str) -> str:
 
 FILTERS: tuple[Filter, ...] = (
     Filter("ready", lambda columns, _request: columns.unready, _refuse_state, lasting=True),
-    Filter("overlay", _off_overlay, _refuse_overlay, lasting=True),
+    Filter("overlay", lambda columns, _request: columns.off_overlay, _refuse_overlay, lasting=True),
     Filter("constraints", _breaks, _refuse_constraints, lasting=True),
     Filter("volumes", _away, _refuse_volumes, lasting=True),
     Filter("image", _lacks_image, _refuse_image, lasting=True),
@@ -286,3 +282,27 @@ FILTERS: tuple[Filter, ...] = (
 
 SHOW: dict[str, Callable[[int], str]] = {each.name: each.show for each in FILTERS if each.show}
 """How the numbers of each amount's refusal are written."""
+
+LASTING = tuple(each for each in FILTERS if each.lasting)
+AMOUNTS = tuple(each for each in FILTERS if each.free)
+BUT_AMOUNTS = tuple(each for each in FILTERS if not each.free)
+
+
+def refused(columns: Columns, request: Request, by: Iterable[Filter] = FILTERS) -> Mask:
+    """The nodes that any of the filters refuses, as a mask of its own."""
+    found = np.zeros(len(columns.nodes), dtype=np.bool_)
+    for each in by:
+        mask = each.refuses(columns, request)
+        if mask is not None:
+            found |= mask
+    return found
+
+
+def has_amounts(columns: Columns, request: Request, row: int, times: int = 1) -> bool:
+    """Whether one node has what so many of the request ask of it together, as `AMOUNTS` asks of all."""
+    return (
+        columns.memory_free.item(row) >= times * request.memory
+        and columns.cpu_free.item(row) >= times * request.cpu
+        and columns.pids_free.item(row) >= times * request.pids
+        and (not request.disk or columns.disk_free.item(row) >= times * request.disk)
+    )

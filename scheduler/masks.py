@@ -3,7 +3,7 @@ up to date as nodes change."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,17 @@ MOST_KEPT = 1000
 """Of each sort."""
 
 
+class Groups(NamedTuple):
+    """Nodes that share the value of every one of some keys are a group."""
+
+    rows: Ints
+    """All rows, group by group."""
+    starts: Ints
+    """Where each group begins in `rows`."""
+    codes: list[list[int]]
+    """Of each group the domain by each key."""
+
+
 class Masks:
     """Columns over the nodes of a list that belongs to somebody else, who tells of every change by `update`."""
 
@@ -23,22 +34,29 @@ class Masks:
         self._domains: dict[str, Domains] = {}
         self._constraints: dict[Constraint, Mask] = {}
         self._images: dict[str, Mask] = {}
-        self._groups: dict[tuple[str, ...], tuple[Ints, list[list[int]]]] = {}
+        self._groups: dict[tuple[str, ...], Groups] = {}
 
     def domains(self, key: str) -> Domains:
         if key not in self._domains:
             self._domains[key] = Domains(key, self._nodes)
         return self._domains[key]
 
-    def groups(self, keys: tuple[str, ...]) -> tuple[Ints, list[list[int]]]:
-        """Nodes that share the value of every key are a group: the group of each node, and of each group the
-        domain by each key."""
+    def groups(self, keys: tuple[str, ...]) -> Groups:
+        """By the values of these keys; without any, all nodes are one group."""
         found = self._groups.get(keys)
         if found is None:
-            codes = np.stack([self.domains(key).codes for key in keys])
-            values, groups = np.unique(codes, axis=1, return_inverse=True)
-            found = self._groups[keys] = (groups.reshape(-1).astype(np.int64), values.T.tolist())
+            found = self._groups[keys] = self._grouped(keys)
         return found
+
+    def _grouped(self, keys: tuple[str, ...]) -> Groups:
+        number = len(self._nodes)
+        if not keys or not number:
+            return Groups(np.arange(number), np.zeros(min(number, 1), dtype=np.int64), [[0] * len(keys)])
+        codes = np.stack([self.domains(key).codes for key in keys])
+        values, groups = np.unique(codes, axis=1, return_inverse=True)
+        rows = np.argsort(groups.reshape(-1), kind="stable")
+        starts = np.searchsorted(groups.reshape(-1)[rows], np.arange(values.shape[1]))
+        return Groups(rows, starts, values.T.tolist())
 
     def breaks(self, constraint: Constraint) -> Mask:
         """Nodes that do not meet it; a label that is missing is the empty text."""

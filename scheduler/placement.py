@@ -7,11 +7,10 @@ from types import MappingProxyType
 
 import numpy as np
 
-from scheduler import batch
+from scheduler import batch, filters
 from scheduler.arrays import Floats, Mask
 from scheduler.columns import Columns
 from scheduler.explain import explain
-from scheduler.filters import FILTERS
 from scheduler.model import Allocation, Decision, Explanation, Node, Quota, Request, Want
 from scheduler.scores import AVOIDED, PREFERRED, SPREAD, Policy, total
 
@@ -169,10 +168,7 @@ class Cluster:
 
     def eligible(self, request: Request) -> tuple[str, ...]:
         """Nodes that are ready and meet what does not depend on what is taken."""
-        refused = np.zeros(len(self.columns.nodes), dtype=np.bool_)
-        for each in FILTERS:
-            if each.lasting and (mask := each.refuses(self.columns, request)) is not None:
-                refused |= mask
+        refused = filters.refused(self.columns, request, filters.LASTING)
         return tuple(self.columns.nodes[row].id for row in np.flatnonzero(~refused))
 
     def _place(self, run: Sequence[Want]) -> None:
@@ -187,11 +183,7 @@ class Cluster:
 
     def _alone(self, want: Want) -> None:
         columns, request = self.columns, want.request
-        refused = self._refused(request)
-        scores = total(columns, request, self._policy)
-        if want.node or want.prefer or want.avoid:
-            self._bend(want, refused, scores)
-        row = _best(scores, refused)
+        row = self._row(want)
         if row < 0:
             self._made.decisions.append(Decision(want, None))
             self._made.allocations.append(None)
@@ -209,21 +201,27 @@ class Cluster:
         self._made.decisions.append(Decision(want, node.id, ports, grants))
         self._made.allocations.append(allocation)
 
+    def _row(self, want: Want) -> int:
+        """Row of the best node for it; -1: none fits. Nearly always the best has room, so that no other is
+        asked for its amounts."""
+        columns, request = self.columns, want.request
+        refused = filters.refused(columns, request, filters.BUT_AMOUNTS)
+        scores = total(columns, request, self._policy)
+        if want.node or want.prefer or want.avoid:
+            self._bend(want, refused, scores)
+        row = _best(scores, refused)
+        if row >= 0 and not filters.has_amounts(columns, request, row):
+            refused |= filters.refused(columns, request, filters.AMOUNTS)
+            row = _best(scores, refused)
+        return row
+
     def _together(self, run: Sequence[Want]) -> None:
         columns, request = self.columns, run[0].request
         base = total(columns, request, self._policy, without="labels")
-        made = batch.Batch(columns, request, self._policy, ~self._refused(request), base)
+        made = batch.Batch(columns, request, self._policy, ~filters.refused(columns, request), base)
         decisions, allocations = made.place(run, self._names())
         self._made.decisions.extend(decisions)
         self._made.allocations.extend(allocations)
-
-    def _refused(self, request: Request) -> Mask:
-        refused = self.columns.unready.copy()
-        for each in FILTERS[1:]:
-            mask = each.refuses(self.columns, request)
-            if mask is not None:
-                refused |= mask
-        return refused
 
     def _bend(self, want: Want, refused: Mask, scores: Floats) -> None:
         """What the want says of nodes by name."""

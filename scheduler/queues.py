@@ -14,6 +14,7 @@ import numpy as np
 
 from scheduler.arrays import Floats, Ints, Mask
 from scheduler.columns import Columns
+from scheduler.masks import Groups
 from scheduler.model import Request
 from scheduler.scores import cost_of
 
@@ -28,14 +29,6 @@ def key_of(score: float, row: int) -> int:
     return (-int(score * TICKS) << BITS) + row
 
 
-def ordered(fits: Mask, scores: Floats) -> Ints:
-    """The keys of the rows that fit, best first."""
-    rows = np.flatnonzero(fits)
-    keys = ((scores[rows] * -TICKS).astype(np.int64) << BITS) + rows
-    keys.sort()
-    return keys
-
-
 class Penalties:
     """What `labels` takes from the rows of each group, in the measure of keys. A group are the nodes that share
     the value of every key of `spread`."""
@@ -43,12 +36,8 @@ class Penalties:
     def __init__(self, columns: Columns, request: Request, weight: float) -> None:
         """`weight`: of `labels` in the policy; 0 for one group that pays nothing."""
         spread = request.spread if weight else ()
-        if not spread:
-            self.groups: Ints = np.zeros(len(columns.nodes), dtype=np.int64)
-            """Group of each row."""
-            self._codes: list[list[int]] = [[]]
-        else:
-            self.groups, self._codes = columns.masks.groups(tuple(each.key for each in spread))
+        self.groups = columns.masks.groups(tuple(each.key for each in spread))
+        self._codes = self.groups.codes
         tally = columns.service(request.app, request.service)
         self._each = [round(weight * cost_of(each) * TICKS) << BITS for each in spread]
         self._paid: list[list[int]] = []
@@ -70,27 +59,40 @@ class Penalties:
         return sum([paid[code] for paid, code in zip(self._paid, codes, strict=True)])
 
 
+def best_of(groups: Groups, fits: Mask, scores: Floats, most: int) -> dict[int, list[int]]:
+    """Of each group the keys of its best rows that fit, best first: `most` of them at most."""
+    fitting = fits[groups.rows]
+    rows = groups.rows[fitting]
+    keys = ((scores[rows] * -TICKS).astype(np.int64) << BITS) + rows
+    ends = np.add.reduceat(fitting, groups.starts, dtype=np.int64).cumsum().tolist()
+    slices = (keys[start:end] for start, end in pairwise([0, *ends]))
+    return {group: _least(part, most) for group, part in enumerate(slices) if len(part)}
+
+
+def _least(keys: Ints, most: int) -> list[int]:
+    some = keys if len(keys) <= most else np.partition(keys, most - 1)[:most]
+    some.sort()
+    found: list[int] = some.tolist()
+    return found
+
+
 class Turns:
-    """A queue of rows for each group. What is noted of a group or of a row that was taken may be old and then
-    too good, as more containers make no place better: it is made true when it comes first."""
+    """A queue of rows for each group, which is a heap. What is noted of a group, or of a row that was taken, may be
+    old and then too good, as more containers make no place better: it is made true when it comes first."""
 
     def __init__(
-        self, keys: Ints, penalties: Penalties, most: int, bound: int, again: Callable[[int], int | None]
+        self,
+        queues: dict[int, list[int]],
+        penalties: Penalties,
+        bound: int,
+        again: Callable[[int], int | None],
     ) -> None:
-        """`most` rows will be taken. `again` gives the new key of a row that was taken, or None when no further
-        one fits, and `bound` is the least by which keys grow when they are taken."""
-        self._penalties, self._bound, self._again = penalties, bound, again
+        """`queues`: of each group the keys of as many rows, best first, as will be taken. `again` gives the new
+        key of a row that was taken, or None when no further one fits, and `bound` is the least by which keys grow
+        when they are taken."""
+        self._queues, self._penalties, self._bound, self._again = queues, penalties, bound, again
         self._stale: set[int] = set()
-        small = len(penalties.groups) < 1 << 16  # then NumPy sorts by radix
-        groups = penalties.groups[keys & ROW]
-        order = np.argsort(groups.astype(np.uint16) if small else groups, kind="stable")
-        starts = np.flatnonzero(np.diff(groups[order], prepend=-1)).tolist()
-        self._queues: dict[int, list[int]] = {}
-        """Each is a heap."""
-        for start, end in pairwise([*starts, len(keys)]):
-            group = groups.item(order[start])
-            self._queues[group] = keys[order[start : min(end, start + most)]].tolist()
-        self._heap = sorted((queue[0] + penalties.of(group), group) for group, queue in self._queues.items())
+        self._heap = sorted((queue[0] + penalties.of(group), group) for group, queue in queues.items())
 
     def take(self) -> int | None:
         """The best row; None: nothing fits any more."""

@@ -15,19 +15,27 @@ import numpy as np
 from scheduler import affinity as near
 from scheduler.arrays import Floats, Ints
 from scheduler.columns import Columns
-from scheduler.counts import per_domain, rows_of
+from scheduler.counts import FEW, per_domain, rows_of
 from scheduler.model import Request, Spread
 from scheduler.resources import UnitChoice, fullest
 
 
-class Sparse(NamedTuple):
-    """A part that is 0 on most nodes."""
+class Fewer(NamedTuple):
+    """A part that is 0 on most nodes: less the containers that are counted by row, up to `most`."""
 
-    rows: Ints
-    values: Floats
+    counts: Mapping[int, int]
+    most: int = 1 << 30
+
+    def add_to(self, column: Floats, name: str, weight: float) -> None:
+        if len(self.counts) <= FEW:
+            for row, number in self.counts.items():
+                column[row] -= round(weight * min(number, self.most) * 1024.0) / 1024.0
+        else:
+            rows, numbers = rows_of(self.counts)
+            column[rows] -= _exact(name, weight, np.minimum(numbers, self.most).astype(np.float64))
 
 
-Part = Callable[[Columns, Request], "Floats | Sparse | None"]
+Part = Callable[[Columns, Request], "Floats | Fewer | None"]
 """None: 0 everywhere."""
 
 MOST_COUNTED = 50
@@ -52,26 +60,21 @@ def cost_of(spread: Spread) -> float:
     return round(1e6 * spread.weight * 1024.0) / 1024.0
 
 
-def service(columns: Columns, request: Request) -> Sparse | None:
+def service(columns: Columns, request: Request) -> Fewer | None:
     """Less the containers of this service."""
-    return _fewer(columns.service(request.app, request.service).rows)
+    counts = columns.service(request.app, request.service).rows
+    return Fewer(counts) if counts else None
 
 
-def app(columns: Columns, request: Request) -> Sparse | None:
+def app(columns: Columns, request: Request) -> Fewer | None:
     """Less the containers of this app, up to `MOST_COUNTED`."""
-    fewer = _fewer(columns.app(request.app).rows)
-    return fewer and fewer._replace(values=np.maximum(fewer.values, float(-MOST_COUNTED)))
-
-
-def _fewer(counts: Mapping[int, int]) -> Sparse | None:
-    if not counts:
-        return None
-    rows, numbers = rows_of(counts)
-    return Sparse(rows, -numbers.astype(np.float64))
+    counts = columns.app(request.app).rows
+    return Fewer(counts, MOST_COUNTED) if counts else None
 
 
 def affinity(columns: Columns, request: Request) -> Floats | None:
-    """The weights of preferred affinities that hold, less those of anti-affinities that do not."""
+    """The weights of preferred affinities that hold, less those of anti-affinities that do not, in steps of
+    1/1024."""
     return near.preferred(columns, request) if request.affinity else None
 
 
@@ -176,19 +179,25 @@ PREFERRED = 1e13
 """Of the node that the want names."""
 
 
-_STEPPED = frozenset({"labels", "service", "app", "image", "load"})
+_STEPPED = frozenset({"labels", "affinity", "service", "app", "image", "load"})
 """Parts whose values are multiples of 1/1024, and stay so under a whole weight."""
 
 
 def total(columns: Columns, request: Request, policy: Policy, *, without: str = "") -> Floats:
     """The sum of the weighted parts (but for one) as a column of its own; of meaning only where it fits."""
-    column = np.zeros(len(columns.nodes))
+    column: Floats | None = None
+    fewer: list[tuple[str, float, Fewer]] = []
     for name, weight in policy.weights.items():
         part = PARTS[name](columns, request) if name != without else None
-        if isinstance(part, Sparse):
-            column[part.rows] += _exact(name, weight, part.values)
+        if isinstance(part, Fewer):
+            fewer.append((name, weight, part))
         elif part is not None:
-            column += _exact(name, weight, part)
+            weighted = _exact(name, weight, part)
+            column = weighted.copy() if column is None else np.add(column, weighted, out=column)
+    if column is None:
+        column = np.zeros(len(columns.nodes))
+    for name, weight, few in fewer:
+        few.add_to(column, name, weight)
     return column
 
 
@@ -197,9 +206,9 @@ def score(columns: Columns, request: Request, policy: Policy) -> dict[str, Float
     found = {}
     for name, weight in policy.weights.items():
         part = PARTS[name](columns, request)
-        if isinstance(part, Sparse):
+        if isinstance(part, Fewer):
             found[name] = np.zeros(len(columns.nodes))
-            found[name][part.rows] = _exact(name, weight, part.values)
+            part.add_to(found[name], name, weight)
         elif part is not None:
             found[name] = _exact(name, weight, part)
     return found
