@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,14 @@ FOLLOWING = httpx.Timeout(60.0, connect=10.0)
 """A stream speaks at least every 15 s."""
 LONGEST_WAIT = 20.0
 """Seconds that one request waits for an operation; longer waits are made of several."""
+PAUSES = (0.5, 2.0)
+"""Seconds before a request is sent again; so many times at the most."""
+LONGEST_PAUSE = 60.0
+"""Seconds; a console that asks for more patience is reported instead."""
+REDIAL, MOST_DIALS = 2.0, 10
+"""Seconds before a broken stream is dialled again, longer with each failure; two minutes in all."""
+PASSING = frozenset({429, 502, 503, 504})
+"""Statuses by which the console, or the proxy before it, cannot answer just now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,22 +94,28 @@ class Client:
             raise self._unreachable(error) from error
 
     def events(self, path: str, query: Query | None = None) -> Iterator[ServerEvent]:
-        """A stream of server-sent events. It dials again where it broke off, and goes on after the last id."""
-        last = ""
+        """A stream of server-sent events, until one named `end` or `error`. Where it breaks off, as when the console
+        is started anew, it is dialled again, and goes on after the last id."""
+        last, begun, failures = "", False, 0
         while True:
             headers = {"Accept": "text/event-stream", **({"Last-Event-ID": last} if last else {})}
             try:
                 with self._http.stream(
                     "GET", self._url(path), params=_params(query), headers=headers, timeout=FOLLOWING
                 ) as answer:
-                    self._look_at(answer)
-                    for event in parse_events(answer.iter_lines()):
-                        last = event.id or last
-                        yield event
-                    return
+                    if not begun or failures >= MOST_DIALS or answer.status_code not in PASSING:
+                        self._look_at(answer)
+                        begun, failures = True, 0
+                        for event in parse_events(answer.iter_lines()):
+                            last = event.id or last
+                            yield event
+                            if event.name in ("end", "error"):
+                                return
             except httpx.TransportError as error:
-                if not last:
+                if not begun or failures >= MOST_DIALS:
                     raise self._unreachable(error) from error
+            failures += 1
+            time.sleep(REDIAL * failures)
 
     def _ask(
         self,
@@ -120,10 +135,21 @@ class Client:
         body: Json | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
-        try:
-            return self._http.request(method, url, params=_params(query), json=body, headers=headers)
-        except httpx.TransportError as error:
-            raise self._unreachable(error) from error
+        """The answer to the first try that has one. A write has its key, so that it counts once however often it is
+        sent; what merely passes (a broken connection, a proxy without a console, a rate limit) is tried again."""
+        for pause in (*PAUSES, None):
+            try:
+                answer = self._http.request(method, url, params=_params(query), json=body, headers=headers)
+            except httpx.TransportError as error:
+                if pause is None:
+                    raise self._unreachable(error) from error
+            else:
+                asked = _retry_after(answer)
+                if pause is None or answer.status_code not in PASSING or asked > LONGEST_PAUSE:
+                    return answer
+                pause = max(pause, asked)  # noqa: PLW2901
+            time.sleep(pause)
+        raise AssertionError("the last try returns or raises")
 
     def _look_at(self, answer: httpx.Response) -> None:
         """Raises what a stream's answer says, if it is an error."""
@@ -181,6 +207,12 @@ def parse_events(lines: Iterator[str]) -> Iterator[ServerEvent]:
             yield ServerEvent(fields.get("id", ""), fields.get("event", "message"), data)
         if not line:
             fields = {}
+
+
+def _retry_after(answer: httpx.Response) -> float:
+    """Seconds that the answer asks to wait; 0 where it says nothing, or a date."""
+    said = answer.headers.get("Retry-After", "")
+    return float(said) if said.isdecimal() else 0.0
 
 
 def _params(query: Query | None) -> dict[str, str | int | float]:
