@@ -252,7 +252,11 @@ class Lab:
     def remove_apps(self, timeout: float = 60.0) -> None:
         """Deletes every app of the team `default` and waits until they are gone."""
         for app in self.api.get("/apps")["items"]:
-            self.api.delete(f"/apps/{app['name']}")
+            try:
+                self.api.delete(f"/apps/{app['name']}")
+            except ApiError as error:  # one that was being deleted may have gone since the list
+                if error.status != 404:
+                    raise
         if not wait_until(lambda: self.api.get("/apps")["items"] == [], timeout, every=0.25):
             raise RuntimeError(f"apps are left: {self.api.get('/apps')['items']}")
 

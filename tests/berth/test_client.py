@@ -33,7 +33,7 @@ class Console:
                 answer = console.answers.pop(0) if len(console.answers) > 1 else console.answers[0]
                 answer(self)
 
-            do_POST = do_GET
+            do_POST = do_GET  # noqa: N815  (the library's name)
 
             def log_message(self, *_about: object) -> None: ...
 
