@@ -19,8 +19,8 @@ def link(bind: str, port: int) -> list[str]:
     return [sys.executable, "-m", "console.link", "--host", bind, "--port", str(port)]
 
 
-def controller() -> list[str]:
-    return [sys.executable, str(ROOT / "manage.py"), "controller"]
+def controller(root: Path = ROOT) -> list[str]:
+    return [sys.executable, str(root / "manage.py"), "controller"]
 
 
 def worker(home: Path) -> list[str]:

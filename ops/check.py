@@ -27,6 +27,7 @@ def gates() -> list[tuple[str, list[str]]]:
         ("templates: format", [python, "-m", "djlint", "--check", "--quiet", "templates"]),
         ("templates: lint", [python, "-m", "djlint", "--lint", "--quiet", "templates"]),
         ("missing migrations", [python, "manage.py", "makemigrations", "--check", "--dry-run"]),
+        ("safe migrations", [python, "-m", "ops.migrations_check"]),
         ("translations", [python, "-m", "ops.translations_check"]),
         ("types", [python, "-m", "mypy"]),
     ]

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from django.db import migrations, models
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.operations.base import Operation
 
-from ops import locks_check, security_check, translations_check
+from ops import locks_check, migrations_check, security_check, translations_check
 from ops.home import ROOT
 
 HERE = Path("console/x.py")
@@ -88,3 +91,53 @@ def test_texts_that_were_not_collected_and_fuzzy_ones_are_found(tmp_path: Path) 
         "zh: not collected: 'Teams'",
         "zh: fuzzy: 'Node'",
     ]
+
+
+def _findings(*operations: Operation, **attributes: str) -> list[str]:
+    """Of a migration that follows the newest ones."""
+    migration = migrations.Migration("9999_next", "cluster")
+    migration.operations = list(operations)
+    for name, value in attributes.items():
+        setattr(migration, name, value)
+    return migrations_check.findings("cluster", migration, MigrationLoader(None).project_state())
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        migrations.AddField("node", "rack", models.CharField(max_length=9, default="")),
+        migrations.AddField("node", "rack", models.CharField(max_length=9, unique=True, db_default="")),
+        migrations.RemoveField("node", "zone"),
+        migrations.RenameField("node", "zone", "room"),
+        migrations.DeleteModel("rotation"),
+        migrations.AlterField("node", "zone", models.CharField(max_length=10)),
+        migrations.AlterField("node", "contact_at", models.DateTimeField()),
+        migrations.AddConstraint("node", models.UniqueConstraint(fields=["address"], name="node_address")),
+        migrations.RunPython(migrations.RunPython.noop),
+        migrations.RunSQL("SELECT 1"),
+    ],
+    ids=lambda operation: type(operation).__name__,
+)
+def test_a_migration_that_breaks_the_release_before_is_found(operation: Operation) -> None:
+    [found] = _findings(operation)
+    assert found.startswith("cluster 9999_next: ")
+    assert _findings(operation, safe_because="Nothing has used it since the release before.") == []
+
+
+def test_a_migration_that_only_adds_is_let_through() -> None:
+    rack = [("id", models.BigAutoField(primary_key=True)), ("name", models.CharField(max_length=9))]
+    assert (
+        _findings(
+            migrations.CreateModel("Rack", rack),
+            migrations.AddConstraint("rack", models.UniqueConstraint(fields=["name"], name="rack_name")),
+            migrations.AddField("node", "rack", models.CharField(max_length=9, db_default="")),
+            migrations.AddField("node", "seen_at", models.DateTimeField(null=True)),
+            migrations.AddIndex("node", models.Index(fields=["zone"], name="node_zone")),
+            migrations.AlterField("node", "zone", models.CharField(max_length=40, blank=True, help_text="x")),
+        )
+        == []
+    )
+
+
+def test_our_own_migrations_pass() -> None:
+    assert list(migrations_check.checked(MigrationLoader(None))) == []
