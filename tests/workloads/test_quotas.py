@@ -193,7 +193,8 @@ def _at_once(access: Access) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.races
 @pytest.mark.django_db(transaction=True)
 def test_fifty_at_once_end_exactly_at_the_edge() -> None:
-    """On the database of the run: SQLite, and PostgreSQL in the run on that."""
+    """On the database of the run: SQLite among the slow tests, and PostgreSQL (`ops/test.py`)."""
     _at_once(factories.make_member(factories.make_team("home")))
