@@ -18,7 +18,7 @@ class Event(models.Model):
     actor = models.CharField(max_length=200)
     data = models.JSONField(default=dict)
     warning = models.BooleanField(default=False)
-    dispatched = models.BooleanField(default=False)
+    dispatched = models.BooleanField(default=False, db_default=False)
     """Whether the webhooks that want it have it; until then it is their outbox."""
 
     class Meta:
