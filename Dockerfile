@@ -19,8 +19,10 @@ RUN python manage.py collectstatic --no-input --verbosity 0 \
     && python -m compileall -q console nodeagent scheduler
 
 FROM python:3.11-slim
-RUN useradd --system --uid 10001 --home-dir /var/lib/berth --create-home berth \
-    && install -d -o berth -g berth -m 0700 /var/lib/berth-agent /var/lib/berth-logs
+RUN groupadd --system --gid 10001 berth \
+    && useradd --system --uid 10001 --gid berth --home-dir /var/lib/berth --create-home berth \
+    && install -d -o berth -g berth -m 0700 /var/lib/berth-agent /var/lib/berth-logs \
+    && install -d -o berth -g berth -m 0750 /var/lib/berth/tls
 COPY --from=build /venv /venv
 COPY --from=build /app /app
 ENV PATH=/venv/bin:$PATH \

@@ -127,14 +127,21 @@ def _tell_broker() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m console.link", description=__doc__)
     parser.add_argument("--host", default="0.0.0.0", help="address to listen on")  # noqa: S104  # nosec B104
-    parser.add_argument("--port", type=int, required=True)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--port", type=int)
+    what.add_argument(
+        "--certificates", action="store_true", help="make or renew the certificate, and serve nothing"
+    )
     options = parser.parse_args()
     if not trust.link_is_tls():
         raise SystemExit(
             "berth link: set BERTH_LINK_URL to the https address at which agents find this console"
         )
     try:
-        Listener(options.host, options.port).run()
+        if options.certificates:
+            print(trust.server_files().certificate)  # noqa: T201
+        else:
+            Listener(options.host, options.port).run()
     except CertificateError as error:
         raise SystemExit(f"berth link: {error}") from error
 

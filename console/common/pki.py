@@ -106,7 +106,7 @@ def ensure_server(home: Path, names: Iterable[str], now: datetime | None = None)
         .sign(signer, hashes.SHA256())
     )
     # One file for both would do for Python, Redis wants two: key first, so that a certificate never lacks its own.
-    _write(files.key, _key_pem(private))
+    _write(files.key, _key_pem(private), mode=_key_mode(files.key.parent))
     _write(files.certificate, made.public_bytes(serialization.Encoding.PEM), mode=0o644)
     return files
 
@@ -183,6 +183,11 @@ def _read_key(path: Path) -> ec.EllipticCurvePrivateKey:
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise CertificateError(f"the authority's key {path} is not one that Berth made")
     return key
+
+
+def _key_mode(folder: Path) -> int:
+    """Where the folder lets its group in, that group may read the key: a Redis of another user is in it."""
+    return 0o640 if folder.exists() and folder.stat().st_mode & 0o010 else 0o600
 
 
 def _write(path: Path, data: bytes, mode: int = 0o600) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import json
+import os
 import shlex
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +27,17 @@ def compose() -> Path:
     return Path(next(iter(spec.submodule_search_locations))) / "docker-compose"
 
 
-def config(*arguments: str, file: Path = ROOT / "docker-compose.yml") -> subprocess.CompletedProcess[str]:
-    argv = [str(compose()), "-f", str(file), "config", *arguments]
-    return subprocess.run(argv, capture_output=True, text=True, check=False)
+def config(
+    *arguments: str,
+    file: Path = ROOT / "docker-compose.yml",
+    hosts: bool = False,
+    given: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """`hosts`: with the file for further hosts on top. `given` are variables."""
+    files = [file, ROOT / "docker-compose.hosts.yml"] if hosts else [file]
+    argv = [str(compose()), *(word for one in files for word in ("-f", str(one))), "config", *arguments]
+    env = {"PATH": os.environ["PATH"], **(given or {})}
+    return subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +45,13 @@ def model() -> dict[str, Any]:
     done = config("--format", "json")
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))
+
+
+def with_hosts(**given: str) -> dict[str, Any]:
+    """The services of both files together."""
+    done = config("--format", "json", hosts=True, given={"BERTH_PUBLIC_ADDRESS": "10.0.0.1", **given})
+    assert (done.returncode, done.stderr) == (0, "")
+    return dict(json.loads(done.stdout)["services"])
 
 
 def test_compose_accepts_the_file_without_a_warning() -> None:
@@ -124,3 +141,48 @@ def test_a_further_hosts_agent_gets_what_this_one_gets(model: dict[str, Any]) ->
     assert {one.split(":")[1] for one in given("--volume")} == {one["target"] for one in agent["volumes"]}
     assert given("--env") == {f"BERTH_SECRETS_DIR={agent['environment']['BERTH_SECRETS_DIR']}"}
     assert agent["image"].partition(":")[0] in words
+
+
+def test_further_hosts_need_an_address_to_find() -> None:
+    done = config("-q", hosts=True)
+    assert done.returncode != 0
+    assert "set it to where further hosts find this one" in done.stderr
+
+
+def test_further_hosts_get_two_doors_over_tls_and_this_one_uses_them_too() -> None:
+    services = with_hosts()
+    published = {name: s["ports"][0]["target"] for name, s in services.items() if "ports" in s}
+    assert published == {"web": 8000, "link": 8443, "redis": 8444}
+    for name in ("certificates", "setup", "web", "controller", "worker", "link"):
+        environment = services[name]["environment"]
+        assert environment["BERTH_LINK_URL"] == "https://10.0.0.1:8443"
+        assert environment["BERTH_BROKER_URL"] == "rediss://10.0.0.1:8444/0"
+        assert environment["BERTH_TLS_CERT"] == ""
+    agent = services["agent"]
+    assert agent["network_mode"] == "host"
+    assert "BERTH_CONSOLE_URL" not in agent["environment"]
+    assert services["redis"]["depends_on"]["certificates"]["condition"] == "service_completed_successfully"
+
+
+def test_only_those_who_serve_or_hand_out_the_certificate_see_it_and_redis_no_other_file() -> None:
+    services = with_hosts()
+    sees = {
+        name: volume["target"]
+        for name, service in services.items()
+        for volume in service.get("volumes", [])
+        if volume["source"] == "tls"
+    }
+    place = "/var/lib/berth/tls"
+    assert sees == {"certificates": place, "setup": place, "web": place, "link": place, "redis": "/tls"}
+    assert [volume["source"] for volume in services["redis"]["volumes"]] == ["redis", "tls"]
+
+
+def test_a_certificate_of_ones_own_takes_the_place_of_ours() -> None:
+    services = with_hosts(BERTH_CERTIFICATES="/etc/berth/tls")
+    place = "/var/lib/berth/tls"
+    given = {name: services["link"]["environment"][f"BERTH_TLS_{name}"] for name in ("CERT", "KEY", "CA")}
+    assert given == {"CERT": f"{place}/server.crt", "KEY": f"{place}/server.key", "CA": f"{place}/ca.crt"}
+    mounted = {volume["source"]: volume["target"] for volume in services["link"]["volumes"]}
+    assert mounted["/etc/berth/tls"] == place
+    trusted = with_hosts(BERTH_CERTIFICATES="/etc/berth/tls", BERTH_TLS_CA="system")["link"]["environment"]
+    assert trusted["BERTH_TLS_CA"] == "system"

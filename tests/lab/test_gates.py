@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import migrations, models
@@ -95,10 +96,8 @@ def test_texts_that_were_not_collected_and_fuzzy_ones_are_found(tmp_path: Path) 
 
 def _findings(*operations: Operation, **attributes: str) -> list[str]:
     """Of a migration that follows the newest ones."""
-    migration = migrations.Migration("9999_next", "cluster")
-    migration.operations = list(operations)
-    for name, value in attributes.items():
-        setattr(migration, name, value)
+    made = type("Migration", (migrations.Migration,), {"operations": list(operations), **attributes})
+    migration = made("9999_next", "cluster")
     return migrations_check.findings("cluster", migration, MigrationLoader(None).project_state())
 
 
@@ -125,7 +124,10 @@ def test_a_migration_that_breaks_the_release_before_is_found(operation: Operatio
 
 
 def test_a_migration_that_only_adds_is_let_through() -> None:
-    rack = [("id", models.BigAutoField(primary_key=True)), ("name", models.CharField(max_length=9))]
+    rack: list[tuple[str, models.Field[Any, Any]]] = [
+        ("id", models.BigAutoField(primary_key=True)),
+        ("name", models.CharField(max_length=9)),
+    ]
     assert (
         _findings(
             migrations.CreateModel("Rack", rack),
