@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import docker
 import pytest
@@ -92,7 +92,7 @@ class ComposeLab:
             [one] = client.containers.list(filters={"label": f"com.docker.compose.service={service}"})
             code, output = one.exec_run(list(argv))
         assert code == 0, output
-        return str(output.decode().strip())
+        return str(cast("bytes", output).decode().strip())
 
     @property
     def api(self) -> Api:
