@@ -50,16 +50,16 @@ class Agent:
         self.credentials = Credentials(config.state_dir, config.token, config.broker)
         fence = Fence(config.state_dir / FENCE_FILE)
         vault = Vault(config.secrets_dir, key)
-        stepper = Stepper(runtime, fence, self.session, vault)
-        self.overlay = OverlayPart(config.overlay, swarm, key, self.session, self._overlay_changed)
-        last_logs = LastLogs(runtime, self.session, self.outgoing.wake, self.outgoing.put)
-        assignment = Assignment(runtime, stepper, fence, self.session, last_logs.keep, vault)
         self.observer = Observer(
             runtime,
             lambda: self.session.cluster,
             self.outgoing.wake,
             self._engine_changed,
         )
+        stepper = Stepper(runtime, fence, self.session, vault, self.observer)
+        self.overlay = OverlayPart(config.overlay, swarm, key, self.session, self._overlay_changed)
+        last_logs = LastLogs(runtime, self.session, self.outgoing.wake, self.outgoing.put, self.observer)
+        assignment = Assignment(runtime, stepper, fence, self.session, last_logs.keep, vault)
         self.dispatcher = Dispatcher(
             self.session,
             stepper,

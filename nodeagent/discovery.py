@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 from nodeagent.errors import AgentError
 from nodeagent.facts import Key, Known
-from nodeagent.naming import due
 from nodeagent.observer import Observer
 from nodeagent.step import Stepper
 
@@ -62,7 +61,7 @@ class Discovery:
             begin = [
                 known
                 for known in running
-                if known.key not in self._under_way and known.key not in waiting and due(known.facts)
+                if known.key not in self._under_way and known.key not in waiting and known.due
             ]
             self._under_way.update(known.key for known in begin)
         for known in begin:

@@ -219,7 +219,10 @@ class Dispatcher:
     def _pull_then_ensure(self, job: Ensure, ticket: int) -> Result:
         login = self._images.login(job.auth)
         self._images.pull(job.spec.image, login, self._reporter(job.id), PULL_TIMEOUT, if_missing=True)
-        self._stepper.ensure(job, ticket)
+        try:
+            self._stepper.ensure(job, ticket)
+        except NeedsPull as gone:
+            raise gone.missing from gone
         return Result(job=job.id, ok=True)
 
     def _reporter(self, job: str) -> Callable[[str, int, int], None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import msgspec
 
@@ -38,7 +39,7 @@ def identity_of(labels: Mapping[str, str]) -> Identity | None:
         return None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Known:
     """One container of this cluster as last seen. `oom_events`: how often the engine told of an OOM in
     it since its start; it may have been a child alone, and the container runs on."""
@@ -66,8 +67,14 @@ class Known:
     @property
     def health(self) -> Health:
         """Healthy once its names lead to it, too: whoever waits for it may then stop what served before."""
-        return "starting" if self.facts.health == "healthy" and naming.due(self.facts) else self.facts.health
+        return "starting" if self.facts.health == "healthy" and self.due else self.facts.health
 
+    @cached_property
+    def due(self) -> tuple[naming.Rejoin, ...]:
+        """The networks on which it has other names than it should."""
+        return naming.due(self.facts)
+
+    @cached_property
     def essence(self) -> bytes:
         """Everything a digest covers: the facts, not their age."""
         facts = self.facts

@@ -17,15 +17,17 @@ log = logging.getLogger(__name__)
 class Fence:
     """By slot: the highest generation seen, and the highest that was told to stop.
 
-    Kept in one JSON file, `{"slot": [seen, stopped]}`, written before the engine is touched. A missing or
-    unreadable file is rebuilt from the labels of what the engine holds (`rebuild`).
+    Kept in one JSON file, `{"slot": [seen, stopped]}`, written before the engine is touched: once for all threads
+    that wait for it. A missing or unreadable file is rebuilt from the labels of what the engine holds (`rebuild`).
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
+        self._saving = threading.Lock()
         self._slots: dict[str, tuple[int, int]] = {}
-        self._unsaved = False
+        self._changes = self._saved = 0
+        """How many there were in memory, and how many of them the disk has."""
         self.needs_rebuild = not self._load()
 
     def _load(self) -> bool:
@@ -44,13 +46,15 @@ class Fence:
         with self._lock:
             for slot, generation in containers:
                 self._raise(slot, generation, 0)
-            self._unsaved = self._unsaved or self.needs_rebuild
-            self._try_save()
-            self.needs_rebuild = False
+            self._changes += self.needs_rebuild
+        self._try_save()
+        self.needs_rebuild = False
 
-    def admit(self, slot: str, generation: int) -> None:
-        """Remember that this generation may run. Raises `Stale` when it belongs to the past, `OSError` when it
-        cannot be remembered."""
+    def admit(self, slot: str, generation: int) -> bool:
+        """Remember that this generation may run. Whether it is new here: no container was ever made of it.
+
+        Raises `Stale` when it belongs to the past, `OSError` when it cannot be remembered.
+        """
         with self._lock:
             seen, stopped = self._slots.get(slot, (0, 0))
             if generation < seen:
@@ -63,14 +67,15 @@ class Fence:
                     f"Generation {generation} of slot {slot} is not started: it was told to stop before."
                 )
             self._raise(slot, generation, 0)
-            self._save()
+        self._save()
+        return generation > seen
 
     def close(self, *pairs: tuple[str, int]) -> None:
         """These exact containers shall never be started (again)."""
         with self._lock:
             for slot, generation in pairs:
                 self._raise(slot, generation, generation)
-            self._try_save()
+        self._try_save()
 
     def generations(self) -> Mapping[str, int]:
         """Highest generation seen by slot."""
@@ -81,7 +86,7 @@ class Fence:
         before = self._slots.get(slot, (0, 0))
         after = (max(before[0], seen), max(before[1], stopped))
         self._slots[slot] = after
-        self._unsaved = self._unsaved or after != before
+        self._changes += after != before
 
     def _try_save(self) -> None:
         """Nothing is started by this, and a full disk must not keep containers from being removed."""
@@ -92,6 +97,12 @@ class Fence:
 
     def _save(self) -> None:
         """Unless the disk has it already; what a full disk refused is written the next time."""
-        if self._unsaved:
-            write_atomic(self._path, json.dumps(self._slots).encode())
-            self._unsaved = False
+        with self._lock:
+            needed = self._changes
+        with self._saving:
+            if self._saved >= needed:
+                return
+            with self._lock:
+                data, written = json.dumps(self._slots).encode(), self._changes
+            write_atomic(self._path, data)
+            self._saved = written

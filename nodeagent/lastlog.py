@@ -17,6 +17,7 @@ from typing import Protocol
 
 from nodeagent.errors import Waiting
 from nodeagent.facts import Key, identity_of
+from nodeagent.memory import Blank, Memory
 from nodeagent.protocol import LogNotKept, LogSegment, LogStored, engine_name
 from nodeagent.runtime.base import EngineError, EngineTimeout, EngineUnavailable, NotFound, Runtime
 from nodeagent.segments import segments
@@ -72,9 +73,15 @@ class LastLogs:
     """`keep` is called by the threads that remove; the link's thread takes segments and brings answers."""
 
     def __init__(
-        self, runtime: Runtime, session: Session, wake: Callable[[], None], tell: Callable[[LogNotKept], None]
+        self,
+        runtime: Runtime,
+        session: Session,
+        wake: Callable[[], None],
+        tell: Callable[[LogNotKept], None],
+        memory: Memory | None = None,
     ) -> None:
         self._runtime = runtime
+        self._memory = memory or Blank()
         self._session = session
         self._wake = wake
         self._tell = tell
@@ -148,13 +155,15 @@ class LastLogs:
 
     def _hand_over(self, key: Key, upload: _Upload) -> None:
         name = engine_name(*key)
-        facts = self._runtime.inspect(name)
+        facts = self._memory.find(*key)
+        if facts is None or not facts.ended:
+            facts = self._runtime.inspect(name)
         if facts is None or not facts.ended or facts.state == "created":
             return
         identity = identity_of(facts.labels)
         if identity is None or identity.cluster != self._session.cluster:
             return
-        with closing(self._runtime.logs(name, follow=False, tail=-1, since=0.0)) as lines:
+        with closing(self._runtime.logs(facts, follow=False, tail=-1, since=0.0)) as lines:
             for segment in segments(*key, lines):
                 self._await(upload, at_most=WINDOW - 1)
                 with self._changed:

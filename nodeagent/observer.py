@@ -23,6 +23,8 @@ FULL_EVERY = 6
 """Every so many lists each container is looked at, whatever the list says of it."""
 HANGS_AFTER = 180.0
 """Longer than a look at an engine that answers each call at the last moment."""
+END_WITHIN = 1.0
+"""Seconds from a container's end to the look at it."""
 LAST_LINES = 20
 LAST_LINE_CHARS = 1000
 FIRST_RETRY, LAST_RETRY, RETRY_GROWTH = 0.2, 5.0, 1.25
@@ -96,7 +98,7 @@ class Observer:
         now = time.time()
         with self.changed:
             ours = self._ours()
-            self._told = {known.key: known.essence() for known in ours}
+            self._told = {known.key: known.essence for known in ours}
             self._images_told = self._images
             observed = tuple(known.observed(now) for known in ours)
             return observed, self._images, digest(self._told.values())
@@ -105,7 +107,7 @@ class Observer:
         """What changed since the console was told last; None if nothing did."""
         now = time.time()
         with self.changed:
-            current = {known.key: (known, known.essence()) for known in self._ours()}
+            current = {known.key: (known, known.essence) for known in self._ours()}
             fresh = [known for key, (known, essence) in current.items() if self._told.get(key) != essence]
             gone = tuple(key for key in self._told if key not in current)
             if not fresh and not gone:
@@ -161,16 +163,58 @@ class Observer:
         except AgentError as error:
             log.info("%s cannot be looked at now: %s", name, error.message)
         else:
-            self.saw(facts)
+            self._take_in(facts)
 
     def saw(self, facts: ContainerFacts | None) -> None:
-        """Take in what somebody else was just told of a container."""
+        """Take in what somebody else was just told of a container, unless it was told here."""
+        with self.changed:
+            known = self._known.get(facts.engine_id) if facts else None
+        if known is None or known.facts is not facts:
+            self._take_in(facts)
+
+    def _take_in(self, facts: ContainerFacts | None) -> None:
         if facts is not None:
             with self.changed:
                 self._clock += 1
                 now = self._touched[facts.engine_id] = self._clock
             self._store(facts, self._cluster(), since=now)
             self._notify()
+
+    # What others need not ask the engine for.
+
+    def find(self, slot: str, generation: int) -> ContainerFacts | None:
+        """As it was last seen; None where the engine has to be asked."""
+        with self.changed:
+            return self._find((slot, generation))
+
+    def _find(self, key: Key) -> ContainerFacts | None:
+        """The caller holds `changed`. What an engine that cannot be heard had before may not be so any more."""
+        if not self.engine_ok:
+            return None
+        return next((known.facts for known in self._ours() if known.key == key), None)
+
+    def await_end(self, slot: str, generation: int) -> ContainerFacts | None:
+        """What is seen of it after its end: its event has come, or comes at any moment."""
+
+        def ended() -> ContainerFacts | None:
+            facts = self._find((slot, generation))
+            return facts if facts is not None and facts.ended else None
+
+        with self.changed:
+            return self.changed.wait_for(ended, END_WITHIN)
+
+    def removed(self, container: ContainerFacts) -> None:
+        """It is gone from the engine."""
+        with self.changed:
+            self._clock += 1
+            self._touched[container.engine_id] = self._clock
+            self._forget(container.engine_id)
+        self._notify()
+
+    def on_network(self, network: str) -> bool:
+        """Whether a container that is there belongs on this network."""
+        with self.changed:
+            return self.engine_ok and any(network in known.facts.networks for known in self._ours())
 
     # The threads.
 
@@ -316,7 +360,7 @@ class Observer:
             if ended is not None and ended == facts.finished_at:
                 return lines
             try:
-                stream = self._runtime.logs(facts.engine_id, follow=False, tail=LAST_LINES, since=0.0)
+                stream = self._runtime.logs(facts, follow=False, tail=LAST_LINES, since=0.0)
                 lines = tuple(line.text[:LAST_LINE_CHARS] for line in stream)
             except Withheld as error:
                 # Not kept: its values may come again.

@@ -15,12 +15,14 @@ from nodeagent import hardening, names, naming
 from nodeagent.errors import Refused, Unsettled
 from nodeagent.facts import identity_of
 from nodeagent.fence import Fence
+from nodeagent.memory import Blank, Memory
 from nodeagent.protocol import LABEL_APP, Attachment, Ensure, Identity, Remove, Spec, Stop, engine_name
-from nodeagent.runtime.base import Conflict, ContainerFacts, Runtime
+from nodeagent.runtime.base import Conflict, ContainerFacts, ImageMissing, Runtime
 from nodeagent.session import Session
 from nodeagent.vault import Vault
 
 MAX_STEPS = 12
+_LIVE = {"running", "paused", "restarting"}
 
 
 class Wanted(StrEnum):
@@ -32,7 +34,6 @@ class Wanted(StrEnum):
 class Act(StrEnum):
     """The next engine call; DONE is none."""
 
-    PULL = "pull"
     NETWORK = "network"
     CREATE = "create"
     JOIN = "join"
@@ -48,7 +49,6 @@ class Seen:
     """What the engine says now. All but the container matter only on the way to one."""
 
     container: ContainerFacts | None
-    image: bool = True
     network: bool = True
     """Its networks are there."""
     joined: bool = True
@@ -75,8 +75,6 @@ def decide(wanted: Wanted, seen: Seen) -> Act:
 def _towards_running(seen: Seen) -> Act:
     container = seen.container
     if container is None:
-        if not seen.image:
-            return Act.PULL
         return Act.CREATE if seen.network else Act.NETWORK
     if container.state != "created" or container.ended:
         return Act.DONE
@@ -88,12 +86,23 @@ def _towards_running(seen: Seen) -> Act:
 class NeedsPull(Exception):
     """The image is not here; the caller pulls it without holding anything and comes back."""
 
+    def __init__(self, missing: ImageMissing) -> None:
+        super().__init__(missing.message)
+        self.missing = missing
+
 
 class Stepper:
-    """Carries out jobs on one engine. Raises `AgentError`s; a return is success."""
+    """Carries out jobs on one engine. Raises `AgentError`s; a return is success.
 
-    def __init__(self, runtime: Runtime, fence: Fence, session: Session, vault: Vault) -> None:
+    An engine that starts hundreds of containers has no time for questions: what the fence, its last answer or `memory`
+    says is not asked again.
+    """
+
+    def __init__(
+        self, runtime: Runtime, fence: Fence, session: Session, vault: Vault, memory: Memory | None = None
+    ) -> None:
         self._vault = vault
+        self._memory = memory or Blank()
         self._runtime = runtime
         self._fence = fence
         self._session = session
@@ -110,18 +119,22 @@ class Stepper:
         hardening.check_networks(identity, spec)
         # Into a read-only root they come by the vault.
         files_written = not spec.files or spec.read_only
+        absent, container = False, None
         for _ in range(MAX_STEPS):
             with self._lock(identity.slot):
-                self._fence.admit(identity.slot, identity.generation)
+                absent |= self._fence.admit(identity.slot, identity.generation)
                 self._session.note_started((identity.slot, identity.generation), ticket)
-                seen = replace(self._look(job), files=files_written)
+                if container is None and not absent:
+                    container = self._own(identity.engine_name)
+                seen = replace(self._look(job, container), files=files_written)
                 act = decide(Wanted.RUNNING, seen)
                 if act is Act.DONE:
                     self._vault.restore(job)
                     return
-                if act is Act.PULL:
-                    raise NeedsPull
-                self._towards(act, job)
+                container = self._towards(act, job, container)
+                if act is Act.START:
+                    return
+                absent = absent and act is Act.NETWORK
                 files_written = files_written or act is Act.FILES
         raise Unsettled(f"{identity.name} did not come up within {MAX_STEPS} steps.")
 
@@ -141,14 +154,16 @@ class Stepper:
         self._fence.close((job.slot, job.generation))
         with self._lock(job.slot):
             name = engine_name(job.slot, job.generation)
-            container = self._own(name)
+            container = self._memory.find(job.slot, job.generation) or self._own(name)
             if container is not None:
                 self._runtime.remove(name)
+                self._memory.removed(container)
             self._vault.drop(name)
         for volume in job.volumes:
             self._runtime.remove_volume(volume, self._session.cluster)
         for network in dict.fromkeys((job.network, *_own_networks(container))):
-            if network:
+            # Whoever goes last, and is forgotten first, finds it unused.
+            if network and not self._memory.on_network(network):
                 self._runtime.remove_network_if_unused(network, self._session.cluster)
 
     def name(self, identity: Identity) -> None:
@@ -172,22 +187,26 @@ class Stepper:
         name = engine_name(slot, generation)
         # In this order a NaN becomes 0.
         grace = max(0.0, min(grace, hardening.MAX_GRACE))
+        known = self._memory.find(slot, generation)
+        container = known if known is not None and known.state in _LIVE else None
         for _ in range(MAX_STEPS):
             with self._lock(slot):
-                container = self._own(name)
+                container = container or self._own(name)
                 act = decide(wanted, Seen(container))
-                if act is Act.DONE:
+                if act is Act.DONE or container is None:
                     return container
                 if act is Act.REMOVE:
                     self._runtime.remove(name)
                     self._vault.drop(name)
+                    self._memory.removed(container)
+                    container = None
                 else:
                     self._runtime.stop(name, grace)
+                    container = self._memory.await_end(slot, generation)
         raise Unsettled(f"The container {name} does not become {wanted}.")
 
-    def _look(self, job: Ensure) -> Seen:
+    def _look(self, job: Ensure, container: ContainerFacts | None) -> Seen:
         identity, spec = job.identity, job.spec
-        container = self._own(identity.engine_name)
         if container is not None:
             found = identity_of(container.labels)
             if found is None or found.digest != identity.digest:
@@ -196,7 +215,6 @@ class Stepper:
                     "is to have. Remove it by hand if it is not needed."
                 )
             return Seen(container, joined=not _missing(container, spec))
-        image = self._runtime.image(spec.image) is not None
         for mount in spec.mounts:
             if mount.kind == "volume":
                 self._runtime.check_volume(mount.source, identity.cluster)
@@ -204,9 +222,10 @@ class Stepper:
             one.overlay or self._runtime.network_exists(one.network, identity.cluster, identity.app)
             for one in spec.attachments
         ]
-        return Seen(None, image=image, network=all(there))
+        return Seen(None, network=all(there))
 
-    def _towards(self, act: Act, job: Ensure) -> None:
+    def _towards(self, act: Act, job: Ensure, container: ContainerFacts | None) -> ContainerFacts | None:
+        """What the container is now, where the act itself tells."""
         identity, spec = job.identity, job.spec
         match act:
             case Act.NETWORK:
@@ -217,18 +236,22 @@ class Stepper:
                         steady=one.steady,
                     )
             case Act.CREATE:
-                self._runtime.create(identity, spec, self._vault.prepare(job))
+                try:
+                    return self._runtime.create(identity, spec, self._vault.prepare(job))
+                except ImageMissing as missing:
+                    raise NeedsPull(missing) from missing
             case Act.JOIN:
-                container = self._own(identity.engine_name)
                 for one in _missing(container, spec) if container else ():
                     names_now = naming.at_first(spec, one.aliases)
                     self._runtime.join(identity.engine_name, one.network, names_now)
             case Act.FILES:
                 self._runtime.write_files(identity.engine_name, spec.files)
+                return container
             case _:
                 # Once more: between the two the host may have been started anew.
                 self._vault.prepare(job)
                 self._runtime.start(identity.engine_name)
+        return None
 
     def _own(self, name: str) -> ContainerFacts | None:
         """The container of this name. Raises `Conflict` when it is not this cluster's: never touched."""

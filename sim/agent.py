@@ -39,9 +39,9 @@ class HostFence(Fence):
         return self._host.fence is not None
 
     def _save(self) -> None:
-        if self._unsaved:
+        if self._saved < self._changes:
             self._host.fence = dict(self._slots)
-            self._unsaved = False
+            self._saved = self._changes
 
 
 class Agent:

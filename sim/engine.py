@@ -8,6 +8,7 @@ from pathlib import Path
 from nodeagent import protocol
 from nodeagent.facts import identity_of
 from nodeagent.protocol import File, Identity, ImageFact, Spec
+from nodeagent.runtime import payload
 from nodeagent.runtime.base import (
     Conflict,
     ContainerFacts,
@@ -59,8 +60,10 @@ class Engine(Containers):
     def create(self, identity: Identity, spec: Spec, private: Private = NOTHING) -> ContainerFacts:
         self._call()
         name = identity.engine_name
-        if name in self.boxes:
-            raise Conflict(f"{name} is there already")
+        if (box := self.boxes.get(name)) is not None:
+            if box.facts.labels != payload.labels(identity):
+                raise Conflict(f"{name} is there already")
+            return box.facts
         if self._find_image(spec.image) is None:
             raise ImageMissing(f"{spec.image} is not here")
         facts = self.put(identity, spec)

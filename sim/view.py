@@ -117,5 +117,5 @@ class View:
         """`Known.essence`, made once for the same facts."""
         made = self._essences.get(known.facts.engine_id)
         if made is None or made[0] is not known.facts:
-            made = self._essences[known.facts.engine_id] = (known.facts, known.essence())
+            made = self._essences[known.facts.engine_id] = (known.facts, known.essence)
         return made[1]

@@ -128,6 +128,8 @@ class ContainerFacts:
     tty: bool = False
     stop_grace: float = 10.0
     memory_limit: int = 0
+    private: bool = False
+    """It may have something of the vault."""
     networks: Mapping[str, Endpoint] = field(default_factory=dict)
 
     @property
@@ -282,7 +284,7 @@ class Runtime(Protocol):
 
     def create(self, identity: Identity, spec: Spec, private: Private = NOTHING) -> ContainerFacts:
         """Make, not start; `private` are its secrets. An existing one with the same slot, generation and digest is
-        success.
+        success, and is told as it is now.
 
         Raises `Refused`, `ImageMissing`, `Conflict`, `Invalid`.
         """
@@ -316,7 +318,8 @@ class Runtime(Protocol):
         Raises `Conflict` when the name is somebody else's."""
 
     def network_exists(self, name: str, cluster: str, app: str = "") -> bool:
-        """Raises `Conflict` when the name is another cluster's, or another app's than the one given."""
+        """Raises `Conflict` when the name is another cluster's, or another app's than the one given. The engine may be
+        asked once for many, as long as its `events` tell of networks that go."""
 
     def join(self, name: str, network: str, aliases: tuple[str, ...], address: str = "") -> None:
         """Connect a container under these names, at this address where the network lets one be asked for. Success if
@@ -344,8 +347,11 @@ class Runtime(Protocol):
     def events(self) -> Stream[EngineEvent]:
         """Changes from now on. Iterating raises `EngineUnavailable` when the engine goes away."""
 
-    def logs(self, name: str, *, follow: bool, tail: int, since: float) -> Stream[LogLine]:
-        """Lines so far (`tail` < 0: all; `since` in seconds of the epoch, 0: all), then new ones.
+    def logs(
+        self, container: str | ContainerFacts, *, follow: bool, tail: int, since: float
+    ) -> Stream[LogLine]:
+        """Lines so far (`tail` < 0: all; `since` in seconds of the epoch, 0: all), then new ones. Of a container as it
+        was seen, or by its name: then it is looked up first.
 
         Raises `vault.Withheld` where its secrets cannot be told from the rest.
         """

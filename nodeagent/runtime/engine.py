@@ -77,7 +77,10 @@ class DockerRuntime:
         self.swarm = DockerSwarm(self._engine)
         self._nofile = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         self._network_lock = threading.Lock()
+        self._networks: set[tuple[str, str, str]] = set()
+        """Name, cluster and app of those that are there, as long as the engine's events say when they go."""
         self._host: HostInfo | None = None
+        self._listening = 0
 
     def info(self) -> HostInfo:
         self._engine.reset()
@@ -121,10 +124,7 @@ class DockerRuntime:
             )
         except Conflict as conflict:
             return self._same_or(conflict, identity)
-        facts = self.inspect(made["Id"])
-        if facts is None:
-            raise NotFound(f"The container {name} was made and is gone again.")
-        return facts
+        return payload.made(made["Id"], identity, spec, body)
 
     def _same_or(self, conflict: Conflict, identity: Identity) -> ContainerFacts:
         facts = self.inspect(identity.engine_name)
@@ -236,7 +236,16 @@ class DockerRuntime:
             self._make_network(name, body)
 
     def network_exists(self, name: str, cluster: str, app: str = "") -> bool:
-        return self._owned(f"/networks/{path_part(name)}", "network", name, cluster, app) is not None
+        if (name, cluster, app) in self._networks:
+            return True
+        there = self._owned(f"/networks/{path_part(name)}", "network", name, cluster, app) is not None
+        if there and self._listening:
+            self._networks.add((name, cluster, app))
+        return there
+
+    def _forget_networks(self, name: str = "") -> None:
+        """That one, or all."""
+        self._networks = {each for each in self._networks if name and each[0] != name}
 
     def join(self, name: str, network: str, aliases: tuple[str, ...], address: str = "") -> None:
         try:
@@ -293,6 +302,7 @@ class DockerRuntime:
     def remove_network_if_unused(self, name: str, cluster: str) -> bool:
         path = f"/networks/{path_part(name)}"
         with self._network_lock:
+            self._forget_networks(name)
             found = self._owned(path, "network", name, cluster)
             if found and found.get("Containers"):
                 return False
@@ -315,25 +325,35 @@ class DockerRuntime:
                 self._engine.call("DELETE", path, f"The volume {name} cannot be removed")
 
     def events(self) -> Stream[EngineEvent]:
-        filters = json.dumps({"type": ["container", "image"], "event": CONTAINER_ACTIONS + IMAGE_ACTIONS})
+        filters = json.dumps(
+            {"type": ["container", "image", "network"], "event": CONTAINER_ACTIONS + IMAGE_ACTIONS}
+        )
         response = self._engine.stream(
             "GET", "/events", "Events cannot be read", params={"filters": filters}, timeout=None
         )
         return Closable(self._events(response), response)
 
     def _events(self, response: requests.Response) -> Iterator[EngineEvent]:
-        with self._engine.bounded():
-            for line in response.iter_lines(chunk_size=None):
-                if line:
-                    yield parse.event(json.loads(line))
+        self._forget_networks()
+        self._listening += 1
+        try:
+            with self._engine.bounded():
+                for line in filter(None, response.iter_lines(chunk_size=None)):
+                    event = parse.event(json.loads(line))
+                    if event.kind == "network":
+                        self._forget_networks(event.labels.get("name", ""))
+                    else:
+                        yield event
+        finally:
+            self._listening -= 1
+            self._forget_networks()
         raise self._engine.gone("its stream of events ended")
 
-    def logs(self, name: str, *, follow: bool, tail: int, since: float) -> Stream[LogLine]:
-        data = self._inspected(name)
-        if data is None:
-            raise NotFound(f"The container {name} is not on this node any more, so it has no log here.")
-        facts = parse.container(data)
-        redact = self._redactor(facts.name, parse.shown(data))
+    def logs(
+        self, container: str | ContainerFacts, *, follow: bool, tail: int, since: float
+    ) -> Stream[LogLine]:
+        facts, shown = self._of_log(container)
+        redact = self._redactor(facts.name, shown)
         params = {
             "stdout": "1",
             "stderr": "1",
@@ -345,11 +365,21 @@ class DockerRuntime:
         response = self._engine.stream(
             "GET",
             f"/containers/{path_part(facts.engine_id)}/logs",
-            f"The log of {name} cannot be read",
+            f"The log of {facts.name} cannot be read",
             params=params,
             timeout=None if follow else self._engine.timeout,
         )
         return Closable(self._lines(response, facts, redact), response)
+
+    def _of_log(self, container: str | ContainerFacts) -> tuple[ContainerFacts, Shown]:
+        """Whose it is. What was seen of a container says no more of its secrets than that it has some."""
+        if isinstance(container, ContainerFacts) and not container.private:
+            return container, Shown()
+        name = container if isinstance(container, str) else container.engine_id
+        data = self._inspected(name)
+        if data is None:
+            raise NotFound(f"The container {name} is not on this node any more, so it has no log here.")
+        return parse.container(data), parse.shown(data)
 
     def _lines(
         self, response: requests.Response, facts: ContainerFacts, redact: Redact | None

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from nodeagent import vault
-from nodeagent.protocol import Engine, EngineState, Health, ImageFact, PortBinding
+from nodeagent.protocol import LABEL_SECRETS, Engine, EngineState, Health, ImageFact, PortBinding
 from nodeagent.runtime.base import ContainerFacts, Endpoint, EngineEvent, HostInfo, Usage
 from nodeagent.vault import Shown
 
@@ -45,17 +45,21 @@ def container(data: Mapping[str, Any]) -> ContainerFacts:
         tty=bool(config.get("Tty")),
         stop_grace=float(10 if config.get("StopTimeout") is None else config["StopTimeout"]),
         memory_limit=int(host.get("Memory") or 0),
+        private=LABEL_SECRETS in (config.get("Labels") or {}) or _bound(host),
         networks=_networks((data.get("NetworkSettings") or {}).get("Networks") or {}),
     )
 
 
 def shown(data: Mapping[str, Any]) -> Shown:
     """What the same answer shows of the container's secrets."""
-    config, mounts = data["Config"], data["HostConfig"].get("Mounts") or ()
+    config = data["Config"]
     variables = dict(line.partition("=")[::2] for line in config.get("Env") or ())
-    # No container has any other folder or file of its host.
-    bound = any(mount.get("Type") == "bind" for mount in mounts)
-    return vault.shown(config.get("Labels") or {}, variables, bound=bound)
+    return vault.shown(config.get("Labels") or {}, variables, bound=_bound(data["HostConfig"]))
+
+
+def _bound(host: Mapping[str, Any]) -> bool:
+    """It has files of the vault: no container has any other folder or file of its host."""
+    return any(mount.get("Type") == "bind" for mount in host.get("Mounts") or ())
 
 
 def unchanged(item: Mapping[str, Any], known: ContainerFacts | None) -> ContainerFacts | None:

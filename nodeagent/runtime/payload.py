@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from nodeagent import grants, naming, protocol, vault
 from nodeagent.hardening import CAPABILITIES, SECURITY_OPTIONS
 from nodeagent.protocol import Healthcheck, Identity, Mount, Spec
+from nodeagent.runtime.base import ContainerFacts, Endpoint
 from nodeagent.vault import NOTHING, Bind, Private
 
 NOFILE = 20000
@@ -67,6 +69,23 @@ def create_body(
         names = naming.at_first(spec, first.aliases)
         body["NetworkingConfig"] = {"EndpointsConfig": {first.network: {"Aliases": list(names)}}}
     return body
+
+
+def made(engine_id: str, identity: Identity, spec: Spec, body: Mapping[str, Any]) -> ContainerFacts:
+    """What the engine has made of such a body a moment ago. Only it knows the addresses."""
+    joined = body.get("NetworkingConfig", {}).get("EndpointsConfig", {})
+    return ContainerFacts(
+        engine_id=engine_id,
+        name=identity.engine_name,
+        labels=body["Labels"],
+        state="created",
+        ports=tuple(sorted(spec.ports, key=lambda port: (port.host, port.protocol))),
+        tty=spec.tty,
+        stop_grace=float(body["StopTimeout"]),
+        memory_limit=spec.memory,
+        private=vault.needs(spec),
+        networks={name: Endpoint(names=frozenset(one["Aliases"])) for name, one in joined.items()},
+    )
 
 
 def network_body(name: str, cluster: str, app: str, *, internal: bool) -> dict[str, Any]:

@@ -302,12 +302,18 @@ class FakeRuntime:
         self._feeds.append(feed)
         return feed
 
-    def logs(self, name: str, *, follow: bool, tail: int, since: float) -> Feed[LogLine]:
+    def logs(
+        self, container: str | ContainerFacts, *, follow: bool, tail: int, since: float
+    ) -> Feed[LogLine]:
         self._call("logs")
+        name = container if isinstance(container, str) else container.engine_id
+        return self._lines(name, follow, tail, since)
+
+    def _lines(self, name: str, follow: bool, tail: int, since: float) -> Feed[LogLine]:
         container = self._must(name)
         private, variables = container.private, container.private.variables or {}
         redact = self.redactor(
-            name, vault.shown(container.facts.labels, variables, bound=bool(private.binds))
+            container.facts.name, vault.shown(container.facts.labels, variables, bound=bool(private.binds))
         )
         feed: Feed[LogLine] = Feed()
         past = [line for line in container.lines if datetime.fromisoformat(line.at).timestamp() >= since]

@@ -203,12 +203,27 @@ def test_one_pull_serves_all_who_ask(desk: Desk) -> None:
     desk.runtime.pull_may_end.clear()
     desk.send(*(ensure(slot, wanted=spec(image=REMOTE)) for slot in ("s1", "s2", "s3")))
     desk.runtime.pull_started.wait(5)
-    until(lambda: desk.runtime.calls.count("image") >= 3)
+    until(lambda: desk.runtime.calls.count("create") >= 3)
     desk.runtime.pull_may_end.set()
     assert [desk.result(f"ensure-{slot}-1").ok for slot in ("s1", "s2", "s3")] == [True] * 3
     assert desk.runtime.calls.count("pull") == 1
     progress = desk.outgoing.take_progress()
     assert progress is None or progress.text == "Downloading"
+
+
+def test_an_image_that_is_gone_again_after_its_pull_is_told(desk: Desk) -> None:
+    desk.send(SYNC)
+    desk.result("sync")
+    desk.runtime.registry[REMOTE] = ImageFact(id="sha256:1", tags=(REMOTE,))
+
+    def lose(call: str) -> None:
+        if call == "create":
+            desk.runtime.local_images.pop(REMOTE, None)
+
+    desk.runtime.before = lose
+    desk.send(ensure(wanted=spec(image=REMOTE)))
+    end = desk.result("ensure-s1-1")
+    assert (end.ok, end.code, end.fatal) == (False, "image-missing", True)
 
 
 def test_a_stop_gets_through_while_its_image_is_pulled(desk: Desk) -> None:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import json
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -66,6 +69,38 @@ def test_what_could_not_be_written_is_written_the_next_time(
     fence.rebuild([])
     assert not admitted(Fence(path), "s2", 1)
     assert dict(Fence(path).generations()) == {"s1": 1, "s2": 1}
+
+
+def test_what_many_threads_wait_for_is_written_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And none goes on before the disk has its own."""
+    path, writes = tmp_path / "fence.json", []
+
+    def slow(path: Path, data: bytes) -> None:
+        time.sleep(0.05)
+        path.write_bytes(data)
+        writes.append(data)
+
+    monkeypatch.setattr("nodeagent.fence.write_atomic", slow)
+    fence = Fence(path)
+
+    def admit(number: int) -> bool:
+        fence.admit(f"s{number}", 1)
+        return f"s{number}" in json.loads(path.read_bytes())
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(admit, range(8)))
+    assert len(writes) <= 3
+
+
+def test_it_says_what_is_new_here(tmp_path: Path) -> None:
+    fence = Fence(tmp_path / "fence.json")
+    assert [fence.admit("s1", generation) for generation in (1, 1, 3, 3)] == [True, False, True, False]
+    fence.close(("s2", 4))
+    assert fence.admit("s2", 5)
+    fence.rebuild([("s3", 2)])
+    assert not fence.admit("s3", 2)
 
 
 def test_a_short_write_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

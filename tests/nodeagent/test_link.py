@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 
 from nodeagent.protocol import (
+    VERSION,
+    Batch,
     Close,
     Credit,
     Delta,
+    Ensure,
     Heartbeat,
     Hello,
     Images,
@@ -18,13 +21,16 @@ from nodeagent.protocol import (
     OpenLogs,
     Progress,
     Receipt,
+    Remove,
     Resend,
     Result,
     Samples,
+    Stop,
+    Sync,
     Welcome,
 )
 from nodeagent.runtime.base import EngineUnavailable
-from tests.nodeagent.builders import DEMO, identity, shell
+from tests.nodeagent.builders import DEMO, ensure, identity, shell
 from tests.nodeagent.fake import FakeRuntime
 from tests.nodeagent.rig import Rig
 
@@ -52,6 +58,27 @@ def test_hello_says_everything(rig: Rig, fake: FakeRuntime) -> None:
     assert [item.identity for item in hello.containers] == [identity()]
     assert hello.images == (fake.local_images[DEMO],)
     assert len(hello.public_key) == 32
+
+
+def test_what_the_engine_is_asked_for_a_container_from_start_to_removal(rig: Rig, fake: FakeRuntime) -> None:
+    """Each call costs it as much as it costs the agent: whoever adds one has to say why."""
+    rig.start()
+
+    def done(job: Sync | Ensure | Stop | Remove) -> list[str]:
+        fake.calls.clear()
+        rig.agent.dispatcher.accept(Batch(version=VERSION, node="n1", jobs=(job,)))
+        assert rig.console.hear(Result, lambda result: result.job == job.id).ok
+        time.sleep(0.1)
+        return [call for call in fake.calls if call != "stats"]
+
+    done(Sync(id="sync", session=1, keep=()))
+    done(ensure("s1", wanted=shell("sleep 1000", network="berth-a1")))
+    # The runtime remembers the network; the look is at the event of its start, and of its end with its last lines.
+    started = done(ensure("s2", wanted=shell("sleep 1000", network="berth-a1")))
+    assert started == ["network_exists", "create", "start", "inspect"]
+    assert done(Stop(id="stop", slot="s2", generation=1)) == ["stop", "inspect", "logs"]
+    removed = done(Remove(id="remove", slot="s2", generation=1, network="berth-a1"))
+    assert removed == ["logs", "remove"]
 
 
 def test_the_first_hello_knows_the_engine_though_the_link_was_quicker(rig: Rig) -> None:

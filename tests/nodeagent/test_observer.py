@@ -212,6 +212,69 @@ def test_last_lines_that_are_withheld_say_so_and_come_once_they_may(watch: Watch
     assert again.last_lines == ("the password is •••",)
 
 
+def test_the_end_of_a_container_is_waited_for_and_not_asked_for(watch: Watch, fake: FakeRuntime) -> None:
+    observer = watch.observer
+    fake.start("berth-s1-g1")
+    watch.until(lambda item: item.state == "running")
+    assert [observer.find("s1", generation) for generation in (1, 2)] == [fake.inspect("berth-s1-g1"), None]
+    fake.before = lambda call: time.sleep(0.1) if call == "inspect" else None
+    fake.stop("berth-s1-g1", 1.0)
+    fake.calls.clear()
+    ended = observer.await_end("s1", 1)
+    assert (ended is not None and ended.exit_code, fake.calls) == (143, ["inspect", "logs"])
+    observer.saw(ended)
+    assert observer.find("s1", 1) is ended
+    assert fake.calls == ["inspect", "logs"]
+
+
+def test_an_end_that_nobody_tells_of_is_not_waited_for_long(watch: Watch, fake: FakeRuntime) -> None:
+    fake.start("berth-s1-g1")
+    watch.until(lambda item: item.state == "running")
+    began = time.monotonic()
+    assert watch.observer.await_end("s1", 1) is None
+    assert time.monotonic() - began < 2.0
+
+
+def test_what_was_removed_is_forgotten_at_once_and_for_good(watch: Watch, fake: FakeRuntime) -> None:
+    """A list that was made before it went does not bring it back."""
+    watch.observer.hello()
+    facts, stale, look = fake.inspect("berth-s1-g1"), fake.list_managed(CLUSTER), fake.list_managed
+    assert facts is not None
+
+    def remove_meanwhile(*_: object) -> object:
+        fake.list_managed = look  # type: ignore[method-assign]
+        watch.observer.removed(facts)
+        return stale
+
+    fake.list_managed = remove_meanwhile  # type: ignore[method-assign, assignment]
+    watch.observer.refresh()
+    assert watch.observer.find("s1", 1) is None
+    assert watch.delta().removed == (("s1", 1),)
+
+
+def test_whose_networks_these_are(watch: Watch, fake: FakeRuntime) -> None:
+    fake.create(identity("s2"), shell("sleep 1000", network="berth-a1"))
+    assert not watch.observer.on_network("berth-a1")
+    fake.start("berth-s2-g1")
+    watch.until(lambda item: item.identity.slot == "s2")
+    assert [watch.observer.on_network(name) for name in ("berth-a1", "berth-a2")] == [True, False]
+    facts = fake.inspect("berth-s2-g1")
+    assert facts is not None
+    watch.observer.removed(facts)
+    assert not watch.observer.on_network("berth-a1")
+
+
+def test_of_an_engine_that_is_not_heard_nothing_is_known(watch: Watch, fake: FakeRuntime) -> None:
+    def gone(call: str) -> None:
+        raise EngineUnavailable("the engine is gone")
+
+    assert watch.observer.find("s1", 1) is not None
+    fake.before = gone
+    fake.die()
+    assert wait_until(lambda: watch.observer.find("s1", 1) is None, 5.0, every=0.01)
+    assert len(watch.observer.hello()[0]) == 1
+
+
 def test_two_looks_at_once_do_not_undo_an_event(watch: Watch, fake: FakeRuntime) -> None:
     """The second one must not forget the event that the first one's older list has to yield to."""
     watch.observer.hello()

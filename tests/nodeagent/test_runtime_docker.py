@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,9 @@ from typing import Any
 import pytest
 
 from lab.engine import Engine
+from lab.processes import wait_until
 from nodeagent.hardening import CAPABILITIES
-from nodeagent.protocol import File, Healthcheck, LogLine, Mount, Ulimit
+from nodeagent.protocol import File, Healthcheck, LogLine, Mount, PortBinding, Ulimit
 from nodeagent.runtime import demux, faults, parse
 from nodeagent.runtime.base import (
     ContainerFacts,
@@ -47,6 +49,62 @@ def output(runtime: DockerRuntime, script: str, **changes: Any) -> list[str]:
         runtime.write_files(NAME, files)
     runtime.start(NAME)
     return [line.text for line in runtime.logs(NAME, follow=True, tail=-1, since=0.0)]
+
+
+@pytest.mark.engine
+def test_a_network_is_asked_for_once_as_long_as_its_end_would_be_heard(
+    docker_runtime: DockerRuntime, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime, asked = docker_runtime, list[str]()
+    found = runtime._engine.found
+
+    def note(path: str, what: str) -> dict[str, Any] | None:
+        asked.append(path)
+        return found(path, what)
+
+    monkeypatch.setattr(runtime._engine, "found", note)
+
+    def exists() -> bool:
+        return runtime.network_exists("berth-a1", CLUSTER, "a1")
+
+    runtime.ensure_network("berth-a1", CLUSTER, "a1")
+    assert exists()
+    assert exists()
+    assert len(asked) == 3, "nobody listens"
+    events = runtime.events()
+    thread = threading.Thread(target=lambda: list(events), daemon=True)
+    thread.start()
+    assert wait_until(lambda: runtime._listening, 5.0, every=0.01)
+    assert [exists(), exists(), exists()] == [True] * 3
+    assert len(asked) == 4
+    with engine.client() as client:
+        client.networks.get("berth-a1").remove()
+    assert wait_until(lambda: not exists(), 5.0, every=0.05)
+    runtime.ensure_network("berth-a1", CLUSTER, "a1")
+    assert exists()
+    assert runtime.remove_network_if_unused("berth-a1", CLUSTER)
+    assert not exists()
+    runtime.ensure_network("berth-a1", CLUSTER, "a1")
+    assert exists()
+    events.close()
+    thread.join(5)
+    asked.clear()
+    assert exists()
+    assert exists()
+    assert len(asked) == 2
+
+
+@pytest.mark.engine
+def test_what_was_made_is_told_as_the_engine_would(docker_runtime: DockerRuntime) -> None:
+    docker_runtime.ensure_network("berth-a1", CLUSTER, "a1")
+    ports = (PortBinding(host=31998, container=81), PortBinding(host=31997, container=80))
+    wanted = shell("sleep 1", network="berth-a1", aliases=("web",), ports=ports, tty=True, stop_grace=2.5)
+    told = docker_runtime.create(identity(), wanted)
+    seen = docker_runtime.inspect(told.engine_id)
+    assert seen is not None
+    assert told.labels.items() <= seen.labels.items()
+    assert told.networks.keys() == seen.networks.keys()
+    assert told == replace(seen, labels=told.labels, networks=told.networks)
 
 
 @pytest.mark.engine
