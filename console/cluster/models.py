@@ -8,6 +8,7 @@ from console.cluster.enums import JobKind, NodeState
 from console.cluster.lost import Death, Hold
 from console.cluster.tokens import Departure, FormerCredential, JoinToken, Rotation
 from console.common.ids import IdField
+from console.common.quick import QuickRows
 
 
 class Cluster(models.Model):
@@ -20,7 +21,7 @@ class Cluster(models.Model):
         return str(self.id)
 
 
-class Node(models.Model):
+class Node(QuickRows, models.Model):
     """A host with a Docker Engine and one agent."""
 
     id = IdField()
@@ -80,7 +81,7 @@ class Node(models.Model):
         return NodeState(self.state)
 
 
-class Job(models.Model):
+class Job(QuickRows, models.Model):
     """One instruction to one node, saved in the transaction that decided it. `payload` holds no secret."""
 
     id = IdField()

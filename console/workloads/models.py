@@ -11,6 +11,7 @@ from django.db import models
 from console.accounts.models import Team
 from console.cluster.models import Node
 from console.common.ids import IdField
+from console.common.quick import QuickRows
 from console.workloads.compose import Project
 from console.workloads.enums import (
     ContainerState,
@@ -22,7 +23,7 @@ from console.workloads.enums import (
 )
 
 
-class App(models.Model):
+class App(QuickRows, models.Model):
     """A Compose project of one team. Desired state."""
 
     id = IdField()
@@ -130,7 +131,7 @@ class SecretVersion(models.Model):
         return f"{self.secret.name} v{self.number}"
 
 
-class Service(models.Model):
+class Service(QuickRows, models.Model):
     """What is wanted of one entry of the Compose file beyond the file: scale and stop outlive releases."""
 
     id = IdField()
@@ -226,7 +227,7 @@ class Explanation(models.Model):
         return str(self.summary)
 
 
-class Slot(models.Model):
+class Slot(QuickRows, models.Model):
     """The n-th place of a service. It outlives the containers that fill it."""
 
     id = IdField()
@@ -254,7 +255,7 @@ class Slot(models.Model):
         return f"{self.service.name}.{self.index}"
 
 
-class Container(models.Model):
+class Container(QuickRows, models.Model):
     """One attempt to fill a slot, on one node, from one release. Never moved, only replaced."""
 
     id = IdField()
