@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -40,6 +41,9 @@ WORKERS = 8
 PULLERS = 4
 LIMIT = 2000
 PULL_TIMEOUT = 600.0
+YIELD = 30.0
+"""Seconds for which what has ended is left lying while others start: their users wait, and it harms nobody. The console
+asks again after twice as long."""
 
 
 _SlotJob = Ensure | Stop | Remove
@@ -49,7 +53,8 @@ class Dispatcher:
     """`accept` returns at once; each job ends in exactly one `Result`, unless the agent ends first.
 
     A job that arrives again while it is under way is only receipted. Pulls have threads of their own, so that
-    slow registries never hold up starts and stops; and so has what is kept of a container before its removal.
+    slow registries never hold up starts and stops; and so has what is kept of a container before its removal. A
+    removal lets the starts beside it go first.
     """
 
     def __init__(
@@ -81,6 +86,9 @@ class Dispatcher:
         self._under_way: set[str] = set()
         self._log_done: set[str] = set()
         self._queues: dict[str, deque[tuple[_SlotJob, int]]] = {}
+        self._calm = threading.Condition(self._lock)
+        self._starts = 0
+        """Queued or under way, but for those that wait for an image."""
 
     def accept(self, batch: Batch) -> None:
         """Receipt all, then start what is new. A `Sync` opens the gate before the jobs beside it run."""
@@ -113,6 +121,7 @@ class Dispatcher:
         slot = job.identity.slot if isinstance(job, Ensure) else job.slot
         entry = job, ticket
         with self._lock:
+            self._starts += isinstance(job, Ensure)
             queue = self._queues.get(slot)
             if queue is not None:
                 queue.append(entry)
@@ -128,7 +137,12 @@ class Dispatcher:
                     del self._queues[slot]
                     return
                 job, ticket = queue.popleft()
-            self._run(job, ticket)
+            try:
+                self._run(job, ticket)
+            finally:
+                with self._calm:
+                    self._starts -= isinstance(job, Ensure)
+                    self._calm.notify_all()
 
     def _run(self, job: _SlotJob, ticket: int) -> None:
         try:
@@ -163,10 +177,12 @@ class Dispatcher:
             if job.id in self._log_done:
                 self._log_done.discard(job.id)
                 return True
-        self._keepers.submit(self._keep_then_remove, job, ticket)
+        self._keepers.submit(self._keep_then_remove, job, ticket, time.monotonic() + YIELD)
         return False
 
-    def _keep_then_remove(self, job: Remove, ticket: int) -> None:
+    def _keep_then_remove(self, job: Remove, ticket: int, at_last: float) -> None:
+        with self._calm:
+            self._calm.wait_for(lambda: not self._starts, max(0.0, at_last - time.monotonic()))
         try:
             self._keep_log(job.slot, job.generation)
         except Exception as error:  # noqa: BLE001 - the edge: every job gets an answer

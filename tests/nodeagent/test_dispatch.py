@@ -22,7 +22,7 @@ from nodeagent.seal import NodeKey
 from nodeagent.session import Session
 from nodeagent.step import Stepper
 from nodeagent.vault import Vault
-from tests.nodeagent.builders import CLUSTER, ensure, spec
+from tests.nodeagent.builders import CLUSTER, ensure, shell, spec
 from tests.nodeagent.fake import FakeRuntime
 
 REMOTE = "registry.example.org/team/app:1"
@@ -209,6 +209,56 @@ def test_one_pull_serves_all_who_ask(desk: Desk) -> None:
     assert desk.runtime.calls.count("pull") == 1
     progress = desk.outgoing.take_progress()
     assert progress is None or progress.text == "Downloading"
+
+
+def test_a_removal_lets_the_starts_beside_it_go_first(desk: Desk) -> None:
+    desk.send(SYNC, ensure("s1", wanted=shell("exit 0")))
+    desk.result("ensure-s1-1")
+    going, go = threading.Event(), threading.Event()
+
+    def slow(call: str) -> None:
+        if call == "start":
+            going.set()
+            go.wait(5)
+
+    desk.runtime.before = slow
+    desk.send(ensure("s2"))
+    assert going.wait(5)
+    desk.send(Remove(id="remove", slot="s1", generation=1))
+    time.sleep(0.2)
+    assert "berth-s1-g1" in desk.runtime.containers
+    go.set()
+    assert desk.result("remove").ok
+    assert list(desk.runtime.containers) == ["berth-s2-g1"]
+
+
+def test_a_removal_waits_neither_for_images_nor_for_ever(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.send(SYNC, *(ensure(slot, wanted=shell("exit 0")) for slot in ("s1", "s2")))
+    for slot in ("s1", "s2"):
+        desk.result(f"ensure-{slot}-1")
+    desk.runtime.registry[REMOTE] = ImageFact(id="sha256:1", tags=(REMOTE,))
+    desk.runtime.pull_may_end.clear()
+    desk.send(ensure("s3", wanted=spec(image=REMOTE)))
+    assert desk.runtime.pull_started.wait(5)
+    desk.send(Remove(id="during-a-pull", slot="s1", generation=1))
+    assert desk.result("during-a-pull").ok
+    desk.runtime.pull_may_end.set()
+    desk.result("ensure-s3-1")
+    monkeypatch.setattr("nodeagent.dispatch.YIELD", 0.2)
+    going, go = threading.Event(), threading.Event()
+
+    def hang(call: str) -> None:
+        if call == "start":
+            going.set()
+            go.wait(5)
+
+    desk.runtime.before = hang
+    desk.send(ensure("s4"))
+    assert going.wait(5)
+    desk.send(Remove(id="during-a-start", slot="s2", generation=1))
+    assert desk.result("during-a-start").ok
+    go.set()
+    assert desk.result("ensure-s4-1").ok
 
 
 def test_an_image_that_is_gone_again_after_its_pull_is_told(desk: Desk) -> None:
