@@ -41,6 +41,11 @@ class Agenda:
         """Apps whose time has come."""
         return {app for app, at in (self._wakes or {}).items() if at <= now}
 
+    def next_due(self, now: datetime) -> float:
+        """Seconds until the first app's time comes: a container will have been up for long enough then, say."""
+        first = min((self._wakes or {}).values(), default=None)
+        return float("inf") if first is None else (first - now).total_seconds()
+
     @property
     def unplaced(self) -> frozenset[str]:
         """Apps with a slot that found no node, or a release whose images are not known yet."""

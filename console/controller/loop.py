@@ -89,7 +89,7 @@ class Controller:
             self._discard()
             raise
         self._saved = epoch, self.position
-        self.idle = min(IDLE, max(0.05, nodes.next_verdict(step)))
+        self.idle = min(IDLE, max(0.05, min(nodes.next_verdict(step), self.agenda.next_due(now))))
         send.ring(self.wire, due)
         self._ask(step)
         return step.more or len(entries) == BATCH
@@ -161,8 +161,9 @@ def run(
             took = time.monotonic() - began
             pulse.took(took)
             if not more:
-                stop.wait(min(LONGEST_REST, REST * took))
-                controller.wire.wait(controller.position, controller.idle)
+                rest = min(LONGEST_REST, REST * took)
+                stop.wait(rest)
+                controller.wire.wait(controller.position, max(0.0, controller.idle - rest))
         except LeaseLost as lost:
             logger.warning("%s; standing by", lost)
             leading = False

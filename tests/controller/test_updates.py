@@ -47,6 +47,23 @@ def test_start_first_never_has_less_than_wanted(access: Access, world: World, ag
     assert sorted((one.release.number, one.generation) for one in live(app)) == [(2, 2), (2, 2)]
 
 
+def test_the_loop_wakes_when_a_container_has_been_up_for_long_enough(
+    access: Access, world: World, agents: MakeAgents
+) -> None:
+    """Nobody reports that: waiting for a report, or for the second to be over, would hold up who comes next."""
+    agents(1)
+    deploy(access, WEB % (1, "monitor: 1300ms"))
+    idle = []
+    for _step in range(12):
+        world.run(0.25, tick=0.25)
+        idle.append(round(world.controller.idle, 2))
+    assert idle[0] == 1.0
+    waits = [each for each in idle if each < 1.0]
+    assert 0.05 <= min(waits) <= 0.25
+    assert waits == sorted(waits, reverse=True)
+    assert idle[-1] == 1.0
+
+
 def test_what_an_earlier_generation_reports_counts_nothing_against_the_slot(
     access: Access, world: World, agents: MakeAgents
 ) -> None:
