@@ -238,9 +238,11 @@ class DockerRuntime:
     def network_exists(self, name: str, cluster: str, app: str = "") -> bool:
         if (name, cluster, app) in self._networks:
             return True
+        known = self._networks
         there = self._owned(f"/networks/{path_part(name)}", "network", name, cluster, app) is not None
         if there and self._listening:
-            self._networks.add((name, cluster, app))
+            # If it went meanwhile, this set is none that counts any more.
+            known.add((name, cluster, app))
         return there
 
     def _forget_networks(self, name: str = "") -> None:
