@@ -28,6 +28,8 @@ OF_A_TEAM = (
     "member",
     "account",
     "invitation",
+    "webhook",
+    "delivery",
 )
 """Names in paths that stand for what one team has; ids, since another team may give the same name."""
 _ASKING = (Who.OUTSIDER, Who.VIEWER, Who.OWNER, Who.ADMINISTRATOR, Who.APP_TOKEN)

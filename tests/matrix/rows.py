@@ -68,6 +68,7 @@ def _platform(ok: int = 200, **more: Any) -> Row:
 
 DIGEST = "0" * 64
 _SECRET = {"name": "new", "value": "v"}
+_WEBHOOK = {"name": "new", "url": "https://example.com/new"}
 _SPARE = {"node": "spare"}
 _TEAM_SECRET = {"secret": "team_secret"}
 
@@ -185,6 +186,16 @@ API: dict[tuple[str, str], Row] = {
     ("GET", "tokens"): _read(),
     ("POST", "tokens"): _read(ok=201, body={"name": "new"}),
     ("DELETE", "token"): Row(Right.OWN_ELSE_HIDDEN, 204),
+    ("GET", "webhooks"): _own(),
+    ("POST", "webhooks"): _own(201, body=_WEBHOOK),
+    ("GET", "webhook"): _own(),
+    ("PATCH", "webhook"): _own(body={"active": False}),
+    ("DELETE", "webhook"): _own(204),
+    ("POST", "rotate-webhook"): _own(),
+    ("POST", "ping-webhook"): _own(202),
+    ("GET", "deliveries"): _own(),
+    ("GET", "delivery"): _own(),
+    ("POST", "redeliver"): _own(202),
 }
 
 _APP = {"name": "app"}
@@ -222,6 +233,8 @@ PAGES: dict[tuple[str, str], Row] = {
     ("GET", "web:invitation"): Row(Right.PUBLIC, names={"secret": "invitation_link"}),
     ("POST", "web:invitation"): Row(Right.INVITED, 302, names={"secret": "invitation_link"}),
     ("GET", "web:security"): _MINE,
+    # Nobody is asked for one here.
+    ("GET", "web:second-factor"): _MINE_ELSEWHERE,
     ("POST", "web:session-end"): Row(Right.SIGNED_IN, 302),
     ("GET", "web:profile"): _MINE,
     ("POST", "web:profile"): Row(Right.SIGNED_IN, 302, body={"name": "Ada", "email": "ada@example.com"}),
@@ -303,6 +316,17 @@ PAGES: dict[tuple[str, str], Row] = {
     ("POST", "web:user-change"): _platform(302, body={"change": "disable"}),
     ("POST", "web:registry-store"): _own_post(body={"host": "other.io", "username": "u", "password": "p"}),
     ("POST", "web:registry-delete"): _own_post(),
+    ("GET", "web:webhooks"): _own(),
+    ("POST", "web:webhooks"): _own(body=_WEBHOOK),
+    ("GET", "web:webhook"): _own(),
+    ("POST", "web:webhook"): _own_post(body=_WEBHOOK),
+    ("POST", "web:webhook-active"): _own_post(),
+    ("POST", "web:webhook-delete"): _own_post(),
+    ("GET", "web:webhook-rotate"): _own(302),
+    ("POST", "web:webhook-rotate"): _own(body={"overlap_hours": 1}),
+    ("POST", "web:webhook-ping"): _own_post(),
+    ("POST", "web:redeliver"): _own_post(),
+    ("POST", "web:team-second-factor"): _own_post(),
 }
 
 _FORM = ("GET", "POST", "PUT")

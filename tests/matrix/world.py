@@ -28,6 +28,7 @@ from console.cluster.joining import create_join_token
 from console.cluster.models import Hold, Node
 from console.cluster.services import add_node
 from console.images.services import store_credential
+from console.webhooks.services import create_webhook, ping
 from console.workloads import rollouts, services
 from console.workloads.enums import OperationState, RolloutState
 from console.workloads.models import App, Operation, Rollout
@@ -162,6 +163,7 @@ def _fill(team: Team, place: str, owner: Access, outsider: Access, administrator
     token = factories.make_token(owner, "of-owner")
     member = factories.make_member(team, Role.VIEWER, email=f"member@{place}.example.com")
     invitation, link = invite(owner, email=outsider.user.email, role=Role.VIEWER)
+    webhook, _secret = create_webhook(owner, name="chat", url="https://example.com/chat")
     names = {
         "team": team.slug,
         "app": "shop",
@@ -180,6 +182,8 @@ def _fill(team: Team, place: str, owner: Access, outsider: Access, administrator
         "invitation": invitation.pk,
         "invitation_link": link,
         "sign_in_link": create_sign_in_link(member.user),
+        "webhook": webhook.pk,
+        "delivery": ping(owner, webhook).pk,
         "join_token": create_join_token(actor="test", name=f"{place}-3").token.pk,
         "index": 1,
         "number": 1,
