@@ -71,7 +71,7 @@ def _container(name: str, one: Json) -> list[Any]:
         name,
         output.state(seen["state"]),
         output.state(seen["health"]) if seen["health"] != "none" else "-",
-        one["node"]["name"],
+        one["node_name"],
         f"#{one['desired']['release']}",
         output.age(seen["started_at"]),
         seen["restarts"],

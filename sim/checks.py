@@ -28,6 +28,14 @@ _CONTAINERS = """
     ORDER BY c.slot_id, c.generation
 """
 _SLOTS = "SELECT id, generation FROM workloads_slot"
+_ONE_SHOTS = """
+    SELECT slot.id, c.generation, c.digest, service.restart_at,
+        c.state = 'exited' AND c.exit_code = 0 AND c.stop_reason = ''
+        AND (service.restart_at IS NULL OR coalesce(c.started_at, c.ended_at) >= service.restart_at)
+    FROM workloads_slot slot JOIN workloads_service service ON service.id = slot.service_id
+    LEFT JOIN workloads_container c ON c.slot_id = slot.id AND c.generation = slot.generation
+    WHERE service.name IN ('job', 'once') AND NOT slot.retired
+"""
 
 
 class Violation(Exception):
@@ -64,6 +72,8 @@ class Checks:
         self._stopped: dict[str, set[Key]] = defaultdict(set)
         self._commands: dict[tuple[str, str], str] = {}
         """Release commands that ran, by slot and digest, which is another with each release."""
+        self._done: dict[str, tuple[int, str, str]] = {}
+        """One-shots that are finished, by slot: the generation, its digest, and when a restart was asked for."""
 
     # -- engines
 
@@ -115,6 +125,7 @@ class Checks:
         self.changes += changes
         rows = _plain(_CONTAINERS)
         self._look_at_slots()
+        self._look_at_one_shots()
         used: dict[str, Counter[str]] = defaultdict(Counter)
         ports: Counter[tuple[str, int, str]] = Counter()
         live: Counter[tuple[str, str]] = Counter()
@@ -144,6 +155,18 @@ class Checks:
             if generation < self._generations.get(slot, 0):
                 raise Violation(f"the generation of {slot} fell to {generation}")
         self._generations = generations
+
+    def _look_at_one_shots(self) -> None:
+        """What is known to be finished is not done again, unless its release is another or a user asks for it."""
+        before, self._done = self._done, {}
+        for slot, generation, digest, restart, finished in _plain(_ONE_SHOTS):
+            done = before.get(slot)
+            if done is not None and generation is None:
+                self._done[slot] = done
+            elif done is not None and generation > done[0] and done[1:] == (digest, restart):
+                raise Violation(f"{slot}-g{generation} does again what g{done[0]} has done")
+            elif finished:
+                self._done[slot] = generation, digest, restart
 
     def _look_at_state(
         self, id_: str, slot: str, generation: int, state: State, index: int, service: list[object]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from console.accounts.access import Access
@@ -17,7 +18,7 @@ from console.cluster.enums import CredentialEnd, NodeState
 from console.cluster.models import Departure, Node
 from console.common import events
 from console.common.errors import BerthError, Conflict
-from scheduler.lifecycle import State
+from scheduler.lifecycle import Actor, State, move
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 
@@ -177,7 +178,20 @@ def forget_node(node: Node, *, actor: str) -> None:
     events.record("node.removed", f"Node {node.name} removed", actor=actor, node=node.id)
     for app in set(node.containers.values_list("app_id", flat=True)):
         events.mark_dirty(app)
-    node.containers.all().delete()
+    _part_from_containers(node)
     node.slots.update(node=None)
     credentials.end(node, CredentialEnd.REMOVED)
     node.delete()
+
+
+def _part_from_containers(node: Node) -> None:
+    """Their records outlive the node: they tell that a task is done, and what a container's last words and log were.
+    What was not seen to end is lost with it."""
+    now = timezone.now()
+    there = node.containers.filter(removed_at=None)
+    for container in there.exclude(state__in=[one for one in State if one.ended]):
+        container.state = move(State(container.state), State.LOST, Actor.OPERATOR)
+        container.ended_at = now
+        container.save(update_fields=["state", "ended_at"])
+    there.update(removed_at=now)
+    node.containers.update(node=None, former_node=node.name)

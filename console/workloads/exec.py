@@ -74,7 +74,7 @@ class ExecStream:
         heard = monotonic()
         while True:
             if monotonic() - heard > SILENCE:
-                name = self._container.node.name
+                name = self._container.node_name
                 raise Unavailable(_("Node %s does not answer; its agent may be away.") % name)
             found = await self._channel.get_message(ignore_subscribe_messages=True, timeout=1.0)
             if found is None:

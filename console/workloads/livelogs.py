@@ -178,7 +178,7 @@ async def _receive(channel: redis.asyncio.client.PubSub, container: Container, s
             silence = monotonic() - heard
             if silence > GIVE_UP:
                 text = _("Node %(node)s does not answer; its agent may be away.")
-                raise Broken(text % {"node": container.node.name})
+                raise Broken(text % {"node": container.node_name})
             if silence > PROBE and not asked:
                 asked = True
                 await _tell(container, protocol.Credit(stream=stream, frames=0))

@@ -262,7 +262,10 @@ class Container(QuickRows, models.Model):
     app = models.ForeignKey(App, on_delete=models.CASCADE, related_name="containers")
     slot = models.ForeignKey(Slot, on_delete=models.CASCADE, related_name="containers")
     release = models.ForeignKey(Release, on_delete=models.CASCADE, related_name="containers")
-    node = models.ForeignKey(Node, on_delete=models.PROTECT, related_name="containers")
+    node = models.ForeignKey(Node, on_delete=models.PROTECT, null=True, related_name="containers")
+    """Empty once the node was removed from the cluster: of its containers that had ended, the records stay."""
+    former_node = models.CharField(max_length=40, blank=True)
+    """The name of the node it was on, once that was removed."""
     generation = models.BigIntegerField()
     name = models.CharField(max_length=120)
     digest = models.CharField(max_length=64)
@@ -312,7 +315,11 @@ class Container(QuickRows, models.Model):
     class Meta:
         ordering = ["-created_at"]
         constraints = [
-            models.UniqueConstraint(fields=["slot", "generation"], name="container_generation_unique")
+            models.UniqueConstraint(fields=["slot", "generation"], name="container_generation_unique"),
+            models.CheckConstraint(
+                condition=models.Q(node__isnull=False) | models.Q(removed_at__isnull=False),
+                name="container_there_has_node",
+            ),
         ]
         indexes = [
             models.Index(fields=["node"], condition=models.Q(removed_at=None), name="container_on_node"),
@@ -331,8 +338,15 @@ class Container(QuickRows, models.Model):
         return Health(self.health)
 
     @property
+    def node_name(self) -> str:
+        """Of the node that it is or was on."""
+        return self.node.name if self.node else self.former_node
+
+    @property
     def urls(self) -> list[str]:
         """Where its published TCP ports are reached."""
+        if self.node is None:
+            return []
         host = self.node.address or self.node.name
         return [f"http://{host}:{port}" for port, _inside, protocol in self.ports if protocol == "tcp"]
 

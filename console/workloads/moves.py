@@ -191,9 +191,9 @@ def _bound(container: Container, target: Node) -> bool:
 
 def _tell(access: Access, marked: Sequence[tuple[Container, Node]]) -> None:
     for container, target in marked:
-        text = f"{container.slot} is to move from {container.node.name} to {target.name}"
+        text = f"{container.slot} is to move from {container.node_name} to {target.name}"
         team = container.app.team_id
-        data = {"from": container.node.name, "to": target.name}
+        data = {"from": container.node_name, "to": target.name}
         events.record(
             "slot.move", text, actor=access.actor, team=team, app=container.app_id, node=target.id, data=data
         )

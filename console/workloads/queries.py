@@ -139,8 +139,8 @@ def apps_of(
 
 
 def named(node: str) -> Q:
-    """What is on the node of this name or id."""
-    return Q(node__name=node) | Q(node=node)
+    """What is on the node of this name or id, or was when that was removed."""
+    return Q(node__name=node) | Q(node=node) | Q(node=None, former_node=node)
 
 
 def summarize(apps: Sequence[App], *, brief: bool = False) -> list[AppSummary]:

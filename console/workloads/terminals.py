@@ -141,7 +141,7 @@ def _record(
     with transaction.atomic(), origin.use(where):
         events.record(
             kind,
-            f"Terminal in {container.name} on {container.node.name} {verb}: {command}",
+            f"Terminal in {container.name} on {container.node_name} {verb}: {command}",
             actor=access.actor,
             team=access.team.id,
             app=container.app_id,

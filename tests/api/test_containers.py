@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from django.utils import timezone
 
+from console.cluster.services import remove_node
 from console.workloads.enums import ContainerState
 from console.workloads.models import Explanation
 from tests import factories
@@ -31,11 +32,27 @@ def test_containers_are_those_on_nodes_and_with_ended_all(people: People) -> Non
     people.assert_outside("GET", f"{SHOP}/containers")
 
 
+def test_a_container_of_a_node_that_was_removed_still_says_where_it_was(people: People) -> None:
+    node = factories.make_node("n1", cordoned=True)
+    now = timezone.now()
+    fields = {"state": "exited", "exit_code": 1, "last_lines": ["bye"], "ended_at": now, "removed_at": now}
+    app = factories.make_app(people.access, "shop")
+    container = factories.make_container(app, node, **fields)
+    remove_node(factories.make_member(factories.make_team(), administrator=True), node)
+    path = f"/teams/home/containers/{container.id}"
+    body = people.viewer.get(path).body
+    assert (body["node"], body["node_name"], body["urls"]) == (None, "n1", [])
+    assert body["observed"]["last_lines"] == ["bye"]
+    listed = people.viewer.get(f"{SHOP}/containers?ended=true&node=n1").body["items"]
+    assert [one["id"] for one in listed] == [container.id]
+
+
 def test_a_container_keeps_wanted_and_seen_apart(people: People) -> None:
-    container = factories.make_container(factories.make_app(people.access, "shop"), factories.make_node("n1"))
+    node = factories.make_node("n1")
+    container = factories.make_container(factories.make_app(people.access, "shop"), node)
     body = people.viewer.get(f"/teams/home/containers/{container.id}").body
     assert (body["app"], body["service"], body["slot"], body["generation"]) == ("shop", "web", 1, 1)
-    assert body["node"] == {"id": container.node.id, "name": "n1"}
+    assert (body["node"], body["node_name"]) == ({"id": node.id, "name": "n1"}, "n1")
     assert body["urls"] == ["http://10.0.0.1:30001"]
     assert body["desired"] == {
         "release": 1,

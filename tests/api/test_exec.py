@@ -104,7 +104,7 @@ def test_who_may_not(people: People, path: str) -> None:
 def test_what_is_not_there_or_does_not_run(people: People, container: Container, path: str) -> None:
     assert people.owner.post("/teams/home/containers/none/exec").status == 404
     away = factories.make_member(factories.make_team("else"))
-    theirs = factories.make_container(factories.make_app(away, "other"), container.node)
+    theirs = factories.make_container(factories.make_app(away, "other"), factories.make_node("n9"))
     assert people.owner.post(f"/teams/home/containers/{theirs.id}/exec").status == 404
     Container.objects.filter(pk=container.pk).update(state=ContainerState.EXITED)
     answer = people.owner.post(path)

@@ -40,7 +40,7 @@ def test_six_replicas_run_two_on_each_of_three_nodes(
     agents(3)
     app, operation = deploy(access, DEMO % 6)
     world.run(5)
-    assert sorted(Counter(container.node.name for container in live(app)).values()) == [2, 2, 2]
+    assert sorted(Counter(container.node_name for container in live(app)).values()) == [2, 2, 2]
     assert state_of(operation) == "succeeded"
     assert Rollout.objects.get(app=app).state == "succeeded"
     assert summary(app).state is AppState.RUNNING

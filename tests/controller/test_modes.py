@@ -8,7 +8,7 @@ import pytest
 
 from console.accounts.access import Access
 from console.cluster.models import Node
-from console.cluster.services import add_node, set_cordoned, set_draining
+from console.cluster.services import add_node, remove_node, set_cordoned, set_draining
 from console.workloads import services
 from console.workloads.models import App, Container, Slot
 from tests.controller.conftest import MakeAgents
@@ -162,3 +162,44 @@ def test_a_service_waits_until_a_job_is_done(access: Access, world: World, agent
     world.run(10)
     assert (agent.starts, state_of(operation)) == (["shop/migrate.1", "shop/web.1"], "succeeded")
     assert Container.objects.filter(app=app, state="running").count() == 1
+
+
+ONE_SHOT = "services:\n  migrate:\n    image: berth/demo\n    restart: 'no'\n"
+
+
+@pytest.mark.parametrize("compose", [ONE_SHOT, JOB.replace("replicas: 2", "replicas: 1")])
+def test_what_is_done_is_not_done_again_when_its_node_is_removed(
+    access: Access, world: World, agents: MakeAgents, compose: str
+) -> None:
+    access.user.is_staff = True
+    made = agents(2)
+    app, _operation = deploy(access, compose)
+    world.run(5)
+    [where] = [agent for agent in made if agent.containers]
+    [key] = where.containers
+    where.end(*key, 0)
+    world.run(5)
+    node = Node.objects.get(pk=where.node)
+    set_draining(access, node, draining=True)
+    world.run(5)
+    remove_node(access, node)
+    world.run(30)
+    assert sum(len(agent.starts) for agent in made) == 1
+    record = Container.objects.get(app=app)
+    assert (record.state, record.exit_code, record.node, record.node_name) == ("exited", 0, None, node.name)
+
+
+def test_what_was_lost_with_a_node_that_is_removed_keeps_its_record(
+    access: Access, world: World, agents: MakeAgents
+) -> None:
+    access.user.is_staff = True
+    first, second = agents(2)
+    app, _operation = deploy(access, EVERYWHERE)
+    world.run(5)
+    first.silence = 0.1
+    world.run(14)
+    remove_node(access, Node.objects.get(pk=first.node))
+    world.run(5)
+    assert nodes_of(app) == {second.node: 1}
+    lost = Container.objects.get(app=app, node=None)
+    assert (lost.state, lost.removed_at is not None, lost.node_name) == ("lost", True, "node-1")

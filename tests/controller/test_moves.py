@@ -44,7 +44,7 @@ def test_what_is_bound_stays_on_a_drained_node(
     app, _operation = deploy(administrator, compose)
     world.run(5)
     before = live(app)
-    set_draining(administrator, before[0].node, draining=True)
+    set_draining(administrator, Node.objects.get(pk=before[0].node_id), draining=True)
     world.run(20)
     assert live(app) == before
 

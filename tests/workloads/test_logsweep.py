@@ -12,6 +12,8 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from console.accounts.models import Team
+from console.cluster.models import Node
+from console.cluster.services import remove_node
 from console.common.models import Event
 from console.workloads.logsweep import MIB, sweep_stored_logs
 from console.workloads.models import App, Container
@@ -93,11 +95,22 @@ def test_a_teams_share_holds_the_oldest_go_first_and_that_is_told(
     assert sweep_stored_logs()["excess"] == 0
 
 
+def test_a_log_outlives_the_node_that_it_came_from(make: Make, log_folder: Path) -> None:
+    container = make(days=1)
+    Node.objects.update(cordoned=True)
+    remove_node(factories.make_member(factories.make_team(), administrator=True), Node.objects.get())
+    assert sweep_stored_logs() == {"old": 0, "excess": 0, "nobodys": 0}
+    assert texts(read(Container.objects.get(pk=container.pk))) == ["one"]
+    Team.objects.update(log_retention_days=1)
+    assert sweep_stored_logs() == {"old": 1, "excess": 0, "nobodys": 0}
+
+
 def test_a_record_stays_as_long_as_its_log(make: Make, settings: Settings) -> None:
     settings.RETENTION_DAYS = 30
     make()
     kept, gone = make(days=40), make(team="away", days=40)
     for each in (kept, gone):
+        assert each.node
         factories.make_container(each.app, each.node)
     Team.objects.filter(slug="home").update(log_retention_days=60)
     sweep_old_rows()

@@ -82,7 +82,8 @@ class ContainerOutput(serializers.Serializer[Container]):
     id = serializers.CharField()
     name = serializers.CharField()
     generation = serializers.IntegerField()
-    node = NodeNameOutput()
+    node = NodeNameOutput(allow_null=True, help_text="Null once it was removed from the cluster.")
+    node_name = serializers.CharField(help_text="Of the node that it is or was on.")
     urls = serializers.ListField(
         child=serializers.CharField(), help_text="Where its published ports are reached."
     )

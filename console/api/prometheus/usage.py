@@ -80,7 +80,7 @@ def _containers(current: dict[tuple[str, int], metrics.Current]) -> Iterator[Met
         if used is None or used.node != one.node_id or one.slot_id in told:
             continue
         told.add(one.slot_id)
-        labels = [one.app.team.slug, one.app.name, one.slot.service.name, str(one.slot.index), one.node.name]
+        labels = [one.app.team.slug, one.app.name, one.slot.service.name, str(one.slot.index), one.node_name]
         for name, (_text, of) in GAUGES.items():
             gauges[name].add_metric(labels, of(used))
         for name, (_text, of) in COUNTERS.items():
