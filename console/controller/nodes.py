@@ -73,12 +73,13 @@ def judge(step: Step, beats: Mapping[str, Beat] | None, watch: Watch) -> None:
         for node in step.nodes.values()
         if node.session and _age(node, beats) >= settings.NODE_SUSPECT_AFTER
     ]
-    newly = [node for node in silent if node.state == NodeState.READY]
-    storm = len(newly) > max(1, len(step.nodes) // 3)
+    # Heartbeats are out of phase: those that fall silent together turn suspect one after the other.
+    going = [node for node in silent if node.state in (NodeState.READY, NodeState.SUSPECT)]
+    storm = len(going) > max(1, len(step.nodes) // 3)
     if storm and beats is not None and not watch.storm:
         # Once: silence that outlasts the freeze is no hiccup of the console's.
         watch.freeze(step.now)
-        _tell_storm(step, newly)
+        _tell_storm(step, going)
     watch.storm = storm
     step.frozen = beats is None
     if beats is not None:

@@ -348,6 +348,37 @@ def test_a_storm_is_told_once_and_freezes_once(access: Access, world: World, age
     assert sorted(Node.objects.values_list("state", flat=True)) == ["down", "down", "ready"]
 
 
+def test_nodes_that_fall_silent_out_of_phase_are_a_storm_too(
+    access: Access, world: World, agents: MakeAgents
+) -> None:
+    nodes = agents(4)
+    app, _operation = deploy(access, DEMO % 4)
+    world.run(15)
+    before = {container.id for container in live(app)}
+    for agent in nodes[:3]:
+        agent.silence = 0.1
+        world.run(1.5)
+    world.run(5)
+    assert "down" not in set(Node.objects.values_list("state", flat=True))
+    assert Event.objects.filter(kind="cluster.storm").count() == 1
+    for agent in nodes[:3]:
+        agent.silence = 0
+    world.run(10)
+    assert {container.id for container in live(app)} == before
+    assert set(Node.objects.values_list("state", flat=True)) == {"ready"}
+
+
+def test_a_few_silent_nodes_are_no_storm(access: Access, world: World, agents: MakeAgents) -> None:
+    nodes = agents(6)
+    world.run(15)
+    for agent in nodes[:2]:
+        agent.silence = 0.1
+        world.run(1.5)
+    world.run(10)
+    assert not Event.objects.filter(kind="cluster.storm").exists()
+    assert list(Node.objects.values_list("state", flat=True)) == ["down"] * 2 + ["ready"] * 4
+
+
 # -- reports that are not what they should be
 
 
