@@ -127,3 +127,5 @@ def room(
     output.show_table(["NODE", "MORE"], [[one["name"], one["count"]] for one in found["nodes"]])
     if found["refusal"]:
         output.out.print(found["refusal"]["summary"], markup=False)
+    elif found["over_quota"]:
+        output.out.print(found["over_quota"], markup=False)

@@ -1,4 +1,8 @@
-"""What a team may hold in all. A refusal is the team's, not a node's."""
+"""What a team may hold in all. A refusal is the team's, not a node's.
+
+The console makes its clusters without quotas: it refuses at the write what a team may not have, by what apps claim
+(`console/workloads/quotas.py`), so that nothing waits for a quota. Here it is for who schedules without a console,
+and counts what is held."""
 
 from __future__ import annotations
 

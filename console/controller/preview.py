@@ -20,7 +20,7 @@ from console.controller import load
 from console.controller.explanations import as_row
 from console.controller.rehearsal import Change, ServicePlacement, Wish, changes, placement, wish
 from console.controller.requests import Releases
-from console.workloads import moves
+from console.workloads import moves, quotas
 from console.workloads.enums import ReleaseState
 from console.workloads.models import Explanation, Release, Service
 from console.workloads.moves import Tie
@@ -84,14 +84,16 @@ class OnNode:
 
 @dataclass(frozen=True, slots=True)
 class RoomForecast:
-    """How many more replicas fit. `refusal` (a row that is never saved) is of the one after them; None: all that
-    was asked about fit."""
+    """How many more replicas fit, and the team may have. Of the one after them, either `refusal` (a row that is never
+    saved) tells why no node takes it, or `over_quota` why the team's quota does not allow it; neither does where all
+    that was asked about fit."""
 
     service: Service
     limit: int
     fits: int
     nodes: tuple[OnNode, ...]
     refusal: Explanation | None
+    over_quota: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,8 @@ def node_forecast(team: Team, node: Node, event: Event) -> NodeForecast:
 
 
 def room(service: Service, limit: int) -> RoomForecast:
-    """How many more replicas of the service, as its newest ready release has it, fit now; at most `limit`."""
+    """How many more replicas of the service, as its newest ready release has it, fit now and are within the team's
+    quota; at most `limit`."""
     release = Release.objects.filter(app=service.app_id, state=ReleaseState.READY).first()
     spec = release.project.services.get(service.name) if release else None
     if release is None or spec is None:
@@ -161,11 +164,15 @@ def room(service: Service, limit: int) -> RoomForecast:
     cluster = load.read_cluster(now, releases)
     asked = releases.request(release.id, service.name)
     assert asked is not None  # noqa: S101  (the release has the service)
-    found = whatif.room(cluster, asked, limit)
+    may_have, over_quota = quotas.most_more(service, limit)
+    found = whatif.room(cluster, asked, may_have)
     names = _names(cluster)
     nodes = (OnNode(node, names[node], count) for node, count in found.nodes)
     refusal = as_row(service.app, service.name, found.refusal, now) if found.refusal else None
-    return RoomForecast(service, limit, found.fits, tuple(sorted(nodes, key=lambda one: one.name)), refusal)
+    return RoomForecast(
+        *(service, limit, found.fits, tuple(sorted(nodes, key=lambda one: one.name)), refusal),
+        over_quota="" if refusal else over_quota,
+    )
 
 
 def rebalance_forecast(team: Team, *, budget: int, gain: float) -> RebalanceForecast:

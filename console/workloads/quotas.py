@@ -6,6 +6,7 @@ A change settles its app's claim in its own transaction, with the team's row loc
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import asdict, astuple, dataclass
 
@@ -124,6 +125,20 @@ def would_scale(service: Service, replicas: int) -> WouldUse:
     found = claim(service.app, release.project, release=release, scaled={service.name: replicas})
     surge = found.surge if _under_way(service.app) else Amount()
     return _would(use, use.used - _kept_claim(service.app) + found.steady + surge)
+
+
+def most_more(service: Service, limit: int) -> tuple[int, str]:
+    """How many more replicas of the service the quota lets its team ask for, at most `limit`; and, below that, what
+    it says to the next one."""
+
+    def refused(more: int) -> bool:
+        return bool(would_scale(service, service.replicas + more).lacking)
+
+    if all(most is None for most in allowed(service.app.team).values()) or not refused(limit):
+        return limit, ""
+    fits = bisect_left(range(1, limit + 1), True, key=refused)
+    would = would_scale(service, service.replicas + fits + 1)
+    return fits, str(exceeded(would.before, would.after, would.allowed, would.lacking).message)
 
 
 def lock_team(team_id: str) -> None:

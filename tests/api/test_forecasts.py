@@ -12,6 +12,7 @@ from console.workloads.models import App, Container, Release, Rollout, Service
 from tests import factories
 from tests.api.caller import Caller, People
 
+MIB = 1024**2
 NODES = "/teams/home/nodes"
 ROOM = "/teams/home/apps/shop/services/web/room"
 REBALANCE = "/teams/home/rebalance"
@@ -110,6 +111,28 @@ def test_how_many_more_fit(people: People, shop: App) -> None:
     assert people.viewer.get(f"{ROOM}?limit=3").body["refusal"] is None
     assert Container.objects.count() == before
     people.assert_outside("GET", ROOM)
+
+
+def test_what_the_quota_allows_bounds_how_many_more_fit(
+    people: People, shop: App, administrator: Caller
+) -> None:
+    memory = people.viewer.get("/teams/home/quota").body["used"]["memory"]
+    administrator.post("/teams/home/quota", {"memory": memory + 1600 * MIB})
+    body = people.viewer.get(f"{ROOM}?limit=50").body
+    # The second node's one of `every` is claimed with the next write.
+    assert (body["fits"], body["refusal"], [one["count"] for one in body["nodes"]]) == (2, None, [2])
+    assert "memory: " in body["over_quota"]
+    scale = "/teams/home/apps/shop/services/web/scale"
+    assert people.developer.post(scale, {"replicas": 5}).error["code"] == "quota_exceeded"
+    assert people.developer.post(scale, {"replicas": 4}).status == 202
+    administrator.post("/teams/home/quota", {"containers": 1})
+    body = people.viewer.get(f"{ROOM}?limit=50").body
+    assert (body["fits"], body["refusal"], body["nodes"]) == (0, None, [])
+    assert "containers: " in body["over_quota"]
+    administrator.post("/teams/home/quota", {"containers": 500})
+    body = people.viewer.get(f"{ROOM}?limit=50").body
+    assert (body["fits"], body["over_quota"]) == (4, "")
+    assert body["refusal"]
 
 
 def test_room_is_of_a_service_that_is_known_and_has_replicas(people: People, shop: App) -> None:

@@ -3,8 +3,10 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
+from console.accounts.models import Quota
 from console.cluster.models import Node
 from console.workloads.models import App, Container, Release, Rollout
+from console.workloads.quotas import use_of
 from tests import factories
 from tests.web.conftest import Visitors
 
@@ -87,6 +89,14 @@ def test_room_is_a_page_and_a_part_of_one(people: Visitors, app: App) -> None:
         assert 'href="/t/ours/nodes/node-b/"' in found
     assert "as many as were tried" in text(people.viewer, "apps/shop/services/web/room/?limit=2")
     assert '<strong class="num">6</strong>' in text(people.viewer, "apps/shop/services/web/room/?limit=lots")
+
+
+def test_room_says_where_the_quota_ends(people: Visitors, app: App) -> None:
+    containers = use_of(app.team).used.containers
+    Quota.objects.create(team=app.team, containers=containers + 1)
+    page = text(people.viewer, "apps/shop/services/web/room/?limit=9")
+    assert '<strong class="num">1</strong> more replica fits now' in page
+    assert "quota does not allow this" in page
 
 
 def test_room_of_a_release_that_is_not_ready_says_so(people: Visitors) -> None:

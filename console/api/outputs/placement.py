@@ -113,9 +113,17 @@ class NodeCountOutput(serializers.Serializer[Any]):
 class RoomOutput(serializers.Serializer[RoomForecast]):
     service = serializers.CharField(source="service.name")
     limit = serializers.IntegerField()
-    fits = serializers.IntegerField(help_text="How many more replicas have a place now.")
+    fits = serializers.IntegerField(
+        help_text="How many more replicas have a place now and are within the team's quota."
+    )
     nodes = NodeCountOutput(many=True, help_text="How many on which node.")
-    refusal = ReasonsOutput(allow_null=True, help_text="Of the next one; null: the limit was reached.")
+    refusal = ReasonsOutput(
+        allow_null=True,
+        help_text="Why no node takes the next one; null: the limit was reached, or what the quota allows.",
+    )
+    over_quota = serializers.CharField(
+        help_text="What the team's quota says to the next one, where that is what it fails for; else empty."
+    )
 
 
 class ChangeOutput(serializers.Serializer[Change]):
