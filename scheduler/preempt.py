@@ -62,7 +62,7 @@ def preempt(cluster: Cluster, want: Want, policy: Policy = SPREAD) -> Preemption
     """Where `want`, which no node can take now, fits with as few evictions as possible.
 
     None: not even if all of lower priority left any one node. `cluster` is not changed. Nothing of the
-    want's own service is ever a victim.
+    want's own service is ever a victim, and nothing of another team that has a volume or is exclusive.
     """
     return preempt_each(cluster, (want,), policy)[0]
 
@@ -151,9 +151,11 @@ def _options(copy: Cluster, want: Want, needs: Needs) -> Iterator[_Option]:
 
 
 def _below(request: Request, other: Request) -> bool:
-    """Of lower priority, and not of the same service."""
-    return other.priority < request.priority and (
-        other.service != request.service or other.app != request.app
+    """Of lower priority, and not of the same service. What is bound leaves for its own team alone."""
+    return (
+        other.priority < request.priority
+        and (other.service != request.service or other.app != request.app)
+        and (other.team == request.team or not other.bound)
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from django.db import OperationalError
 
 from console.accounts.access import Access, team_access
-from console.accounts.models import User
+from console.accounts.models import Quota, User
 from console.cluster.models import Node
 from console.cluster.services import add_node, remove_node, set_cordoned, set_draining
 from console.common.errors import BerthError
@@ -38,6 +38,7 @@ class Users:
         self.files: dict[str, list[Shape]] = {}
         """By app: the services of its newest file."""
         self.access: Access = team_access(User.objects.get(), "default")
+        Quota.objects.create(team=self.access.team, priority=10)
 
     def act(self) -> None:
         """One thing that somebody does. What the console refuses is no fault."""

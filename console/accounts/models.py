@@ -78,6 +78,8 @@ class Quota(models.Model):
     containers = models.PositiveIntegerField(null=True)
     cpu = models.PositiveBigIntegerField(null=True)
     memory = models.PositiveBigIntegerField(null=True)
+    priority = models.IntegerField(default=0, db_default=0)
+    """The highest that its services may have: what is higher displaces what is lower, of whatever team."""
 
     def __str__(self) -> str:
         return f"quota of {self.team}"

@@ -24,12 +24,15 @@ def set_quota(
     containers: int | None = None,
     cpu: int | None = None,
     memory: int | None = None,
+    priority: int = 0,
 ) -> Quota:
-    """From now on; None is no limit. What a team has beyond it stays, and grows no more. For administrators."""
+    """From now on; None is no limit. `priority` is the highest that services may have. What a team has beyond it
+    stays, and grows no more. For administrators."""
     require_administrator(access.user, access.token)
     row, _made = Quota.objects.select_for_update(no_key=True).get_or_create(team=access.team)
     before = _as_data(row)
     row.apps, row.containers, row.cpu, row.memory = apps, containers, cpu, memory
+    row.priority = priority
     row.save()
     if (after := _as_data(row)) != before:
         text = f"Quota of team “{access.team.name}” set"
@@ -63,4 +66,5 @@ def delete_size(access: Access, name: str) -> None:
 
 
 def _as_data(row: Quota) -> dict[str, int | None]:
-    return {"apps": row.apps, "containers": row.containers, "cpu": row.cpu, "memory": row.memory}
+    amounts = {"apps": row.apps, "containers": row.containers, "cpu": row.cpu, "memory": row.memory}
+    return {**amounts, "priority": row.priority}

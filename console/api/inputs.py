@@ -304,7 +304,7 @@ class ServiceMetricsQuery(_MetricsQuery):
 
 
 class QuotaInput(Input):
-    """What is left out has no limit."""
+    """What is left out has no limit; a priority that is left out is 0."""
 
     apps = serializers.IntegerField(min_value=0, max_value=2**31 - 1, required=False, allow_null=True)
     containers = serializers.IntegerField(min_value=0, max_value=2**31 - 1, required=False, allow_null=True)
@@ -313,6 +313,12 @@ class QuotaInput(Input):
     )
     memory = serializers.IntegerField(
         min_value=0, max_value=2**62, required=False, allow_null=True, help_text="Bytes."
+    )
+    priority = serializers.IntegerField(
+        min_value=-1000,
+        max_value=1000,
+        required=False,
+        help_text="The highest `x-berth.priority` that services may have.",
     )
 
 

@@ -85,7 +85,7 @@ MEANINGS: dict[str, Meaning] = {
         422, _("No node could ever hold it. The message says what is asked and what there is.")
     ),
     "quota_exceeded": Meaning(
-        422, _("The team's quota is too small for it. “data” has what is used, asked and allowed.")
+        422, _("The team's quota does not allow it. “data” has what is used, asked and allowed.")
     ),
     "throttled": Meaning(429, _("Too many requests. Wait for as many seconds as Retry-After says.")),
     "internal": Meaning(500, _("Something went wrong on the console's side. Its log has the request id.")),

@@ -147,6 +147,7 @@ def build(app: App, spec: Spec, release: Release, *, zones: bool) -> model.Reque
         image=image["image"],
         image_local_only=image["local"],
         priority=spec.priority,
+        exclusive=spec.exclusive,
     )
 
 

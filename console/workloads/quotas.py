@@ -58,10 +58,12 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """Of a team: what is used, and what is allowed (None: as much as there is)."""
+    """Of a team: what is used, and what is allowed (None: as much as there is). `priority` is the highest that its
+    services may have."""
 
     used: Amount
     allowed: Mapping[str, int | None]
+    priority: int = 0
 
     def lacking(self, before: Amount) -> list[str]:
         """Where it is over the quota and above `before`: what goes down is never refused."""
@@ -84,12 +86,20 @@ class WouldUse:
 
 
 def allowed(team: Team) -> dict[str, int | None]:
-    row = Quota.objects.filter(team=team).first() or Quota(team=team)
-    return {"apps": row.apps, "containers": row.containers, "cpu": row.cpu, "memory": row.memory}
+    return _amounts(_row(team))
 
 
 def use_of(team: Team) -> Use:
-    return Use(used(team), allowed(team))
+    row = _row(team)
+    return Use(used(team), _amounts(row), row.priority)
+
+
+def _row(team: Team) -> Quota:
+    return Quota.objects.filter(team=team).first() or Quota(team=team)
+
+
+def _amounts(row: Quota) -> dict[str, int | None]:
+    return {"apps": row.apps, "containers": row.containers, "cpu": row.cpu, "memory": row.memory}
 
 
 def used(team: Team) -> Amount:
@@ -144,6 +154,29 @@ def most_more(service: Service, limit: int) -> tuple[int, str]:
 def lock_team(team_id: str) -> None:
     """Before an app's own row is: all who settle claims of a team come one after the other."""
     Team.objects.select_for_update(no_key=True).get(pk=team_id)
+
+
+def check_priorities(app: App, project: Project) -> None:
+    """Before `project` becomes the app's newest release: raises `Unprocessable` `quota_exceeded` where a service's
+    priority is above what the team may have, and above what the service has already."""
+    most, newest = _row(app.team).priority, _newest(app)
+    had = newest.project.services if newest else {}
+    over = {
+        name: spec.priority
+        for name, spec in {**project.services, **project.commands}.items()
+        if spec.priority > most and not (name in had and spec.priority <= had[name].priority)
+    }
+    if not over:
+        return
+    text = _(
+        "The team's quota does not allow this. Services may have a priority of up to %(most)d here; %(services)s. "
+        "Lower it (x-berth: priority), or ask a platform administrator for more."
+    )
+    asked = _("%(service)s asks for %(priority)d")
+    lines = [asked % {"service": name, "priority": priority} for name, priority in over.items()]
+    data = {"lacking": ["priority"], "asked": {"priority": over}, "allowed": {"priority": most}}
+    message = text % {"most": most, "services": ", ".join(lines)}
+    raise Unprocessable(message, code="quota_exceeded", data=data)
 
 
 def settle(app: App, before: Amount | None, *, rollback: bool = False) -> None:

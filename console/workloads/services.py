@@ -89,6 +89,7 @@ def roll_back(access: Access, app: App, *, to: Release) -> Operation:
         )
     _check_readable(to)
     secretstore.check_versions(to)
+    quotas.check_priorities(app, to.project)
     before = quotas.used(app.team)
     operation = go_back(app, to, actor=access.actor)
     quotas.settle(app, before, rollback=True)
@@ -247,6 +248,7 @@ def _release(
     files: Mapping[str, str],
     before: quotas.Amount,
 ) -> Operation:
+    quotas.check_priorities(app, project)
     taken, variables, files = secretstore.take_secrets(access, app, project, variables, files)
     release = Release.objects.create(
         app=app,

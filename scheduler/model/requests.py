@@ -99,6 +99,13 @@ class Request:
     """The image is in no registry: only nodes that have it can be chosen."""
     priority: int = 0
     """Higher goes first, and may make lower ones leave."""
+    exclusive: bool = False
+    """Never two of a slot run at once: what leaves may take long to come back."""
+
+    @property
+    def bound(self) -> bool:
+        """What it has cannot be had elsewhere, or not soon."""
+        return self.exclusive or bool(self.volumes)
 
 
 class Want(NamedTuple):

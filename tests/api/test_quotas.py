@@ -12,7 +12,7 @@ MIB = 1024**2
 def test_members_see_it_and_administrators_settle_it(people: People, administrator: Caller) -> None:
     factories.make_app(people.access, "shop")
     used = {"apps": 1, "containers": 1, "cpu": 1000, "memory": 512 * MIB}
-    assert people.viewer.get(QUOTA).body == {"used": used, "allowed": NONE}
+    assert people.viewer.get(QUOTA).body == {"used": used, "allowed": NONE, "priority": 0}
     for caller in (people.viewer, people.developer, people.owner):
         assert caller.post(QUOTA, {"apps": 1}).status == 403
     assert administrator.post(QUOTA, {"apps": 1, "cpu": 4000}).body["allowed"] == {
@@ -26,6 +26,19 @@ def test_members_see_it_and_administrators_settle_it(people: People, administrat
     assert answer.error["data"]["lacking"] == ["apps"]
     assert answer.error["data"]["allowed"]["apps"] == 1
     people.assert_outside("GET", QUOTA)
+
+
+def test_priorities_go_as_high_as_administrators_say(people: People, administrator: Caller) -> None:
+    compose = "services: {web: {image: berth/demo, x-berth: {priority: 10}}}"
+    app = {"name": "shop", "compose": compose}
+    refused = people.developer.post("/teams/home/apps", app)
+    assert (refused.status, refused.error["code"]) == (422, "quota_exceeded")
+    assert "up to 0 here; web asks for 10" in refused.error["message"]
+    assert refused.error["data"]["allowed"] == {"priority": 0}
+    assert people.developer.post("/teams/home/apps?dry_run=true", app).status == 422
+    assert administrator.post(QUOTA, {"priority": 10}).body["priority"] == 10
+    assert people.developer.post("/teams/home/apps", app).status == 202
+    assert list(administrator.post(QUOTA, {"priority": 1001}).error["fields"]) == ["priority"]
 
 
 def test_wrong_numbers_name_the_field(administrator: Caller) -> None:

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from console.accounts.access import Access
 from console.accounts.enums import Role
+from console.accounts.models import Quota
 from console.accounts.services import create_first_owner
 from console.cluster.services import add_node
 from console.workloads.compose import model
@@ -24,6 +25,7 @@ def short_watch(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def access(db: None) -> Access:
     user, team = create_first_owner(email="owner@example.com")
+    Quota.objects.create(team=team, priority=1000)
     return Access(user, team, Role.OWNER)
 
 

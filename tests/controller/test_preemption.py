@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from console.accounts.access import Access
+from console.accounts.models import Quota
 from console.common.models import Event
 from console.workloads import services
 from console.workloads.models import App, Container, Slot
@@ -120,9 +121,31 @@ def test_another_team_is_not_told_whose_room_it_was(access: Access, world: World
     low, _operation = deploy(access, sized(0), name="secret-low")
     world.run(5)
     other = make_member(make_team("other"))
+    Quota.objects.create(team=other.team, priority=5)
     operation = services.create_app(other, name="secret-high", compose=sized(5))
     high = App.objects.get(pk=operation.app_id)
     world.run(10)
     assert (len(live(low)), len(live(high))) == (0, 1)
     assert not any("secret-high" in text for text in told(low))
     assert not any("secret-low" in text for text in told(high))
+
+
+@pytest.mark.parametrize("bound", ["volumes: [data:/data]", "x-berth: {exclusive: true}"])
+def test_what_is_bound_makes_room_for_its_own_team_alone(
+    access: Access, world: World, agents: MakeAgents, bound: str
+) -> None:
+    agents(1)
+    compose = f"services:\n  db:\n    image: berth/demo\n    mem_limit: {MOST}m\n    {bound}\n"
+    low, _operation = deploy(access, compose + "volumes: {data: {}}\n" * ("volumes" in bound), name="low")
+    world.run(5)
+    other = make_member(make_team("other"))
+    Quota.objects.create(team=other.team, priority=5)
+    operation = services.create_app(other, name="high", compose=sized(5))
+    theirs = App.objects.get(pk=operation.app_id)
+    world.run(10)
+    assert (len(live(low)), len(live(theirs))) == (1, 0)
+    assert pending(theirs)[0].startswith("0 of 1 node fit")
+    services.delete_app(other, theirs, delete_volumes=False)
+    ours, _operation = deploy(access, sized(5), name="ours")
+    world.run(10)
+    assert (len(live(low)), len(live(ours))) == (0, 1)

@@ -227,6 +227,13 @@ def test_a_quota_that_equals_fill_is_not_broken() -> None:
     assert preempt(cluster, high(100, team="red")) is None
 
 
+def test_what_is_bound_leaves_for_its_own_team_alone() -> None:
+    for more in ({"volumes": ("app/data",)}, {"exclusive": True}):
+        there = [held("a1", "a", low("one", 4000, team="red", **more))]
+        assert found(Cluster([node("a")], there), high(100, team="blue")) is None
+        assert found(Cluster([node("a")], there), high(100, team="red")) == ("a", ("a1",))
+
+
 def test_a_graphics_card_is_taken_from_who_has_it() -> None:
     """Room in the others is of no use."""
     card = low("train", 100, resources=(Resource("gpu", units=1),))

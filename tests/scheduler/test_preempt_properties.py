@@ -38,6 +38,7 @@ def test_it_fits_without_the_victims_and_with_any_of_them_it_does_not(case: tupl
         for each in crowd.allocations
         if each.request.priority < want.request.priority
         and (each.request.app, each.request.service) != (want.request.app, want.request.service)
+        and (each.request.team == want.request.team or not each.request.volumes)
     }
     if answer is None:
         for each in crowd.nodes:

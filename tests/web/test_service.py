@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from console.accounts.models import Quota
 from console.web.explaining import number
 from console.web.words import update_words
 from console.workloads.compose.model import Update
@@ -31,6 +32,7 @@ services:
 
 @pytest.fixture
 def app(people: Visitors) -> App:
+    Quota.objects.create(team=people.access.team, priority=10)
     return factories.make_app(people.access, "shop", compose=COMPOSE)
 
 

@@ -198,3 +198,33 @@ def _at_once(access: Access) -> None:
 def test_fifty_at_once_end_exactly_at_the_edge() -> None:
     """On the database of the run: SQLite among the slow tests, and PostgreSQL (`ops/test.py`)."""
     _at_once(factories.make_member(factories.make_team("home")))
+
+
+# -- priorities
+
+
+def prioritized(**services: int) -> str:
+    each = (
+        f"{name}: {{image: berth/demo, x-berth: {{priority: {number}}}}}" for name, number in services.items()
+    )
+    return f"services: {{{', '.join(each)}}}"
+
+
+def test_a_priority_above_the_quota_is_kept_where_it_was_and_raised_nowhere(access: Access) -> None:
+    limit(access, priority=50)
+    app = factories.make_app(access, "one", compose=prioritized(web=50))
+    settled(app)
+    Quota.objects.update(priority=5)
+    create_release(access, app, compose=prioritized(web=50, other=5))
+    settled(app)
+    for more in (prioritized(web=51), prioritized(web=50, other=6), prioritized(web=50, third=6)):
+        assert refused(lambda more=more: create_release(access, app, compose=more)).data["lacking"] == [
+            "priority"
+        ]
+    create_release(access, app, compose=prioritized(web=0))
+    settled(app)
+    first = Release.objects.get(app=app, number=1)
+    assert "web asks for 50" in refused(lambda: roll_back(access, app, to=first)).message
+    assert Release.objects.filter(app=app).count() == 3
+    limit(access, priority=50)
+    roll_back(access, app, to=first)

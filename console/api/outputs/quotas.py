@@ -26,6 +26,9 @@ class AllowedOutput(serializers.Serializer[Any]):
 class QuotaOutput(serializers.Serializer[Any]):
     used = AmountOutput()
     allowed = AllowedOutput(help_text="Null: no limit.")
+    priority = serializers.IntegerField(
+        help_text="The highest `x-berth.priority` that its services may have."
+    )
 
 
 class SizeOutput(serializers.Serializer[InstanceSize]):
