@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django.utils import timezone
 
 from console.cluster.services import remove_node
@@ -35,7 +37,13 @@ def test_containers_are_those_on_nodes_and_with_ended_all(people: People) -> Non
 def test_a_container_of_a_node_that_was_removed_still_says_where_it_was(people: People) -> None:
     node = factories.make_node("n1", cordoned=True)
     now = timezone.now()
-    fields = {"state": "exited", "exit_code": 1, "last_lines": ["bye"], "ended_at": now, "removed_at": now}
+    fields: dict[str, Any] = {
+        "state": "exited",
+        "exit_code": 1,
+        "last_lines": ["bye"],
+        "ended_at": now,
+        "removed_at": now,
+    }
     app = factories.make_app(people.access, "shop")
     container = factories.make_container(app, node, **fields)
     remove_node(factories.make_member(factories.make_team(), administrator=True), node)
