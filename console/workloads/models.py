@@ -264,7 +264,7 @@ class Container(QuickRows, models.Model):
     release = models.ForeignKey(Release, on_delete=models.CASCADE, related_name="containers")
     node = models.ForeignKey(Node, on_delete=models.PROTECT, null=True, related_name="containers")
     """Empty once the node was removed from the cluster: of its containers that had ended, the records stay."""
-    former_node = models.CharField(max_length=40, blank=True)
+    former_node = models.CharField(max_length=40, blank=True, default="", db_default="")
     """The name of the node it was on, once that was removed."""
     generation = models.BigIntegerField()
     name = models.CharField(max_length=120)

@@ -5,6 +5,10 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
+    safe_because = (
+        "The release before gives each container its node, and deletes a node's containers with it; "
+        "one without a node is gone from it, and shown without its name at worst."
+    )
 
     dependencies = [
         ('cluster', '0005_overlay'),
@@ -15,7 +19,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='container',
             name='former_node',
-            field=models.CharField(blank=True, max_length=40),
+            field=models.CharField(blank=True, db_default='', default='', max_length=40),
         ),
         migrations.AlterField(
             model_name='container',
