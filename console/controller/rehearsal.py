@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -16,6 +16,16 @@ from console.controller.requests import Releases
 from console.workloads.models import App, Explanation, Release, Service
 from scheduler import model
 
+HIDDEN = "•••"
+"""Stands for a text that whoever asks may not read."""
+_OPEN = frozenset(
+    ("image", "name", "mode", "pull_policy", "ports", "restart", "update", "rollback", "size", "defaults")
+)
+"""Fields of a service that hold numbers and words of a fixed list alone; its image is shown as the file writes it."""
+_NAMING = frozenset(("environment", "labels", "deploy_labels", "secret_environment"))
+"""Those whose names may be filled in, too: `- ${NAME}=value`."""
+Veil = Callable[[str], str]
+
 
 @dataclass(frozen=True, slots=True)
 class Wish:
@@ -25,17 +35,46 @@ class Wish:
     release: Release | None
     services: Mapping[str, Mapping[str, Any]]
 
-    def flat(self) -> dict[str, Any]:
+    def flat(self) -> dict[str, Leaf]:
         """The model by dotted path."""
         app = {"stopped": self.app.stopped, "deleting": self.app.deleting}
-        return _flatten({**app, "services": self.services})
+        leaves = list(_leaves(app, "", "", None))
+        for service, spec in self.services.items():
+            for field, value in spec.items():
+                path = f"services.{service}.{field}"
+                leaves += _leaves(value, path, path, self._veil(field))
+            if self.release and (written := self.release.project.written.get(service)):
+                path = f"services.{service}.image"
+                leaves.append(Leaf(path, spec["image"], path, written))
+        return {leaf.path: leaf for leaf in leaves}
+
+    def _veil(self, field: str) -> Veil | None:
+        """What hides the names in a field of a service, if anything does."""
+        release = self.release
+        if release is None or field in _OPEN or not (release.variables or release.files):
+            return None
+        known = release.compose
+        return (lambda name: name if name in known else HIDDEN) if field in _NAMING else str
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One value of the model. `shown_path` and `shown` are for whoever may not read what may be secret."""
+
+    path: str
+    value: Any
+    shown_path: str
+    shown: Any
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
+    """`secret`: where it tells more than whoever may not read what may be secret is told, the path that those see."""
+
     path: str
     before: Any
     after: Any
+    secret: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +101,7 @@ def wish(app: App | None) -> Wish | None:
     app = App.objects.select_related("team").filter(pk=app.pk).first() if app else None
     if app is None:
         return None
-    release = Release.objects.filter(app=app).defer("compose", "files").first()
+    release = Release.objects.filter(app=app).first()
     rows = {row.name: row for row in Service.objects.filter(app=app, is_command=False)}
     services: dict[str, dict[str, Any]] = {}
     for name, spec in (release.project.services if release else {}).items():
@@ -73,11 +112,21 @@ def wish(app: App | None) -> Wish | None:
     return Wish(app, release, services)
 
 
-def changes(before: Wish | None, after: Wish | None) -> list[Change]:
-    """By path, what differs."""
+def changes(before: Wish | None, after: Wish | None, *, secrets: bool) -> list[Change]:
+    """By path, what differs. Without `secrets`, texts that variables and files may have filled are hidden."""
     old, new = before.flat() if before else {}, after.flat() if after else {}
-    paths = sorted(path for path in old.keys() | new.keys() if old.get(path) != new.get(path))
-    return [Change(path, old.get(path), new.get(path)) for path in paths]
+    found: list[Change] = []
+    for path in sorted(old.keys() | new.keys()):
+        was, now = old.get(path), new.get(path)
+        if was and now and was.value == now.value:
+            continue
+        either = now or was
+        open_ = Change(path, was and was.value, now and now.value)
+        hidden = Change(either.shown_path if either else path, was and was.shown, now and now.shown)
+        change = replace(open_, secret=hidden.path if open_ != hidden else "") if secrets else hidden
+        if change not in found:
+            found.append(change)
+    return found
 
 
 def placement(before: Wish | None, after: Wish | None) -> list[ServicePlacement]:
@@ -122,10 +171,20 @@ def _resolved(release: Release) -> Release:
     return release
 
 
-def _flatten(value: Any, path: str = "") -> dict[str, Any]:
-    if isinstance(value, Mapping) and value:
-        found: dict[str, Any] = {}
-        for key, item in value.items():
-            found |= _flatten(item, f"{path}.{key}" if path else str(key))
-        return found
-    return {path: value}
+def _leaves(value: Any, path: str, shown_path: str, veil: Veil | None) -> Iterator[Leaf]:
+    if not isinstance(value, Mapping) or not value:
+        yield Leaf(path, value, shown_path, value if veil is None else _hidden(value))
+        return
+    for key, item in value.items():
+        name = key if veil is None else veil(key)
+        dot = "." if path else ""
+        yield from _leaves(item, f"{path}{dot}{key}", f"{shown_path}{dot}{name}", veil)
+
+
+def _hidden(value: Any) -> Any:
+    """Of the same shape, without its texts."""
+    if isinstance(value, Mapping):
+        return {key: _hidden(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_hidden(item) for item in value]
+    return HIDDEN if isinstance(value, str) and value else value

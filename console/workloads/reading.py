@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from console.accounts.access import Access
 from console.accounts.enums import Verb
 from console.common import audit
-from console.workloads.models import Release
+from console.workloads.models import App, Release
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +34,15 @@ def read_texts(access: Access, release: Release) -> Texts:
             data={"variables": sorted(release.variables), "files": sorted(release.files)},
         )
     return Texts(release.variables, release.files)
+
+
+def note_tried(access: Access, app: App, paths: Sequence[str]) -> None:
+    """A change that was tried showed values that may be secret, at these paths of the model."""
+    audit.write(
+        "secret.read",
+        f"Values of {app.name} read by a dry run",
+        actor=access.actor,
+        team=app.team_id,
+        app=app.pk,
+        data={"paths": list(paths)},
+    )

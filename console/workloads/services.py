@@ -332,10 +332,12 @@ def take_services(app: App, release: Release) -> None:
 
 
 def _sketch(release: Release | None) -> dict[str, Any] | None:
-    """What the audit says of a release: which, and of what text and images. Its values may be secret."""
+    """What the audit says of a release: which, and of what text and images, these as the text writes them: values of
+    variables may be secret."""
     if release is None:
         return None
-    images = {name: spec.image for name, spec in release.project.services.items()}
+    project = release.project
+    images = {name: project.written.get(name, spec.image) for name, spec in project.services.items()}
     digest = hashlib.sha256(release.compose.encode()).hexdigest()
     return {"release": release.number, "compose_sha256": digest, "images": images}
 

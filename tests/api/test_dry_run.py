@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from django.db import connection
 
+from console.accounts.enums import Verb
+from console.accounts.tokens import create_token
 from console.api.models import KeptAnswer
 from console.common.models import AuditEntry, Dirty, Event
 from console.workloads.models import App, Operation, Release, Service
+from console.workloads.services import create_release
 from tests import factories
 from tests.api.caller import Answer, Caller, People
 
@@ -84,6 +88,124 @@ def test_stopping_and_deleting(people: People) -> None:
     assert changed(answer) == {"deleting": (False, True)}
     assert answer.body["placement"] == []
     assert answer.body["events"] == ["Deletion of shop asked for"]
+
+
+CANARY = "hunter2-canary"
+FILLED = """
+services:
+  web:
+    image: berth/demo:${PW}
+    command: [serve, "${PW}"]
+    entrypoint: "run ${PW}"
+    user: ${PW}
+    working_dir: /${PW}
+    hostname: ${PW}
+    environment: ["PASSWORD=${PW}", "${PW}=x", PW]
+    env_file: web.env
+    labels: {"token": "${PW}"}
+    healthcheck: {test: "true ${PW}"}
+    volumes: ["data:/${PW}"]
+    tmpfs: ["/tmp/${PW}"]
+    networks: {default: {aliases: ["${PW}"]}}
+    configs: [{source: site, target: "/etc/${PW}"}]
+    logging: {driver: local, options: {max-size: 1m}}
+    deploy:
+      labels: ["${PW}=${PW}"]
+    x-note: ["${PW}"]
+    x-berth: {release_command: [migrate, "${PW}"]}
+configs: {site: {content: "${PW}"}}
+networks: {default: {}}
+volumes: {data: {}}
+"""
+PLAIN = "services: {web: {image: berth/demo}}"
+SECRET = {"variables": {"PW": CANARY}, "files": {"web.env": f"FROM_FILE={CANARY}"}}
+
+
+def filled(people: People) -> None:
+    """Two releases: one that variables and a file fill, and, the newest, one that uses neither."""
+    app = factories.make_app(people.access, "shop", compose=FILLED, **SECRET)
+    factories.make_ready(app.releases.get())
+    create_release(people.access, app, compose=PLAIN)
+
+
+def secret_reads() -> list[AuditEntry]:
+    return list(AuditEntry.objects.filter(kind="secret.read"))
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [(f"{SHOP}/releases", {"compose": FILLED}), (f"{SHOP}/rollback", {"release": 1})],
+    ids=["release", "rollback"],
+)
+def test_stored_values_are_hidden_from_who_may_not_read_them(
+    people: People, path: str, body: dict[str, Any]
+) -> None:
+    filled(people)
+    deploys = Caller(create_token(people.access, name="ci", verbs={Verb.DEPLOY})[1])
+    answer = tried(deploys, path, body)
+    found = changed(answer)
+    assert CANARY not in json.dumps(answer.body)
+    assert found["services.web.environment.PASSWORD"] == (None, "•••")
+    assert found["services.web.environment.•••"] == (None, "•••")
+    assert found["services.web.healthcheck.test"] == (None, ["•••", "•••"])
+    assert found["services.web.image"] == ("berth/demo", "berth/demo:${PW}")
+    assert secret_reads() == []
+
+    answer = people.developer.post(f"{path}?dry_run=true", body)
+    assert changed(answer)["services.web.environment.PASSWORD"] == (None, CANARY)
+    (entry,) = secret_reads()
+    assert "services.web.environment.PASSWORD" in entry.data["paths"]
+    assert (entry.team_id, CANARY in json.dumps(entry.data)) == (people.access.team.pk, False)
+
+
+def test_what_shows_no_stored_value_is_no_reading(people: People) -> None:
+    filled(people)
+    assert changed(people.owner.post(f"{SHOP}/stop?dry_run=true")) == {"stopped": (False, True)}
+    assert tried(people.owner, APPS, {"name": "new", "compose": FILLED, **SECRET}).status == 200
+    assert secret_reads() == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "cpus: '${PW}'",
+        "mem_limit: '${PW}'",
+        "ports: ['${PW}']",
+        "volumes: ['${PW}:/data', 'x:${PW}']",
+        "environment: ['${PW}', '${PW}', ' =${PW}'], cpus: '${PW}'",
+        "depends_on: ['${PW}']",
+        "restart: '${PW}'",
+        "command: '${PW} | ${MISSING:?${PW}}'",
+        "env_file: ['${PW}', bad.env, odd.env]",
+        "deploy: {placement: {constraints: ['${PW}']}}",
+        "tmpfs: ['/x:${PW}']",
+        "networks: ['${PW}']",
+        "secrets: ['${PW}']",
+        "pull_policy: '${PW}'",
+        "security_opt: ['${PW}']",
+        "logging: {driver: '${PW}'}",
+    ],
+)
+def test_no_problem_and_no_warning_names_a_stored_value(people: People, line: str) -> None:
+    files = {"bad.env": f"{CANARY} {CANARY}", "odd.env": f"A={CANARY}\nB=${{NO:?$A}}\nC=$hunter2"}
+    factories.make_app(people.access, "shop", compose=PLAIN, variables={"PW": CANARY}, files=files)
+    deploys = Caller(create_token(people.access, name="ci", verbs={Verb.DEPLOY})[1])
+    answer = deploys.post(
+        f"{SHOP}/releases", {"compose": f"services: {{web: {{image: berth/demo, {line}}}}}"}
+    )
+    assert "hunter2" not in json.dumps(answer.body)
+    assert (answer.status, answer.error["code"]) == (400, "compose_invalid")
+    assert "${PW}" in answer.error["message"] + json.dumps(answer.error["data"])
+
+
+def test_images_in_the_history_are_as_the_file_writes_them(people: People) -> None:
+    filled(people)
+    people.owner.post(f"{SHOP}/rollback", {"release": 1})
+    rows = [*AuditEntry.objects.values_list("data", flat=True), *Event.objects.values_list("data", flat=True)]
+    assert any(
+        row.get("after", {}) and row["after"].get("images") == {"web": "berth/demo:${PW}"} for row in rows
+    )
+    assert CANARY not in json.dumps(rows)
 
 
 def test_errors_are_those_of_the_write(people: People) -> None:

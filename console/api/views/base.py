@@ -23,6 +23,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from console.accounts.access import Access
+from console.accounts.enums import Verb
 from console.accounts.models import ApiToken, User
 from console.api import conditions, idempotency, paging, ratelimit
 from console.api.inputs import Input, checked
@@ -32,7 +33,7 @@ from console.api.outputs.placement import DryRunOutput
 from console.api.parsers import BoundedJSONParser
 from console.common import events
 from console.controller import preview
-from console.workloads import queries, quotas
+from console.workloads import queries, quotas, reading
 from console.workloads.access import find_app
 from console.workloads.models import App, Operation
 
@@ -165,13 +166,24 @@ class ApiView(APIView):
             "dry_run": True,
             "status": response.status_code,
             "events": [event.message for event in told],
-            "changes": preview.changes(before, after),
+            "changes": self._changes(before, after),
             "placement": preview.placement(before, after),
             "quota": None
             if claimed is None or claims is None
             else {"before": claimed.used, "after": claims.used, "allowed": claims.allowed},
         }
         return plain(Response(DryRunOutput(body).data))
+
+    def _changes(self, before: preview.Wish | None, after: preview.Wish | None) -> list[preview.Change]:
+        """As far as whoever asks may read them. After the rollback, which would take the row of the audit with it."""
+        access: Access | None = getattr(self, "access", None)
+        app = before.app if before else None
+        may = access is not None and access.may(Verb.READ_SECRETS, app)
+        found = preview.changes(before, after, secrets=may)
+        # The values of an app that is not there yet came with the request itself.
+        if access and app and (paths := [change.secret for change in found if change.secret]):
+            reading.note_tried(access, app, paths)
+        return found
 
     def _claimed(self) -> quotas.Use | None:
         access: Access | None = getattr(self, "access", None)

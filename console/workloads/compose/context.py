@@ -31,6 +31,8 @@ class Context:
     secrets: dict[str, SecretSource] = field(default_factory=dict)
     text: str = ""
     """As it was given, with its variables unfilled."""
+    written: dict[str, str] = field(default_factory=dict)
+    """Grows while services are read: images as the file has them, where variables filled them."""
     content_left: int = 0
     budget: Budget = field(default_factory=lambda: Budget(0))
     dependencies: list[tuple[Cursor, Dependency]] = field(default_factory=list)

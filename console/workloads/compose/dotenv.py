@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections import ChainMap
 from collections.abc import Callable
+from functools import partial
 
-from .interpolation import Budget, Interpolator, TooLargeError
-from .problems import clip
+from .interpolation import Budget, Interpolator, MissingVariableError, TooLargeError
 
 _BLANK = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)*")
 _NAME = re.compile(r"(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.\-\[\]]*)[ \t]*(?=[=:\n]|\r\n|$)")
-_REST = re.compile(r"[^\n]{0,20}")
 _UNQUOTED = re.compile(r"[^\n]*")
 _QUOTED = {
     '"': re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL),
@@ -26,32 +25,40 @@ def parse_env(
     text: str,
     variables: dict[str, str],
     found: dict[str, str],
-    unset: Callable[[str], None],
+    unset: Callable[[int], None],
     *,
     budget: Budget,
 ) -> None:
     """Adds the variables of an env file to `found`, which may hold those of earlier files.
 
     A name without `=` takes its value from `variables`, or is left out. References are looked up in
-    `variables` first, then in `found`. Raises ValueError with the line.
+    `variables` first, then in `found`. `unset` is told each line that refers to none. Raises ValueError with the
+    line. Neither tells anything of the text: it may be secret.
     """
     interpolator = Interpolator(ChainMap(variables, found), budget)
     at = _skip(text, 0)
     while at < len(text):
         match = _NAME.match(text, at)
         if match is None:
-            raise ValueError(f"line {_line(text, at)}: {clip(_REST.findall(text, at)[0])} is no NAME=value")
-        name, at = match[1], match.end()
+            raise ValueError(f"line {_line(text, at)} is no NAME=value")
+        name, at, line = match[1], match.end(), _line(text, match.start())
         if text[at : at + 1] in ("=", ":"):
             try:
-                found[name], at = _value(text, at + 1, lambda raw: interpolator.substitute(raw, unset))
+                noted = partial(_noted, unset, line)
+                found[name], at = _value(text, at + 1, partial(interpolator.substitute, unset=noted))
             except TooLargeError:
                 raise
+            except MissingVariableError:
+                raise ValueError(f"line {line}: a required variable has no value") from None
             except ValueError as error:
-                raise ValueError(f"line {_line(text, match.start())}: {error}") from None
+                raise ValueError(f"line {line}: {error}") from None
         elif name in variables:
             found[name] = variables[name]
         at = _skip(text, at)
+
+
+def _noted(unset: Callable[[int], None], line: int, _name: str) -> None:
+    unset(line)
 
 
 def _skip(text: str, at: int) -> int:

@@ -87,8 +87,10 @@ def _add_env_file(entry: Cursor, context: Context, variables: dict[str, str], fo
     if content is None:
         return
 
-    def unset(name: str) -> None:
-        at.warn("unset", f"{clip(path)}: variable {name[:80]} is not set; it counts as empty")
+    def unset(line: int) -> None:
+        at.warn(
+            "unset", f"{clip(path)}, line {line} refers to a variable that is not set; it counts as empty"
+        )
 
     try:
         parse_env(content.removeprefix("\ufeff"), variables, found, unset, budget=context.budget)

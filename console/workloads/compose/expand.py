@@ -53,7 +53,7 @@ class Expander:
         if not storable(written):
             at.fail("invalid", "has a character that a container cannot take")
             return broken
-        return Node(written, at.node.line, at.node.column)
+        return Node(written, at.node.line, at.node.column, written=value if written != value else None)
 
     def _limit(self, at: Cursor, message: str) -> ComposeError:
         return ComposeError(

@@ -349,6 +349,8 @@ class Project(Part, frozen=True, kw_only=True):
     volumes: tuple[str, ...] = ()
     configs: dict[str, str] = {}
     secrets: dict[str, SecretSource] = {}
+    written: dict[str, str] = {}
+    """Images by service as the file writes them, where variables filled them: those may be secret."""
     x: dict[str, Any] = {}
     warnings: tuple[Problem, ...] = ()
 

@@ -42,6 +42,8 @@ class Node:
     column: int = 0
     broken: bool = False
     """An error stands for it already; what else is wrong with it only follows from that."""
+    written: str | None = None
+    """As the file has it, where variables filled it."""
 
 
 @dataclass(slots=True)

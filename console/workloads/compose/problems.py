@@ -42,6 +42,11 @@ class Problems:
         self.warnings: list[Problem] = []
         self._seen: set[Problem] = set()
 
+    def copy(self) -> Problems:
+        twin = Problems()
+        twin.errors, twin.warnings, twin._seen = [*self.errors], [*self.warnings], {*self._seen}
+        return twin
+
     def error(self, problem: Problem) -> None:
         """Adds an error once; raises `ComposeError` when there are too many to go on."""
         if problem in self._seen:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
+
+import msgspec
 
 from .configs import read_top_configs
 from .context import Context
@@ -24,6 +27,7 @@ from .service import read_service
 from .values import matching, text
 
 _PROJECT_NAME = matching(r"[a-z0-9][a-z0-9_-]{0,62}", "a project name: small letters, digits, _ and -")
+_FILLED = "is not right once its variables are filled in"
 _VOLUME_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}")
 
 
@@ -37,22 +41,68 @@ def load(
     """The checked model of a file.
 
     `variables` fill `${…}`; `files` are the texts that env_file, configs and secrets name. Raises `ComposeError`
-    with all problems, and nothing else whatever the text is; `policy` bounds the time.
+    with all problems, and nothing else whatever the text is; `policy` bounds the time. Problems and warnings name
+    what the file says, never a variable's value.
     """
-    problems = Problems()
     _check_size(text, policy)
     if not all(map(storable, variables.values())):
         raise ComposeError(
             [Problem(0, 0, "", "", "invalid", "a variable has a character that a container cannot take")]
         )
-    root = Cursor(parse(text, problems, policy.max_nodes), problems)
-    budget = Budget(policy.max_expanded)
-    expander = Expander(Interpolator(variables, budget), problems, policy.max_nodes)
-    root = Cursor(expander.expand(root), problems)
+    parsed = Problems()
+    tree = parse(text, parsed, policy.max_nodes)
+
+    def read(variables: Mapping[str, str], problems: Problems) -> Project:
+        context = Context(policy, variables, files, text=text, content_left=policy.max_content)
+        return _read(tree, context, problems)
+
+    problems = parsed.copy()
+    try:
+        project = read(variables, problems)
+    except ComposeError as error:
+        problems.errors = list(error.problems)
+    found = (*problems.errors, *problems.warnings)
+    if any(variables.values()) and any(each.code != "limit" for each in found):
+        other, named = (
+            parsed.copy(),
+            {name: f"${{{name}}}" if given else "" for name, given in variables.items()},
+        )
+        with suppress(ComposeError):
+            read(named, other)
+        problems = _veiled(problems, other)
+    problems.raise_if_any()
+    return msgspec.structs.replace(project, warnings=tuple(problems.warnings))
+
+
+def _veiled(found: Problems, named: Problems) -> Problems:
+    """The problems in words that hold no value of a variable, which may be secret: those that a reading with each
+    variable's name for its value has at the same place."""
+    both = [*named.errors, *named.warnings]
+    said, exact = {_place(problem): problem.message for problem in reversed(both)}, set(both)
+
+    def veil(problem: Problem) -> Problem:
+        if problem in exact or problem.code == "limit":
+            return problem
+        return msgspec.structs.replace(problem, message=said.get(_place(problem), _FILLED))
+
+    veiled = Problems()
+    veiled.errors, veiled.warnings = [*map(veil, found.errors)], [*map(veil, found.warnings)]
+    return veiled
+
+
+def _place(problem: Problem) -> tuple[int, int, str, str]:
+    return problem.line, problem.column, problem.key, problem.code
+
+
+def _read(tree: Node, context: Context, problems: Problems) -> Project:
+    """Errors and warnings go to `problems`; raises `ComposeError` if there are errors."""
+    policy = context.policy
+    context.budget = Budget(policy.max_expanded)
+    expander = Expander(Interpolator(context.variables, context.budget), problems, policy.max_nodes)
+    root = Cursor(expander.expand(Cursor(tree, problems)), problems)
     if not root.is_map:
         root.fail("invalid", "the file is empty" if root.node.value is None else "the file must be a mapping")
         problems.raise_if_any()
-    context = Context(policy, variables, files, text=text, content_left=policy.max_content, budget=budget)
     project = _project(root, context)
     problems.raise_if_any()
     return project
@@ -81,6 +131,7 @@ def _project(root: Cursor, context: Context) -> Project:
         volumes=context.volumes,
         configs=context.configs,
         secrets=context.secrets,
+        written=context.written,
         x=read_extensions(root),
         warnings=tuple(root.problems.warnings),
     )

@@ -45,6 +45,8 @@ def read_service(at: Cursor, context: Context) -> Service:
     _check_allowed(fields)
     if "image" not in fields:
         at.fail_key("missing", "the service needs an image")
+    elif (written := fields["image"].node.written) is not None:
+        context.written[name] = written
     deployment = read_deployment(fields, context)
     ports = read_ports(fields.get("ports"), context.policy)
     volumes, tmpfs = read_volumes(fields.get("volumes"), context), read_tmpfs(fields.get("tmpfs"))

@@ -53,10 +53,10 @@ def test_a_file_that_is_not_required_may_be_missing() -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("A=1\n?=2", "'e', line 2: '?=2' is no NAME=value"),
+        ("A=1\n?=2", "'e', line 2 is no NAME=value"),
         ("\n\nA='open", "'e', line 3: the quote is not closed"),
         ('A="x"y', "'e', line 1: there is text after the closing quote"),
-        ("A=${B:?gone}", "'e', line 1: variable B is required: gone"),
+        ("A=${B:?gone}", "'e', line 1: a required variable has no value"),
     ],
 )
 def test_wrong_line(content: str, message: str) -> None:

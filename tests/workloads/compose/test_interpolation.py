@@ -48,7 +48,7 @@ def test_form(written: str, wanted: str) -> None:
     [
         ("${NOPE:?why}", "missing", "variable NOPE is required: why"),
         ("${NOPE?}", "missing", "variable NOPE is required"),
-        ("${BLANK:?${SET}}", "missing", "variable BLANK is required: value"),
+        ("${BLANK:?${SET}}", "missing", "variable BLANK is required: ${SET}"),
         ("${SET", "invalid", "a ${ has no closing brace; write $$ for a plain $"),
         ("${}", "invalid", "this is no valid variable; write $$ for a plain $"),
         ("${1}", "invalid", "this is no valid variable; write $$ for a plain $"),
