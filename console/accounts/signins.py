@@ -4,13 +4,15 @@ whichever way somebody comes in."""
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib import import_module
 from typing import Any
 
 from allauth.account import signals as account
 from allauth.mfa import signals as mfa
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
-from django.contrib.auth import signals
+from django.conf import settings
+from django.contrib.auth import get_user, signals
 from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.http import HttpRequest
@@ -68,6 +70,16 @@ def _factor_removed(sender: Any, user: User, authenticator: Authenticator, **mor
 
 def _factor_refused(sender: Any, user: User, **more: Any) -> None:  # noqa: ARG001
     audit.write("session.refused", "Second factor refused", actor=user.actor)
+
+
+def session_holds(key: str, user_id: str) -> bool:
+    """Whether this session is there still, and the user's. What stays open for long asks again and again."""
+    if not key:
+        return False
+    request = HttpRequest()
+    request.session = import_module(settings.SESSION_ENGINE).SessionStore(key)
+    user = get_user(request)
+    return user.is_authenticated and str(user.pk) == user_id
 
 
 @transaction.atomic

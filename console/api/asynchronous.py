@@ -4,23 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from functools import wraps
+from time import monotonic
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.db import connection
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework.exceptions import MethodNotAllowed, NotAuthenticated, Throttled
 
-from console.accounts.access import Access, require_administrator
+from console.accounts.access import Access, renewed_access, require_administrator
 from console.accounts.models import User
+from console.accounts.signins import session_holds
 from console.api import ratelimit
 from console.api.authentication import bearer_token
 from console.api.errors import failure_of
 from console.api.permissions import enter
+from console.common.errors import NotFound
 
+RECHECK = 15.0
+"""Seconds after which an open stream asks again whether its reader may see it."""
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -50,6 +56,30 @@ def authorize(request: HttpRequest, team: str, names: Iterable[str] = ()) -> tup
     if verdict and verdict.over:
         raise Throttled(wait=verdict.reset)
     return access, verdict.headers if verdict else {}
+
+
+class Reader:
+    """Whoever reads a stream for long: by a token, or by a browser's session."""
+
+    def __init__(self, request: HttpRequest, access: Access) -> None:
+        self._access = access
+        self._session = "" if access.token else request.session.session_key or ""
+        self._asked = monotonic()
+
+    async def ask_again(self) -> Access | None:
+        """The access as it is now, once `RECHECK` seconds are over; None before. Raises NotFound once the token, the
+        session, the membership or the account is gone."""
+        if monotonic() - self._asked < RECHECK:
+            return None
+        self._access = await read(self._renewed)
+        self._asked = monotonic()
+        return self._access
+
+    def _renewed(self) -> Access:
+        user, token = self._access.user.pk, self._access.token
+        if token is None and not session_holds(self._session, user):
+            raise NotFound(_("The session has ended."))
+        return renewed_access(user, token.pk if token else "", self._access.team.pk, timezone.now())
 
 
 def authorize_administrator(request: HttpRequest) -> User:

@@ -14,10 +14,11 @@ from django.contrib.auth.models import AnonymousUser
 
 from console.accounts.access import team_access
 from console.accounts.models import User
+from console.accounts.signins import session_holds
 from console.common.errors import BerthError
 
 RECHECK = 30.0
-"""Seconds after which membership is looked up again."""
+"""Seconds after which session and membership are looked up again."""
 NOT_FOUND, BROKEN = 4404, 4503
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,10 @@ class BrowserConsumer(AsyncWebsocketConsumer):
         try:
             access = await database_sync_to_async(team_access)(user, slug)
         except BerthError:
+            return False
+        # Channels looked the session up before `connect`; from then on it may have ended.
+        key = self.scope["session"].session_key or ""
+        if not await database_sync_to_async(session_holds)(key, str(user.pk)):
             return False
         self.group = f"team.{access.team.id}"
         return True

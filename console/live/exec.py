@@ -12,14 +12,12 @@ import asyncio
 import json
 import logging
 from contextlib import suppress
-from importlib import import_module
 from time import monotonic
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
 import redis.exceptions
-from channels.auth import get_user
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
@@ -27,6 +25,7 @@ from django.utils import translation
 from django.utils.translation import gettext_lazy as _
 
 from console.accounts.access import Access
+from console.accounts.signins import session_holds
 from console.common.errors import BerthError
 from console.live.execwire import Ack, Begin, Control, End, Resize, decode_begin, decode_control
 from console.workloads import terminals
@@ -154,10 +153,9 @@ class ExecConsumer(AsyncWebsocketConsumer):
         """A ticket of a browser's session opens nothing without that session; a token's stands for itself."""
         if grant.token:
             return True
-        key = self.scope["session"].session_key
-        store = import_module(settings.SESSION_ENGINE).SessionStore(key)
-        user = await get_user(cast(Any, {"session": store}))
-        return _header(self.scope, b"origin") != "" and user.is_authenticated and str(user.pk) == grant.user
+        key = self.scope["session"].session_key or ""
+        holds = await database_sync_to_async(session_holds)(key, grant.user)
+        return _header(self.scope, b"origin") != "" and holds
 
     async def _audited(self, access: Access, container: Container, grant: Grant) -> Ending:
         """History says who ran what before it runs, and afterwards how it ended."""

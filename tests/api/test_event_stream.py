@@ -5,11 +5,14 @@ import json
 from typing import Any, cast
 
 import pytest
+from allauth.usersessions.models import UserSession
 from asgiref.sync import sync_to_async
 from django.http.response import StreamingHttpResponse
 from django.test import AsyncClient
 
 from console.accounts.models import Membership
+from console.accounts.signins import end_sessions
+from console.api import asynchronous
 from console.api.views import eventstream
 from console.common import events
 from tests import factories
@@ -54,6 +57,7 @@ async def messages(response: StreamingHttpResponse, count: int) -> list[tuple[in
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(eventstream, "PAUSE", 0.02)
     monkeypatch.setattr(eventstream, "HEARTBEAT", 0.1)
+    monkeypatch.setattr(asynchronous, "RECHECK", 0.1)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -98,6 +102,44 @@ async def test_whoever_leaves_the_team_hears_no_more(people: People) -> None:
     await asyncio.sleep(0.3)
     await sync_to_async(Membership.objects.filter(user__email="viewer@example.com").delete)()
     assert (await asyncio.wait_for(reading, 20))[-1] == b": still here\n\n"
+
+
+async def _ends_while_busy(people: People, response: StreamingHttpResponse) -> bool:
+    """Whether the stream ends though an event comes at each of its looks, with no silence between them."""
+    ended = asyncio.create_task(_drained(response))
+    for number in range(150):
+        await sync_to_async(say)(people, f"busy {number}")
+        if ended.done():
+            return True
+    ended.cancel()
+    return False
+
+
+async def _drained(response: StreamingHttpResponse) -> None:
+    async for chunk in response:
+        del chunk
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_busy_stream_asks_for_rights_as_well(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(eventstream, "HEARTBEAT", 60.0)
+    response = await opened(people)
+    await sync_to_async(Membership.objects.filter(user__email="viewer@example.com").delete)()
+    assert await _ends_while_busy(people, response)
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_an_ended_session_ends_its_stream(people: People) -> None:
+    client = AsyncClient()
+    await client.aforce_login(people.access.user)
+    response: Any = await client.get(f"{BASE}{STREAM}")
+    reading = asyncio.create_task(_drained(response))
+    await asyncio.sleep(0.3)
+    assert not reading.done()
+    sessions = await sync_to_async(lambda: list(UserSession.objects.filter(user=people.access.user)))()
+    assert len(sessions) == 1
+    await sync_to_async(end_sessions)(people.access.user, sessions)
+    await asyncio.wait_for(reading, 20)
 
 
 def test_outsiders_and_wrong_input(people: People) -> None:

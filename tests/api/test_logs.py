@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -13,10 +13,13 @@ import msgspec
 import pytest
 from asgiref.sync import sync_to_async
 from channels.layers import BaseChannelLayer, get_channel_layer
+from django.contrib.sessions.models import Session
 from django.test import AsyncClient
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
+from console.accounts.models import ApiToken
+from console.api import asynchronous
 from console.api.views import logs
 from console.cluster.models import Node
 from console.common import redis as keys
@@ -178,6 +181,41 @@ async def test_a_followed_stream_ends_with_its_app(people: People, monkeypatch: 
     assert json.loads((await anext(parts)).split(b"data: ")[1])["text"] == "There is no such app."
     with pytest.raises(StopAsyncIteration):
         await anext(parts)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("how", ["token", "session"])
+async def test_a_followed_stream_ends_with_the_right_to_it(
+    people: People, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Also of containers that speak without a pause; their readers are closed with it."""
+    closed: list[str] = []
+
+    async def busy(*_: object) -> AsyncGenerator[list[LogEvent], None]:
+        try:
+            while True:
+                yield [LogEvent(kind="line", container="c", name="web", text="busy")]
+                await asyncio.sleep(0.01)
+        finally:
+            closed.append("reader")
+
+    monkeypatch.setattr(asynchronous, "RECHECK", 0.1)
+    monkeypatch.setattr("console.workloads.livelogs.follow", busy)
+    await sync_to_async(_shop)(people)
+    client, headers = AsyncClient(), people.owner.headers if how == "token" else {}
+    if how == "session":
+        await client.aforce_login(people.access.user)
+    response: Any = await client.get(f"{BASE}{LOGS}?follow=1", headers=headers)
+    parts = aiter(response)
+    assert b"busy" in b"".join([await anext(parts), await anext(parts)])
+    ended = ApiToken.objects.filter(user=people.access.user) if how == "token" else Session.objects.all()
+    await sync_to_async(ended.delete)()
+
+    async def rest() -> bytes:
+        return b"".join([part async for part in parts])
+
+    assert b"event: error" in (await asyncio.wait_for(rest(), 20))[-200:]
+    assert closed == ["reader"]
 
 
 def test_an_app_without_containers_has_no_logs(people: People) -> None:

@@ -2,7 +2,11 @@ from __future__ import annotations
 
 from django.utils import timezone
 
+from console.accounts.access import team_access
+from console.accounts.enums import Verb
+from console.accounts.models import User
 from console.accounts.secrets import digest
+from console.accounts.tokens import create_token
 from console.cluster.models import Hold, Node
 from console.common.models import Dirty, Event
 from console.workloads.models import Container
@@ -135,6 +139,9 @@ def test_a_held_node_waits_for_an_administrators_confirmation(people: People, ad
     assert people.owner.get(f"{NODES}/n1").body["held"] is None
     names = administrator.get(f"{NODES}/n1").body["held"]
     assert names == {"ahead": ["shop/web.1"], "unknown": ["blog/web.1"]}
+    holder = team_access(User.objects.get(is_staff=True), "home")
+    narrow = Caller(create_token(holder, name="reads", verbs={Verb.READ})[1])
+    assert narrow.get(f"{NODES}/n1").body["held"] is None
     assert people.owner.post(f"{NODES}/n1/confirm").status == 403
     answer = administrator.post(f"{NODES}/n1/confirm")
     assert (answer.status, answer.body["hold"]["state"]) == (202, "confirmed")

@@ -7,6 +7,7 @@ import json
 import pytest
 from asgiref.sync import sync_to_async
 from django.conf import settings as django_settings
+from django.contrib.sessions.models import Session
 from django.db import OperationalError
 from django.test import Client
 
@@ -83,6 +84,16 @@ async def test_a_member_who_is_removed_is_cut_off(
     async with await _socket(member) as socket:
         assert await socket.silent(0.3)
         await Membership.objects.filter(user=member.user).adelete()
+        assert await socket.closed() == browser.NOT_FOUND
+
+
+async def test_an_ended_session_is_cut_off(
+    with_redis: RedisServer, member: Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(browser, "RECHECK", 0.1)
+    async with await _socket(member) as socket:
+        assert await socket.silent(0.3)
+        await Session.objects.all().adelete()
         assert await socket.closed() == browser.NOT_FOUND
 
 

@@ -7,11 +7,10 @@ from collections.abc import AsyncIterator
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase, StreamingHttpResponse
-from django.utils import timezone
 from rest_framework.renderers import JSONRenderer
 
-from console.accounts.access import Access, renewed_access
-from console.api.asynchronous import read, team_stream
+from console.accounts.access import Access
+from console.api.asynchronous import Reader, read, team_stream
 from console.api.inputs import EventStreamQuery, checked
 from console.api.outputs.history import EventOutput
 from console.common.errors import BerthError
@@ -23,7 +22,7 @@ from console.workloads.models import App
 PAUSE = 1.0
 """Seconds between two looks: an event is seen by then, also with Redis away."""
 HEARTBEAT = 15.0
-"""Seconds of silence after which a comment keeps proxies from closing the stream; then rights are asked for again."""
+"""Seconds of silence after which a comment keeps proxies from closing the stream."""
 LATE = 200
 """Events get their ids before they are committed: one may come after so many that have higher ids."""
 RETRY_MS = 2000
@@ -36,18 +35,24 @@ async def event_stream(request: HttpRequest, access: Access) -> HttpResponseBase
     given = request.headers.get("Last-Event-ID", "")
     last = int(given) if given.isdecimal() and len(given) < 19 else query.get("after")
     start = await read(queries.newest_event) if last is None else last
-    response = StreamingHttpResponse(_frames(access, app, start), content_type="text/event-stream")
+    response = StreamingHttpResponse(
+        _frames(Reader(request, access), access, app, start), content_type="text/event-stream"
+    )
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"
     return response
 
 
-async def _frames(access: Access, app: App | None, last: int) -> AsyncIterator[bytes]:
+async def _frames(reader: Reader, access: Access, app: App | None, last: int) -> AsyncIterator[bytes]:
     yield f"retry: {RETRY_MS}\n\n".encode()
     team, clock = access.team, asyncio.get_running_loop().time
     before = await read(queries.events_between, team, max(0, last - LATE), last, app=app, limit=LATE)
     seen, spoken = {event.pk for event in before} if last else set(), clock()
     while True:
+        try:
+            await reader.ask_again()
+        except BerthError:  # the membership, the token or the session is gone; whoever asks again is told so
+            return
         found = await read(queries.events_between, team, max(0, last - LATE), 0, app=app, limit=2 * LATE)
         fresh = [event for event in found if event.pk not in seen]
         if fresh:
@@ -58,18 +63,9 @@ async def _frames(access: Access, app: App | None, last: int) -> AsyncIterator[b
         if len(found) == 2 * LATE:
             continue
         if clock() - spoken >= HEARTBEAT:
-            try:
-                await read(_ask_again, access)
-            except BerthError:  # the membership or the token is gone; whoever asks again is told so
-                return
             yield b": still here\n\n"
             spoken = clock()
         await asyncio.sleep(PAUSE)
-
-
-def _ask_again(access: Access) -> None:
-    token = access.token.pk if access.token else ""
-    renewed_access(access.user.pk, token, access.team.pk, timezone.now())
 
 
 def _frame(event: Event) -> bytes:

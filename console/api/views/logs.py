@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from console.accounts.access import Access
-from console.api.asynchronous import read, team_stream
+from console.api.asynchronous import Reader, read, team_stream
 from console.api.inputs import MOST_TAIL, LogsQuery, checked
 from console.common.errors import BerthError, NotFound
 from console.workloads import queries
@@ -42,14 +42,15 @@ async def logs(request: HttpRequest, access: Access, app: str) -> HttpResponseBa
     live = await read(_live, access, app, query)  # what is not there is a 404 as long as that can be said
     asked = _asked(query, _seen(request.headers.get("Last-Event-ID", ""), several=len(live) > 1))
     ended = await read(_ended, access, app, query, asked.since)
+    reader = Reader(request, access)
     if query["follow"] and query.get("container") and not live:
-        return _response(_frames(_to_the_end(past([], ended, asked))), "text/event-stream")
+        return _response(_frames(reader, _to_the_end(past([], ended, asked))), "text/event-stream")
     if query["follow"]:
 
         async def find() -> Sequence[Container]:
             return await read(_live, access, app, query)
 
-        return _response(_frames(follow(find, ended, asked)), "text/event-stream")
+        return _response(_frames(reader, follow(find, ended, asked)), "text/event-stream")
     if query["format"] == "text":
         response = _response(_text(past(live, ended, asked)), "text/plain; charset=utf-8")
         name = f"{app}-{timezone.now():%Y%m%d-%H%M%S}.log"
@@ -147,13 +148,14 @@ async def _to_the_end(batches: AsyncGenerator[Events, None]) -> AsyncGenerator[E
     yield [LogEvent(kind="end", container="", name="")]
 
 
-async def _frames(batches: AsyncGenerator[Events, None]) -> AsyncIterator[bytes]:
+async def _frames(reader: Reader, batches: AsyncGenerator[Events, None]) -> AsyncIterator[bytes]:
     yield f"retry: {RETRY_MS}\n\n".encode()
     async with aclosing(with_silences(batches, HEARTBEAT)) as beats:
         try:
             async for batch in beats:
+                await reader.ask_again()
                 yield b": still here\n\n" if batch is None else b"".join(map(_frame, batch))
-        except BerthError as error:  # the app is gone, say; whoever asks again is told so
+        except BerthError as error:  # the app is gone, or the right to see it; whoever asks again is told so
             yield _frame(LogEvent(kind="error", container="", name="", text=str(error.message)))
 
 

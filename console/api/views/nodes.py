@@ -81,7 +81,7 @@ class NodeDetail(TeamView):
 
     def _held(self, node: Node) -> object:
         hold = getattr(node, "hold", None)
-        return HeldOutput(hold).data if hold and self.access.user.is_staff else None
+        return HeldOutput(hold).data if hold and self.access.administrator else None
 
     @extend_schema(operation_id="remove_node", responses={204: None})
     def delete(self, request: Request, team: str, node: str) -> Response:
