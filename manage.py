@@ -14,7 +14,7 @@ def main() -> None:
     if len(sys.argv) < 2 or sys.argv[1] == "controller":
         execute_from_command_line(sys.argv)
         return
-    with origin.use(origin.Origin(agent=f"manage.py {sys.argv[1]}")):
+    with origin.use(origin.Origin(agent=origin.plain(f"{origin.operator()} {sys.argv[1]}"))):
         execute_from_command_line(sys.argv)
 
 

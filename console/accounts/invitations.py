@@ -19,7 +19,7 @@ from console.accounts.access import Access
 from console.accounts.enums import Role
 from console.accounts.models import Invitation, Membership, Team, User
 from console.accounts.secrets import digest, new_secret
-from console.common import events
+from console.common import audit, events
 from console.common.errors import BerthError, Conflict, Forbidden, NotFound
 
 logger = logging.getLogger(__name__)
@@ -141,6 +141,13 @@ def accept_as_new(secret: str, *, name: str, password: str) -> tuple[User, Team]
             user.save()
     except IntegrityError as error:
         raise Conflict(_("This address has an account. Sign in with it.")) from error
+    audit.write(
+        "account.created",
+        f"Account {user.email} made, invited by {invitation.created_by}",
+        actor=user.actor,
+        team=invitation.team_id,
+        data={"invited_by": invitation.created_by},
+    )
     return user, _join(invitation, user)
 
 

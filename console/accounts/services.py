@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from allauth.socialaccount.models import SocialAccount
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from console.accounts import factors
+from console.accounts import addresses, factors
 from console.accounts.access import Access
 from console.accounts.enums import Role
 from console.accounts.models import MOST_LOG_DAYS, Membership, SignInLink, Team, User
 from console.accounts.secrets import digest, new_secret
-from console.common import audit, events
+from console.common import audit, events, origin
 from console.common.errors import BerthError, Conflict, NotFound
 
 LINK_LIFETIME = timedelta(hours=12)
@@ -91,7 +92,7 @@ def create_sign_in_link(user: User) -> str:
     SignInLink.objects.filter(user=user).delete()
     secret = new_secret("link")
     SignInLink.objects.create(user=user, digest=digest(secret), expires_at=timezone.now() + LINK_LIFETIME)
-    audit.write("link.created", f"One-time sign-in link for {user.actor} made", actor="console")
+    audit.write("link.created", f"One-time sign-in link for {user.actor} made", actor=origin.operator())
     return secret
 
 
@@ -120,9 +121,17 @@ def use_sign_in_link(secret: str) -> User:
     return link.user
 
 
+def is_new(user: User) -> bool:
+    """Whether nobody has come in to this account but by a one-time link: it has no password and no provider."""
+    return not user.has_usable_password() and not SocialAccount.objects.filter(user=user).exists()
+
+
 @transaction.atomic
-def set_profile(user: User, *, name: str, email: str, password: str) -> User:
-    """Name, address and password of one's own account. An empty password leaves the old one."""
+def set_up(user: User, *, name: str, email: str, password: str) -> User:
+    """Name and password of a new account; an administrator's address as well, which nobody has proven yet."""
+    user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    if not is_new(user):
+        raise Conflict(_("This account is set up already."))
     if password:
         try:
             validate_password(password, user)
@@ -131,13 +140,28 @@ def set_profile(user: User, *, name: str, email: str, password: str) -> User:
                 _("Choose a better password."), fields={"password": list(error.messages)}
             ) from error
         user.set_password(password)
-    if User.objects.filter(email__iexact=email).exclude(pk=user.pk).exists():
-        raise BerthError(_("This address is taken."), fields={"email": [_("This address is taken.")]})
     before = {"name": user.name, "email": user.email}
-    user.name, user.email = name.strip()[:100], email
-    user.save()
+    user.name = _short(name)
+    user.save(update_fields=["name", "password"])
+    if user.is_staff and email != user.email:
+        addresses.set_address(user, email, actor=user.actor)
     after = {"name": user.name, "email": user.email}
     text = "Own account changed" + (", with a new password" if password else "")
     data = {"before": before, "after": after, "password": bool(password)}
     audit.write("account.changed", text, actor=before["email"], data=data)
     return user
+
+
+@transaction.atomic
+def set_name(user: User, name: str) -> User:
+    """One's own."""
+    before, user.name = user.name, _short(name)
+    if before != user.name:
+        user.save(update_fields=["name"])
+        change = {"before": {"name": before}, "after": {"name": user.name}}
+        audit.write("account.changed", "Own account changed", actor=user.actor, data=change)
+    return user
+
+
+def _short(name: str) -> str:
+    return name.strip()[:100]

@@ -10,6 +10,9 @@ from typing import Any
 from allauth.account import signals as account
 from allauth.mfa import signals as mfa
 from allauth.mfa.models import Authenticator
+from allauth.socialaccount import signals as social
+from allauth.socialaccount.models import SocialAccount, SocialLogin
+from allauth.socialaccount.providers.base import AuthProcess
 from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.auth import get_user, signals
@@ -33,6 +36,8 @@ def listen() -> None:
     mfa.authenticator_removed.connect(_factor_removed, dispatch_uid="audit")
     mfa.authentication_failed.connect(_factor_refused, dispatch_uid="audit")
     mfa.authenticator_reset.connect(_factor_added, dispatch_uid="audit")
+    social.social_account_added.connect(_linked, dispatch_uid="audit")
+    social.social_account_removed.connect(_unlinked, dispatch_uid="audit")
 
 
 def _signed_in(sender: Any, request: HttpRequest, user: User, **more: Any) -> None:  # noqa: ARG001
@@ -57,7 +62,39 @@ def _password(sender: Any, request: HttpRequest, user: User, **more: Any) -> Non
 
 
 def _signed_up(sender: Any, request: HttpRequest, user: User, **more: Any) -> None:  # noqa: ARG001
-    audit.write("account.created", f"Account {user.email} made", actor=user.actor)
+    login = more.get("sociallogin")
+    audit.write(
+        "account.created",
+        f"Account {user.email} made",
+        actor=user.actor,
+        data=_identity(login.account) if login else {},
+    )
+
+
+def _linked(sender: Any, request: HttpRequest, sociallogin: SocialLogin, **more: Any) -> None:  # noqa: ARG001
+    """By somebody who is signed in, or at the first sign-in with a confirmed address, which ends the password."""
+    user, asked = sociallogin.user, sociallogin.state.get("process") == AuthProcess.CONNECT
+    address = "" if asked else sociallogin._did_authenticate_by_email or ""
+    how = "found by its address" if address else "by its holder"
+    audit.write(
+        "account.linked",
+        f"Account {user.email} linked to an identity of {sociallogin.account.provider}, {how}",
+        actor=user.actor,
+        data={**_identity(sociallogin.account), "address": address},
+    )
+
+
+def _unlinked(sender: Any, request: HttpRequest, socialaccount: SocialAccount, **more: Any) -> None:  # noqa: ARG001
+    audit.write(
+        "account.unlinked",
+        f"Account {socialaccount.user.email} unlinked from an identity of {socialaccount.provider}",
+        actor=socialaccount.user.actor,
+        data=_identity(socialaccount),
+    )
+
+
+def _identity(account: SocialAccount) -> dict[str, str]:
+    return {"provider": origin.plain(str(account.provider)), "subject": origin.plain(str(account.uid))}
 
 
 def _factor_added(sender: Any, user: User, authenticator: Authenticator, **more: Any) -> None:  # noqa: ARG001

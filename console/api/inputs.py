@@ -506,6 +506,9 @@ class InvitationInput(Input):
 class UserInput(Input):
     administrator = serializers.BooleanField(required=False, help_text="Of the platform.")
     active = serializers.BooleanField(required=False, help_text="False: nobody signs in as this user.")
+    email = serializers.EmailField(
+        required=False, help_text="Another address, for which you vouch; the old one is told."
+    )
 
 
 class RoleInput(Input):

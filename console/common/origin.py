@@ -5,6 +5,8 @@ A face sets it once; whatever writes history reads it, so that no service has to
 
 from __future__ import annotations
 
+import os
+import pwd
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -45,6 +47,16 @@ def use(origin: Origin) -> Iterator[Origin]:
         yield origin
     finally:
         _current.reset(token)
+
+
+def operator() -> str:
+    """How history names whoever runs a command: by the account of the operating system, and who became it by sudo."""
+    try:
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a number without a name, as in a container
+        name = f"uid {os.getuid()}"
+    behind = os.environ.get("SUDO_USER", "")
+    return plain(f"manage.py ({name}, sudo by {behind})" if behind else f"manage.py ({name})")
 
 
 def identify(token: str, name: str) -> None:

@@ -68,17 +68,31 @@ class SignInForm(LoginForm):  # type: ignore[misc]
 
 
 class ProfileForm(forms.Form):
+    """One's own account. `email` is open where it may be changed; `password` is asked for at the first visit."""
+
     name = forms.CharField(
         label=_("Name"), max_length=100, widget=forms.TextInput(attrs={"autocomplete": "name"})
     )
     email = forms.EmailField(label=_("E-mail"), widget=forms.EmailInput(attrs={"autocomplete": "username"}))
     password = forms.CharField(
-        label=_("New password"),
+        label=_("Password"),
         required=False,
         strip=False,
-        help_text=_("At least 10 characters. Leave it empty to keep the one you have."),
+        help_text=_("At least 10 characters."),
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
+
+    def __init__(self, *args: Any, first: bool, address: bool, mailed: bool, **more: Any) -> None:
+        super().__init__(*args, **more)
+        if not first:
+            del self.fields["password"]
+        self.fields["email"].disabled = not address
+        if not address:
+            self.fields["email"].help_text = _("A platform administrator can change it.")
+        elif mailed:
+            self.fields["email"].help_text = _(
+                "A new one counts once you follow the link that is mailed to it."
+            )
 
 
 class AppNameForm(forms.Form):

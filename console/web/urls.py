@@ -130,6 +130,7 @@ urlpatterns = [
     path("account/security/", entry.security, name="security"),
     path("account/second-factor/", entry.second_factor, name="second-factor"),
     path("account/sessions/<int:session>/end/", entry.end_session, name="session-end"),
+    path("account/address/<str:secret>/", entry.address, name="address"),
     path("account/", entry.profile, name="profile"),
     path("language/", set_language, name="set-language"),
     path("components/", gallery.components, name="components"),

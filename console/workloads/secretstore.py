@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -125,6 +126,15 @@ def check_versions(release: Release) -> None:
 def open_version(version: SecretVersion) -> bytes:
     """Its value. Raises `envelope.CannotOpen`."""
     return envelope.open_sealed(bytes(version.sealed), *_binding(version.secret, version.number))
+
+
+def values_of(release: Release) -> list[str]:
+    """Of the secrets that it takes, those that can be opened, as text: to take them out of what is shown."""
+    found = []
+    for version in SecretVersion.objects.filter(pk__in=release.secrets.values()).select_related("secret"):
+        with suppress(envelope.CannotOpen):
+            found.append(open_version(version).decode(errors="ignore"))
+    return found
 
 
 def rewrapped(version: SecretVersion) -> bytes | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,9 +14,10 @@ from django.utils.translation import gettext_lazy as _
 from console.accounts.access import Access, renewed_access
 from console.accounts.models import ApiToken
 from console.accounts.secrets import digest, new_secret
-from console.common import events, origin
+from console.common import audit, events, origin
 from console.common import redis as keys
 from console.common.errors import Conflict, Unavailable
+from console.workloads import secretstore
 from console.workloads.access import find_container
 from console.workloads.enums import ContainerState
 from console.workloads.models import Container
@@ -27,6 +27,8 @@ TICKET_LIFETIME = 30
 SHELL = ("/bin/sh", "-c", "[ -x /bin/bash ] && exec /bin/bash; exec /bin/sh")
 """What is run where no command is given."""
 MOST_SHOWN = 300
+LEAST_REDACTED = 6
+"""Characters of a value that is taken out of what the audit says; as in logs."""
 
 
 class Grant(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,14 +139,26 @@ def _record(
     where = origin.Origin(
         address=str(data["address"]), token=grant.token, token_name=token.name if token else ""
     )
-    command = "a shell" if grant.command == SHELL else shlex.join(grant.command)[:MOST_SHOWN]
-    with transaction.atomic(), origin.use(where):
-        events.record(
-            kind,
-            f"Terminal in {container.name} on {container.node_name} {verb}: {command}",
-            actor=access.actor,
-            team=access.team.id,
-            app=container.app_id,
-            node=container.node_id,
-            data={"container": container.id, "command": list(grant.command), "user": grant.exec_user, **data},
-        )
+    command = _redacted(container, grant.command)
+    program = "a shell" if grant.command == SHELL else command[0][:MOST_SHOWN]
+    text = f"Terminal in {container.name} on {container.node_name} {verb}: {program}"
+    whom = {"actor": access.actor, "team": access.team.id, "app": container.app_id, "node": container.node_id}
+    seen = {"container": container.id, "user": grant.exec_user, **data}
+    with transaction.atomic():
+        # All who read the app see the event; arguments, which may be secret, are for the readers of the audit.
+        events.record(kind, text, **whom, data=seen)
+        with origin.use(where):
+            audit.write(kind, text, **whom, data={**seen, "command": command})
+
+
+def _redacted(container: Container, command: Sequence[str]) -> list[str]:
+    """The command without the values that came to the container from variables, files and secrets."""
+    release = container.release
+    spec = release.project.find(container.slot.service.name)
+    filled = [text for text in spec.environment.values() if text not in release.compose] if spec else []
+    given = [*release.variables.values(), *filled, *secretstore.values_of(release)]
+    known = {line for text in given for line in (text, *text.splitlines()) if len(line) >= LEAST_REDACTED}
+    words = list(command)
+    for value in sorted(known, key=len, reverse=True):
+        words = [word.replace(value, "•••") for word in words]
+    return words

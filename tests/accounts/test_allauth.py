@@ -15,6 +15,7 @@ import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, hotp_value, yield_hotp_counters_from_time
+from allauth.socialaccount.models import SocialAccount
 from allauth.usersessions.models import UserSession
 from django.core import mail
 from django.core.management import call_command
@@ -24,9 +25,12 @@ from django.utils import timezone
 from pytest_django.fixtures import DjangoCaptureOnCommitCallbacks, Settings
 
 from console.accounts import keyring
+from console.accounts.enums import Role
+from console.accounts.invitations import accept_as_new, invite
 from console.accounts.models import Invitation, User
 from console.accounts.people import set_active
 from console.common.models import AuditEntry
+from console.common.origin import operator
 from tests import factories
 from tests.accounts.oidc import Provider, provider
 from tests.api.caller import Caller
@@ -127,7 +131,10 @@ def test_seeds_go_along_when_the_master_key_is_rotated(ann: User, settings: Sett
     kept = RecoveryCodes.activate(ann).get_unused_codes()
     old = keyring.keyring().newest
     call_command("rotate_master_key", "--drop-old")
-    assert old not in keyring.keyring().keys
+    ring = keyring.keyring()
+    assert old not in ring.keys
+    (row,) = AuditEntry.objects.filter(kind="keys.rotated")
+    assert (row.actor, row.data) == (operator(), {"newest": ring.newest, "new": True, "dropped": [old]})
     code = _code("SEEDSEEDSEEDSEED")
     assert TOTP(Authenticator.objects.get(user=ann, type="totp")).validate_code(code)
     assert RecoveryCodes(Authenticator.objects.get(type="recovery_codes")).get_unused_codes() == kept
@@ -314,6 +321,41 @@ def test_openid_connect_makes_accounts_by_the_sign_up_policy(idp: Provider, sett
     settings.SIGN_UP = "invitation"
     _through(idp, Client())
     assert User.objects.count() == 2
+
+
+def _rows(kind: str) -> list[AuditEntry]:
+    return list(AuditEntry.objects.filter(kind=kind).order_by("id"))
+
+
+def test_identities_that_come_and_go_are_in_the_audit(ann: User, idp: Provider) -> None:
+    client = Client()
+    _through(idp, client)
+    (linked,) = _rows("account.linked")
+    identity = {"provider": "oidc", "subject": "1"}
+    assert (linked.actor, linked.data) == ("ann@example.com", {**identity, "address": "ann@example.com"})
+    ann.set_password(PASSWORD)
+    ann.save()
+    client.force_login(ann)
+    client.post("/account/confirm/", {"password": PASSWORD})
+    client.post("/account/connections/", {"account": SocialAccount.objects.get().pk})
+    (unlinked,) = _rows("account.unlinked")
+    assert (unlinked.actor, unlinked.data, SocialAccount.objects.count()) == (ann.email, identity, 0)
+    asked = client.post("/oidc/oidc/login/?process=connect")
+    sent = parse_qs(urlsplit(asked.headers["location"]).query)
+    idp.challenge = sent["code_challenge"][0]
+    client.get("/oidc/oidc/login/callback/", {"code": "code-1", "state": sent["state"][0]})
+    assert [row.data["address"] for row in _rows("account.linked")] == ["ann@example.com", ""]
+
+
+def test_accounts_of_all_ways_in_are_in_the_audit(idp: Provider, settings: Settings) -> None:
+    owner = factories.make_member(factories.make_team("ours"), email="owner@example.com")
+    _made, secret = invite(owner, email="bob@example.com", role=Role.VIEWER)
+    accept_as_new(secret, name="Bob", password=PASSWORD)
+    settings.OIDC_SIGN_UP = True
+    _through(idp, Client())
+    by_invitation, by_provider = _rows("account.created")
+    assert (by_invitation.actor, by_invitation.data) == ("bob@example.com", {"invited_by": owner.actor})
+    assert (by_provider.actor, by_provider.data) == ("ann@example.com", {"provider": "oidc", "subject": "1"})
 
 
 def test_openid_connect_answers_of_another_browser_are_refused(ann: User, idp: Provider) -> None:

@@ -15,12 +15,14 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from console.common.origin import operator
 from lab.manage import ManageError, manage
 from lab.postgres import PostgresServer
 
 pytestmark = pytest.mark.slow
 
 START = [["migrate", "--no-input", "--verbosity", "0"], ["bootstrap", "--node", ""]]
+ROWS = "SELECT actor, message FROM common_auditentry WHERE kind LIKE '{}.%' ORDER BY id"
 LEADS = "INSERT INTO controller_lease (id, holder, term, expires_at) VALUES (1, 'me', 1, '2999-01-01 00:00:00+00')"
 
 
@@ -81,8 +83,12 @@ def comes_back(panel: Panel, file: Path) -> None:
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     panel.run(panel.add("later"))
     assert panel.nodes == ["kept", "later"]
+    assert panel.ask(ROWS.format("backup")) == [(operator(), f"Backup to {file} asked for")]
     assert panel.run(["restore", str(file)]).startswith("Restored as of ")
     assert panel.nodes == ["kept"]
+    backup, restored = panel.ask(ROWS.format("backup"))
+    assert (backup[0], restored[0], restored[1][:14]) == (operator(), operator(), "Restored as of")
+    assert panel.run(["audit_verify"])
 
 
 def test_what_was_there_at_the_backup_is_there_after_the_restore(panel: Panel, tmp_path: Path) -> None:

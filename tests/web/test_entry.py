@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from django.test import Client
 
 from console.accounts.models import User
-from console.accounts.services import create_sign_in_link
+from console.accounts.services import create_sign_in_link, set_up
+from console.common.errors import Conflict
 from tests.web.conftest import Visitors
 
 PASSWORD = "a long enough password"
@@ -65,6 +67,13 @@ def test_the_first_owner_sets_name_and_password(people: Visitors) -> None:
     )
     assert answer.redirect_chain[-1][0] == "/t/ours/"
     assert Client().post("/sign-in/", {"login": "ada@example.com", "password": PASSWORD}).status_code == 302
+
+
+def test_only_the_first_visit_sets_up_an_account(people: Visitors) -> None:
+    with_password(people)
+    assert 'name="password"' not in people.owner.get("/account/").content.decode()
+    with pytest.raises(Conflict):
+        set_up(people.access.user, name="", email=people.access.user.email, password="another long password")
 
 
 def test_a_poor_password_is_said_at_the_field(people: Visitors) -> None:

@@ -10,7 +10,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from console.accounts import invitations, people, queries
+from console.accounts import addresses, invitations, people, queries
 from console.accounts.access import require_administrator
 from console.accounts.enums import Role
 from console.api.inputs import InvitationInput, PageQuery, UserInput, checked
@@ -75,7 +75,8 @@ class UserDetail(PlatformView):
 
     @extend_schema(operation_id="set_user", request=UserInput, responses=PersonOutput)
     def post(self, request: Request, user: str) -> Response:
-        """Make a user a platform administrator, or disable an account, or the reverse. For administrators."""
+        """Make a user a platform administrator, or disable an account, or the reverse; or give it another address. For
+        administrators."""
         found, given = people.find_person(user), checked(UserInput, request.data)
         actor = self.user.actor
         with transaction.atomic():
@@ -83,4 +84,6 @@ class UserDetail(PlatformView):
                 found = people.set_administrator(found, administrator=given["administrator"], actor=actor)
             if "active" in given:
                 found = people.set_active(found, active=given["active"], actor=actor)
+            if "email" in given:
+                found = addresses.set_address(found, given["email"], actor=actor)
         return Response(PersonOutput(found).data)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from allauth.account.internal.flows.reauthentication import (
+    get_reauthentication_flows,
+    is_reauthentication_required,
+)
 from allauth.account.views import LoginView
+from allauth.core.exceptions import ReauthenticationRequired
 from allauth.mfa.adapter import get_adapter as second_factors
 from allauth.usersessions.models import UserSession
 from django.conf import settings
@@ -14,12 +19,14 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from console.accounts import addresses
 from console.accounts.access import factor_demanded, teams_of
 from console.accounts.factors import has_one
 from console.accounts.models import User
-from console.accounts.services import find_sign_in_link, set_profile, use_sign_in_link
+from console.accounts.services import find_sign_in_link, is_new, set_name, set_up, use_sign_in_link
 from console.accounts.signins import end_sessions as end_user_sessions
 from console.common.errors import BerthError, NotFound
 from console.web.forms import ProfileForm, SignInForm
@@ -78,22 +85,68 @@ def sign_out(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @login_required
 def profile(request: HttpRequest) -> HttpResponse:
-    """One's own name, address and password; the first owner's first page."""
+    """One's own name and address; the first owner's first page, with a password as well."""
     user = _user(request)
-    first = not user.has_usable_password()
-    form = ProfileForm(request.POST or None, initial={"name": user.name, "email": user.email})
+    first = is_new(user)
+    # Who could not be asked for a password or a factor again has the address that the provider says.
+    address = user.is_staff if first else addresses.may_change(user) and bool(_ways_to_confirm(user))
+    form = ProfileForm(
+        request.POST or None,
+        initial={"name": user.name, "email": user.email},
+        first=first,
+        address=address,
+        mailed=bool(settings.EMAIL_HOST) and not first,
+    )
     if request.method == "POST" and form.is_valid():
         try:
-            set_profile(user, **form.cleaned_data)
+            if first:
+                user = set_up(user, **form.cleaned_data)
+                update_session_auth_hash(request, user)
+                messages.success(request, _("Your account is saved."))
+            else:
+                _change(request, user, **form.cleaned_data)
         except BerthError as error:
             add_errors(form, error)
         else:
-            update_session_auth_hash(request, user)
-            messages.success(request, _("Your account is saved."))
             return redirect("web:home")
     return render(
         request, "web/profile.html", {"form": form, "first": first}, status=422 if form.errors else 200
     )
+
+
+def _change(request: HttpRequest, user: User, *, name: str, email: str) -> None:
+    """Raises ReauthenticationRequired, which leads to the password or a factor, and then back to this request."""
+    moves = email != user.email
+    if moves and is_reauthentication_required(request, app="account"):
+        raise ReauthenticationRequired
+    set_name(user, name)
+    if moves and not addresses.change_own(user, email):
+        messages.success(
+            request, _("A link was mailed to %(email)s. Follow it to take that address.") % {"email": email}
+        )
+    else:
+        messages.success(request, _("Your account is saved."))
+
+
+def _ways_to_confirm(user: User) -> list[dict[str, Any]]:
+    ways: list[dict[str, Any]] = get_reauthentication_flows(user)
+    return ways
+
+
+@never_cache
+@require_http_methods(["GET", "POST"])
+@login_required
+def address(request: HttpRequest, secret: str) -> HttpResponse:
+    """The link that was mailed to a new address; it asks before it counts, as a preview of it must not."""
+    user = _user(request)
+    try:
+        if request.method == "GET":
+            return render(request, "web/address.html", {"email": addresses.asked_address(user, secret)})
+        user = addresses.confirm(user, secret)
+    except BerthError as error:
+        return render(request, "web/address.html", {"error": str(error.message)}, status=error.status)
+    messages.success(request, _("Your address is now %(email)s.") % {"email": user.email})
+    return redirect("web:profile")
 
 
 @require_GET

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from console.cluster.services import add_node
+from console.common import origin
 from console.common.errors import BerthError
 
 
@@ -31,7 +32,7 @@ class Command(BaseCommand):
             raise CommandError("Give labels as KEY=VALUE.")
         try:
             credential = add_node(
-                name=options["name"], actor="manage.py", zone=options["zone"], labels=labels
+                name=options["name"], actor=origin.operator(), zone=options["zone"], labels=labels
             )
         except BerthError as error:
             raise CommandError(str(error)) from error

@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from console.cluster.access import find_node
 from console.cluster.joining import create_join_token
+from console.common import origin
 from console.common.errors import BerthError
 from console.common.pki import CertificateError
 
@@ -26,7 +27,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             made = create_join_token(
-                actor="manage.py",
+                actor=origin.operator(),
                 name=options["name"],
                 zone=options["zone"],
                 labels=dict(pair.split("=", 1) for pair in options["label"] if "=" in pair),

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from console.common import audit, origin
 from console.common.backups import back_up
 from console.common.errors import BerthError
 
@@ -18,6 +19,13 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         target: Path = options["file"]
+        # Before it is read: whoever has the file has all that the console keeps.
+        audit.write(
+            "backup.made",
+            f"Backup to {target} asked for",
+            actor=origin.operator(),
+            data={"file": str(target.absolute()), "logs": options["logs"]},
+        )
         try:
             manifest = back_up(target, logs=options["logs"])
         except (BerthError, OSError) as error:

@@ -9,6 +9,7 @@ from django.db import DatabaseError
 from django.db.models.functions import Now
 
 from console.cluster.verdicts import check_all
+from console.common import audit, origin
 from console.common.backups import restore
 from console.common.errors import BerthError
 from console.controller.models import Lease
@@ -33,6 +34,12 @@ class Command(BaseCommand):
             raise CommandError(f"Not restored: {error}") from error
         call_command("migrate", interactive=False, verbosity=0)
         check_all()
+        audit.write(
+            "backup.restored",
+            f"Restored as of {done.manifest.at:%Y-%m-%d %H:%M:%S} UTC",
+            actor=origin.operator(),
+            data={"file": str(options["file"].absolute()), "force": options["force"]},
+        )
         self.stdout.write(f"Restored as of {done.manifest.at:%Y-%m-%d %H:%M:%S} UTC. Start the console now.")
         if done.secret_key_differs:
             self.stdout.write(

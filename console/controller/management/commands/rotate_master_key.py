@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
 from console.accounts import envelope, factors, keyring
+from console.common import audit, origin
 from console.common.errors import BerthError
 from console.images import services as images
 from console.images.models import RegistryCredential
@@ -67,6 +68,13 @@ class Command(BaseCommand):
             raise CommandError(f"{error} Nothing that was done is lost; run the command again.") from error
         self.stdout.write(f"{done} data keys are under {ring.newest} now")
         unused = set(ring.keys) - needed - {ring.newest, keyring.DERIVED}
+        dropped = sorted(unused) if options["drop_old"] else []
+        audit.write(
+            "keys.rotated",
+            f"{done} data keys put under the master key {ring.newest}",
+            actor=origin.operator(),
+            data={"newest": ring.newest, "new": not options["rewrap_only"], "dropped": dropped},
+        )
         if options["drop_old"]:
             keyring.drop_keys(path, unused)
             self.stdout.write(f"{len(unused)} old keys dropped")
