@@ -39,14 +39,14 @@ LONGEST_WAIT = timedelta(days=1)
 SLOTS = 16
 """Attempts under way at once; each takes 10 seconds at most, and its name's resolution."""
 LEASE = timedelta(minutes=2)
-LONGEST_RUN = 50.0
+LONGEST_RUN = 20.0
 AGENT = "Berth-Webhooks/1"
 _running = threading.Lock()
 _random = random.SystemRandom()
 
 
 def deliver() -> int:
-    """Route new events and send what is due, until nothing is or a minute is over; how many attempts were made.
+    """Route new events and send what is due, until nothing is or some time is over; how many attempts were made.
 
     One run at a time in a process: it must not take all of the worker's threads.
     """
