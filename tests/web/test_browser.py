@@ -229,7 +229,15 @@ def test_it_can_be_used_by_keyboard_and_on_a_phone(page: Page) -> None:
     page.get_by_role("button", name="Menu", exact=True).click()
     page.get_by_role("link", name="Nodes", exact=True).click()
     expect(page.get_by_role("heading", name="Nodes")).to_be_visible()
-    for address in ("", "apps/new/", "apps/new/compose/", "nodes/node-1/", "events/", "settings/"):
+    for address in (
+        "",
+        "apps/new/",
+        "apps/new/compose/",
+        "nodes/node-1/",
+        "events/",
+        "settings/",
+        "settings/webhooks/",
+    ):
         page.goto(f"/t/default/{address}")
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
