@@ -67,7 +67,7 @@ def _pump(pool: ThreadPoolExecutor) -> int:
         if time.monotonic() < until:
             route()
             for delivery in claim(SLOTS - len(under_way)):
-                under_way[pool.submit(_attempt, message_of(delivery))] = delivery
+                under_way[pool.submit(_attempt, delivery.pk, message_of(delivery))] = delivery
         if not under_way:
             return made
         done, _rest = wait(under_way, timeout=1, return_when=FIRST_COMPLETED)
@@ -103,8 +103,15 @@ def message_of(delivery: Delivery) -> Message | Answer:
     return Message(delivery.webhook.url, headers, body)
 
 
-def _attempt(message: Message | Answer) -> Answer:
-    return send(message) if isinstance(message, Message) else message
+def _attempt(delivery: str, message: Message | Answer) -> Answer:
+    """What nobody foresaw counts as an attempt, or it would be tried for ever. Its text may hold the address."""
+    if isinstance(message, Answer):
+        return message
+    try:
+        return send(message)
+    except Exception as error:  # noqa: BLE001  (the edge of an attempt)
+        logger.error("Delivery %s could not be tried: %s", delivery, type(error).__name__)
+        return Answer(Failure.BROKEN, type(error).__name__)
 
 
 def pause_after(attempts: int, answer: Answer) -> timedelta | None:

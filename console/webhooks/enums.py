@@ -53,7 +53,7 @@ class Failure(models.TextChoices):
     UNREACHABLE = "unreachable", _("No connection came about.")
     TLS = "tls", _("The receiver's certificate is not accepted.")
     TIMEOUT = "timeout", _("There was no whole answer in time.")
-    BROKEN = "broken", _("The answer was no HTTP.")
+    BROKEN = "broken", _("The connection broke, or the answer was no HTTP.")
     SECRET = "secret", _("The signing secret cannot be opened.")
 
 

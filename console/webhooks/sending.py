@@ -138,7 +138,7 @@ def _failure(error: httpx.HTTPError) -> tuple[str, str]:
         return Failure.TLS, detail
     if isinstance(error, httpx.TimeoutException):
         return Failure.TIMEOUT, detail
-    if isinstance(error, httpx.NetworkError):
+    if isinstance(error, httpx.ConnectError):
         return Failure.UNREACHABLE, detail
     return Failure.BROKEN, detail
 

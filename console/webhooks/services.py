@@ -199,7 +199,7 @@ def _active(access: Access, webhook_id: str) -> Webhook:
 
 
 def _as_data(webhook: Webhook) -> dict[str, Any]:
-    shown = {name: getattr(webhook, name) for name in _FIELDS if name not in ("url", "description")}
+    shown = {name: getattr(webhook, name) for name in _FIELDS if name != "url"}
     return {**shown, "host": webhook.host}
 
 

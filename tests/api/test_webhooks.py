@@ -127,6 +127,11 @@ def test_a_change_takes_what_is_given(people: People) -> None:
     assert event.data["after"]["host"] == "https://example.com"
     patch(people, path, {"active": False})
     assert Event.objects.filter(kind="webhook.changed").count() == 1, "nothing changed"
+    assert patch(people, path, {"description": "By day"}).body["description"] == "By day"
+    assert people.owner.get(path).body["description"] == "By day"
+    patch(people, path, {"url": "https://example.com/other"})
+    told = Event.objects.filter(kind="webhook.changed").latest("id").data
+    assert (told["address_changed"], told["before"] == told["after"]) == (True, True)
     refused = people.owner.post(f"{path}/ping")
     assert (refused.status, refused.error["code"]) == (409, "webhook_inactive")
 

@@ -381,6 +381,21 @@ def test_a_secret_that_cannot_be_opened_is_told(owner: Access, receiver: Receive
     assert "not readable" in delivery.detail
 
 
+def test_what_nobody_foresaw_counts_and_stops_no_other(
+    owner: Access, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    webhook, _secret = hook(owner, receiver)
+    hook(owner, receiver, name="other")
+    Webhook.objects.filter(pk=webhook.pk).update(url="https://canary.example/\x01")
+    happen(owner)
+    assert deliver() == 2
+    assert len(receiver.got) == 1
+    odd = Delivery.objects.get(webhook=webhook)
+    assert (odd.failure, odd.attempts, odd.state) == (Failure.BROKEN, 1, "pending")
+    assert odd.pk in caplog.text
+    assert "canary" not in caplog.text + odd.detail
+
+
 def test_old_deliveries_go(owner: Access, receiver: Receiver, settings: Settings) -> None:
     hook(owner, receiver)
     happen(owner)

@@ -87,20 +87,22 @@ def test_who_is_not_there(settings: Settings) -> None:
     assert send(message("https://nowhere.invalid/")).failure == Failure.UNRESOLVED
 
 
-def test_who_speaks_no_http(settings: Settings) -> None:
+@pytest.mark.parametrize(
+    "said", [b"", b"220 mail ready\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"]
+)
+def test_who_speaks_no_http_or_hangs_up(settings: Settings, said: bytes) -> None:
     settings.WEBHOOK_NETWORKS = ["127.0.0.0/8"]
     with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
 
         def answer() -> None:
             client, _address = server.accept()
             client.recv(4096)
-            client.sendall(b"220 mail ready\r\n")
+            client.sendall(said)
             client.close()
 
         thread = threading.Thread(target=answer)
         thread.start()
-        assert send(message(f"http://127.0.0.1:{port}/")).failure == Failure.BROKEN
+        assert send(message(f"http://127.0.0.1:{server.getsockname()[1]}/")).failure == Failure.BROKEN
         thread.join()
 
 
