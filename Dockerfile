@@ -35,4 +35,4 @@ WORKDIR /app
 USER berth
 EXPOSE 8000
 CMD ["uvicorn", "console.asgi:application", "--host", "0.0.0.0", "--port", "8000", "--no-access-log", \
-     "--no-server-header", "--lifespan", "off", "--timeout-graceful-shutdown", "3"]
+     "--no-server-header", "--no-proxy-headers", "--lifespan", "off", "--timeout-graceful-shutdown", "3"]

@@ -13,7 +13,9 @@ http = get_asgi_application()
 from channels.auth import AuthMiddlewareStack  # noqa: E402  (needs the app registry)
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
+from django.conf import settings  # noqa: E402
 from django.urls import path, re_path  # noqa: E402
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware  # noqa: E402
 
 from console.live.agent import AgentConsumer  # noqa: E402
 from console.live.browser import BrowserConsumer  # noqa: E402
@@ -38,4 +40,15 @@ _routes: Any = [
     path("ws/exec", cast(Any, _terminals)),
     re_path(r"", _browsers),
 ]
-application = ProtocolTypeRouter({"http": http, "websocket": URLRouter(_routes)})
+everything: Any = ProtocolTypeRouter({"http": http, "websocket": URLRouter(_routes)})
+
+
+def behind(proxies: list[str]) -> Any:
+    """The application, which takes these peers' word, and nobody else's, for where a request comes from.
+
+    The server itself is started with --no-proxy-headers: by itself it would believe every process of this machine.
+    """
+    return ProxyHeadersMiddleware(everything, proxies) if proxies else everything
+
+
+application = behind(settings.TRUSTED_PROXIES)

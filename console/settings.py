@@ -87,6 +87,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "console.common.middleware.request_id",
     "console.common.origin.middleware",
+    "console.common.middleware.strict_transport",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "console.common.middleware.content_security_policy",
@@ -291,6 +292,10 @@ DEFAULT_FROM_EMAIL = env.text("BERTH_EMAIL_FROM", f"berth@{urlsplit(BERTH_URL).h
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BERTH_URL.startswith("https://")
+TRUSTED_PROXIES = env.networks("BERTH_TRUSTED_PROXIES")
+"""Whose word counts, by X-Forwarded-For and X-Forwarded-Proto, for where a request comes from; nobody's by default."""
+HSTS_SECONDS = int(env.number("BERTH_HSTS_SECONDS", 365 * 86400, least=0, most=10 * 365 * 86400))
+"""For how long browsers come by https alone, once they have seen BERTH_URL be one; 0: they are not told."""
 SECURE_CONTENT_TYPE_NOSNIFF = True
 # Browsers heed it on https alone, and complain elsewhere.
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin" if BERTH_URL.startswith("https://") else None

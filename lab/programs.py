@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def web(bind: str, port: int) -> list[str]:
     argv = [sys.executable, "-m", "uvicorn", "console.asgi:application", "--host", bind, "--port", str(port)]
-    argv += ["--no-access-log", "--no-server-header", "--lifespan", "off"]
+    argv += ["--no-access-log", "--no-server-header", "--lifespan", "off", "--no-proxy-headers"]
     # Log followers never end by themselves.
     return [*argv, "--timeout-graceful-shutdown", "3"]
 

@@ -72,7 +72,7 @@ def plain(text: str) -> str:
 
 
 def address_of(request: HttpRequest) -> str:
-    """The client's address. Behind a proxy the server sets it from what a trusted one says."""
+    """The client's address. What a proxy says counts if BERTH_TRUSTED_PROXIES names it."""
     return plain(str(request.META.get("REMOTE_ADDR", "")))
 
 
