@@ -33,6 +33,7 @@ class Columns:
         self.index = {node.id: row for row, node in enumerate(self.nodes)}
         self.unready: Mask = np.array([not _ready(node) for node in self.nodes], dtype=np.bool_)
         self.off_overlay: Mask = np.array([bool(node.off_overlay) for node in self.nodes], dtype=np.bool_)
+        self.off_secrets: Mask = np.array([bool(node.off_secrets) for node in self.nodes], dtype=np.bool_)
         self.cpu: Ints = self._column(node.cpu for node in self.nodes)
         self.memory: Ints = self._column(node.memory for node in self.nodes)
         self.cpu_free: Ints = self.cpu.copy()
@@ -201,6 +202,7 @@ class Columns:
         self.nodes[row] = node
         self.unready[row] = not _ready(node)
         self.off_overlay[row] = bool(node.off_overlay)
+        self.off_secrets[row] = bool(node.off_secrets)
         self.cpu_free[row] += node.cpu - before.cpu
         self.memory_free[row] += node.memory - before.memory
         self.pids_free[row] += node.pids - before.pids
@@ -246,6 +248,7 @@ class Columns:
         for name in (
             "unready",
             "off_overlay",
+            "off_secrets",
             "cpu",
             "memory",
             "cpu_free",

@@ -127,10 +127,10 @@ def _placement(
 
 
 def _home(judge: Judge, slot: SlotView) -> str:
-    """Where the one was that a release replaces: the image of the next one was fetched there."""
+    """Where the one was that a release replaces, or was to go: the image of the next one was fetched there."""
     current = slot.current
     replaced = current is not None and current.stopped and current.digest != judge.service.digest
-    return current.node or "" if current is not None and replaced else ""
+    return current.move_to or current.node or "" if current is not None and replaced else ""
 
 
 def _avoid(slot: SlotView, leaves: ContainerView | None) -> tuple[str, ...]:

@@ -54,6 +54,17 @@ def _refuse_overlay(columns: Columns, _request: Request, row: int) -> Refusal:
     return Refusal("overlay", columns.nodes[row].off_overlay)
 
 
+# -- secrets
+
+
+def _off_secrets(columns: Columns, request: Request) -> Mask | None:
+    return columns.off_secrets if request.secrets and columns.off_secrets.any() else None
+
+
+def _refuse_secrets(columns: Columns, _request: Request, row: int) -> Refusal:
+    return Refusal("secrets", columns.nodes[row].off_secrets)
+
+
 # -- constraints
 
 
@@ -264,6 +275,7 @@ def _called(service: str) -> str:
 FILTERS: tuple[Filter, ...] = (
     Filter("ready", lambda columns, _request: columns.unready, _refuse_state, lasting=True),
     Filter("overlay", lambda columns, _request: columns.off_overlay, _refuse_overlay, lasting=True),
+    Filter("secrets", _off_secrets, _refuse_secrets, lasting=True),
     Filter("constraints", _breaks, _refuse_constraints, lasting=True),
     Filter("volumes", _away, _refuse_volumes, lasting=True),
     Filter("image", _lacks_image, _refuse_image, lasting=True),

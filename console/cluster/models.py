@@ -105,7 +105,7 @@ class Job(QuickRows, models.Model):
     ok = models.BooleanField(null=True)
     message = models.TextField(blank=True)
     result = models.JSONField(default=dict)
-    """Of a pull: the image that the name stands for."""
+    """Of a pull: the image that the name stands for, or {"fatal": …}: whether any other node would fail as well."""
 
     class Meta:
         indexes = [

@@ -14,6 +14,7 @@ from console.cluster.models import Job, Node
 from console.controller import jobs, observed, rows, verdicts, volumes
 from console.controller.context import Step
 from console.controller.ledger import MOST_RECEIPTS, Ledger
+from console.controller.load import outdated
 from console.controller.results import conclude, tries_again, try_again
 from console.controller.wire import Entry
 from console.workloads.models import Container
@@ -111,7 +112,7 @@ def _save(node: Node, **fields: object) -> None:
 
 
 def _hello(ledger: Ledger, node: Node, session: int, hello: protocol.Hello) -> None:
-    step, fresh = ledger.step, session != node.session
+    step, fresh, version = ledger.step, session != node.session, node.protocol
     ledger.write()
     _save(
         node,
@@ -150,6 +151,9 @@ def _hello(ledger: Ledger, node: Node, session: int, hello: protocol.Hello) -> N
     if fresh:
         text = f"Node {node.name} said hello (agent {hello.agent}, engine {hello.engine.version})"
         step.tell_node(node, "node.hello", text, actor=f"node {node.name}")
+    if node.protocol != version and outdated(node):
+        text = f"The agent of node {node.name} is too old for secrets: no container with any is placed there. Update it"
+        step.tell_node(node, "node.outdated", text, warning=True)
     if fresh or not (node.synced_session == session or _sync_under_way(node)):
         ledger.write()
         jobs.begin_session(step, node)

@@ -295,6 +295,12 @@ def poisonous(node: Node, most: int) -> list[str]:
     return sorted(_CUT_OFF(node.id, most))
 
 
+def not_started(node: Node) -> list[str]:
+    """Ids of the node's containers that are yet to run there."""
+    to_come = [State.ASSIGNED, State.PREPARING, State.STARTING]
+    return sorted(Container.objects.filter(node=node, state__in=to_come).values_list("id", flat=True))
+
+
 def add_sync(step: Step, node: Node) -> None:
     """The full assignment of this session; a newer one replaces one that is under way.
 

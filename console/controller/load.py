@@ -13,6 +13,7 @@ from console.common.prepared import Prepared
 from console.controller import requests
 from console.controller.requests import Releases
 from console.workloads.models import Container, Volume
+from nodeagent import protocol
 from scheduler import model
 from scheduler.lifecycle import State
 from scheduler.placement import Cluster
@@ -167,9 +168,14 @@ def node_facts(node: Node) -> tuple[object, ...]:
     return (
         *(node.name, node.state, node.draining, node.cordoned, node.zone),
         *(node.cpu, node.memory, node.pids, node.disk, node.port_first, node.port_last),
-        node.off_overlay,
+        *(node.off_overlay, node.protocol),
         *(node.resources, node.engine, node.labels, node.observed_labels, node.images),
     )
+
+
+def outdated(node: Node) -> bool:
+    """Whether its agent, of the protocol version before, knows no secrets."""
+    return 0 < node.protocol < protocol.SECRETS_SINCE
 
 
 def scheduler_node(node: Node) -> model.Node:
@@ -187,6 +193,7 @@ def scheduler_node(node: Node) -> model.Node:
         labels={**platform, **node.all_labels},
         zone=node.zone,
         off_overlay=node.off_overlay,
+        off_secrets="has an agent that is too old for secrets" if outdated(node) else "",
         port_first=node.port_first or 30000,
         port_last=node.port_last or 32767,
         images=frozenset(name for image in node.images for name in (image["id"], *image.get("digests", ()))),

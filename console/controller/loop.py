@@ -23,6 +23,7 @@ from console.controller.models import Cursor
 from console.controller.pulse import Pulse
 from console.controller.requests import Releases
 from console.controller.roster import Roster
+from console.controller.sealer import Told
 from console.controller.wire import Entry, Wire
 from console.controller.wishes import Wishes
 from console.controller.work import work
@@ -55,6 +56,7 @@ class Controller:
         self.agenda = Agenda()
         self.wishes = Wishes()
         self.roster = Roster()
+        self.told = Told()
         self.position = "0-0"
         self.idle = IDLE
         """Seconds that the next step may be waited for."""
@@ -90,7 +92,7 @@ class Controller:
             raise
         self._saved = epoch, self.position
         self.idle = min(IDLE, max(0.05, min(nodes.next_verdict(step), self.agenda.next_due(now))))
-        send.ring(self.wire, due)
+        send.ring(self.wire, due, self.told)
         self._ask(step)
         return step.more or len(entries) == BATCH
 

@@ -83,7 +83,7 @@ def failed(ledger: Ledger, container: Container, result: protocol.Result) -> Non
     """The agent could not start it. Its remains, if any, are removed like those of any ended container."""
     if container.state == State.FAILED:
         # The engine's bare words came first; the agent's say what to do.
-        container.error, container.fatal = result.message, _hopeless(result)
+        container.error, container.fatal = result.message, hopeless(result)
         _hold_or_free(ledger, container)
         ledger.changed(container)
         _tell(ledger, container)
@@ -96,7 +96,7 @@ def failed(ledger: Ledger, container: Container, result: protocol.Result) -> Non
     container.state = move(State(container.state), State.FAILED, Actor.REPORT)
     container.error, container.fatal, container.observed_at = (
         result.message,
-        _hopeless(result),
+        hopeless(result),
         ledger.step.now,
     )
     _end(ledger, container, timedelta(0))
@@ -110,7 +110,7 @@ def failed(ledger: Ledger, container: Container, result: protocol.Result) -> Non
     )
 
 
-def _hopeless(result: protocol.Result) -> bool:
+def hopeless(result: protocol.Result) -> bool:
     """Whether the next generation would fail as well. With a taken port another one, or another node, is chosen;
     what a node knows as past (after a restored backup, say) is past with this generation alone."""
     return result.fatal and result.code not in {"port-taken", "disk-full", "stale"}

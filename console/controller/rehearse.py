@@ -6,6 +6,9 @@ each node and image of a release; until it is there, the old container serves on
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from console.cluster.enums import JobKind
 from console.cluster.models import Job, Node
 from console.common.ids import new_id
@@ -13,7 +16,7 @@ from console.controller import explanations, jobs, rows
 from console.controller.appview import Rows
 from console.controller.context import Step
 from console.controller.explanations import Chosen, Reasons
-from console.workloads.models import Release, Slot
+from console.workloads.models import Container, Release, Slot
 from scheduler import model
 from scheduler.rehearsal import Stage
 
@@ -26,10 +29,28 @@ class Rehearsal:
         self._stage: Stage | None = None
         self._fetches: dict[tuple[str, str], Job] | None = None
         self._held: dict[str, Slot] = {}
+        self._leaving: dict[str, Container] = {}
         self._reasons = Reasons()
 
     def answer(self, slot_id: str, placement: model.Placement) -> model.Rehearsed:
         """See `scheduler.rehearsal.plan_with`."""
+        failed: dict[str, model.Rehearsed] = {}
+        while True:
+            # Nodes that could not get the image come last: another one may.
+            avoid = (*placement.avoid, *failed)
+            prefer = "" if placement.prefer in avoid else placement.prefer
+            node, answer = self._try(slot_id, replace(placement, prefer=prefer, avoid=avoid), failed)
+            if not answer.failure or node in failed or self._is_hopeless(node, placement):
+                break
+            failed[node] = answer
+        if failed and answer.ready:
+            self._send_on(placement.leaves, node)
+        return answer
+
+    def _try(
+        self, slot_id: str, placement: model.Placement, failed: Mapping[str, model.Rehearsed]
+    ) -> tuple[str, model.Rehearsed]:
+        """The node that it would be placed on, if any, and what would become of it there."""
         slot, request = self._app.slots[slot_id], placement.request
         self._stage = self._stage or Stage(self._step.live.cluster)
         want = model.Want(request, slot.id, new_id(), placement.node, placement.prefer, placement.avoid)
@@ -37,22 +58,35 @@ class Rehearsal:
         if decision.node is None:
             if self._step.live.may_evict(request):
                 # Others will make room for it: its place is found once the old one is gone.
-                return model.Rehearsed("anywhere")
+                return "", model.Rehearsed("anywhere")
             chosen = [Chosen(slot, placement, decision)]
             self._explain(
                 explanations.explain(self._stage.cluster, self._app.app, chosen, self._step.now), slot
             )
             self._stage.take_back(want)
-            return model.Rehearsed()
-        answer = self._image(slot, self._step.nodes[decision.node], placement)
+            return "", model.Rehearsed()
+        answer = failed.get(decision.node) or self._image(slot, self._step.nodes[decision.node], placement)
         if not answer.ready:
             self._stage.take_back(want)
-        return answer
+        return decision.node, answer
+
+    def _is_hopeless(self, node: str, placement: model.Placement) -> bool:
+        """No node can get its image."""
+        job = (self._fetches or {}).get((node, placement.request.image))
+        return job is not None and bool(job.result.get("fatal"))
+
+    def _send_on(self, leaves: str, node: str) -> None:
+        """Once the old one is stopped, its slot goes where the image is, and not back."""
+        for container in self._app.all_containers():
+            if container.id == leaves:
+                container.move_to_id = node
+                self._leaving[container.id] = container
 
     def save(self) -> set[str]:
         """Slots that have to wait, with the reasons in their rows."""
         self._reasons.save()
         rows.save(self._held.values(), ("pending", "explanation", "scores"))
+        rows.save_alike(self._leaving.values(), ("move_to_id",))
         self._reasons.clear()
         return set(self._held)
 

@@ -144,6 +144,7 @@ def build(app: App, spec: Spec, release: Release, *, zones: bool) -> model.Reque
         ),
         max_per_node=place.max_per_node,
         volumes=tuple(f"{app.id}/{mount.source}" for mount in spec.volumes if mount.kind == "volume"),
+        secrets=bool(spec.secrets or spec.secret_environment),
         image=image["image"],
         image_local_only=image["local"],
         priority=spec.priority,

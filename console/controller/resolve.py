@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -20,6 +20,8 @@ from console.workloads.enums import ReleaseState, RolloutState
 from console.workloads.models import App, Release, Rollout
 from console.workloads.services import UNDER_WAY, take_services
 
+MOST_ASKED = 5
+"""Nodes by way of which a registry is asked for one image of a release: somebody waits for the answer."""
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
@@ -94,13 +96,21 @@ def _known(step: Step, spec: Spec) -> Image | None:
 
 def _asked(step: Step, app: App, release: Release, spec: Spec) -> Image | None:
     """By way of a node: its engine asks the registry, with the team's login."""
-    asked = Job.objects.filter(release_id=release.id, kind=JobKind.PULL, payload__image=spec.image)
-    job = asked.order_by("-created_at").first()
+    asked = list(
+        Job.objects.filter(
+            release_id=release.id,
+            kind=JobKind.PULL,
+            payload__image=spec.image,
+            payload__resolve=True,
+        ).order_by("created_at")
+    )
+    job = asked[-1] if asked else None
     if job and not job.done_at and step.nodes[str(job.node_id)].state == NodeState.DOWN:
         job.done_at, job.ring_at, job.message = step.now, None, "its node went away"
         job.save(update_fields=["done_at", "ring_at", "message"])
+    failed = {str(each.node_id) for each in asked if each.ok is False}
+    node = _asking_node(step, failed)
     if job is None or (job.done_at and job.ok is None):
-        node = _asking_node(step)
         if node is not None:
             jobs.add_pull(step, node, release, app.team, spec.image)
             _note(step, app, f"Asking the registry which digest {spec.image} stands for")
@@ -109,12 +119,18 @@ def _asked(step: Step, app: App, release: Release, spec: Spec) -> Image | None:
         return None
     if job.done_at is None:
         return None
+    if not job.ok and node is not None and _is_worth_asking(job, failed):
+        jobs.add_pull(step, node, release, app.team, spec.image)
+        name = step.nodes[str(job.node_id)].name
+        _note(step, app, f"Node {name} could not ask the registry ({job.message}); node {node.name} asks it")
+        return None
     digests = job.result.get("digests") or []
     if job.ok and digests:
         return Image(digests[0], warning=job.message)
     present = present_copy(list(step.nodes.values()), spec.image)
     if present is None:
-        raise CannotResolve(job.message or f"The registry knows no image {spec.image}.")
+        said = job.message or f"The registry knows no image {spec.image}."
+        raise CannotResolve(said if len(failed) < 2 else f"{len(failed)} nodes asked, the last one: {said}")
     return Image(
         present.identity,
         present.local,
@@ -122,8 +138,13 @@ def _asked(step: Step, app: App, release: Release, spec: Spec) -> Image | None:
     )
 
 
-def _asking_node(step: Step) -> Node | None:
-    ready = [node for node in step.nodes.values() if node.state == NodeState.READY]
+def _is_worth_asking(job: Job, failed: Collection[str]) -> bool:
+    """By way of another node: the trouble may have been this one's with the registry."""
+    return not job.result.get("fatal") and len(failed) < MOST_ASKED
+
+
+def _asking_node(step: Step, but: Collection[str]) -> Node | None:
+    ready = [node for node in step.nodes.values() if node.state == NodeState.READY and node.id not in but]
     return min(ready, key=lambda node: node.id, default=None)
 
 

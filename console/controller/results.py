@@ -8,7 +8,7 @@ import msgspec
 
 from console.cluster.enums import JobKind
 from console.cluster.models import Job, Node
-from console.controller import jobs, observed, overlay, verdicts, volumes
+from console.controller import jobs, load, observed, overlay, verdicts, volumes
 from console.controller.ledger import Ledger
 from console.workloads.models import Release
 from nodeagent import protocol
@@ -53,6 +53,8 @@ def conclude(ledger: Ledger, node: Node, job: Job, message: protocol.Result) -> 
     job.done_at, job.ring_at, job.ok, job.message = ledger.step.now, None, message.ok, message.message
     if message.image:
         job.result = msgspec.to_builtins(message.image)
+    elif job.kind == JobKind.PULL and not message.ok:
+        job.result = {"fatal": observed.hopeless(message)}
     ledger.ended(job)
     if job.kind == JobKind.SYNC:
         if message.ok:
@@ -78,6 +80,7 @@ def _synced(ledger: Ledger, node: Node) -> None:
     node.save(update_fields=["synced_session"])
     verdicts.release(ledger.step, node)
     _give_up_poison(ledger, node)
+    _give_up_outdated(ledger, node)
     jobs.resume(ledger.step, node)
     ledger.step.freed = True
 
@@ -103,6 +106,24 @@ def _give_up_poison(ledger: Ledger, node: Node) -> None:
         )
     if found:
         ledger.write()
+
+
+def _give_up_outdated(ledger: Ledger, node: Node) -> None:
+    """The agent is an older one than was there when these were placed: they go elsewhere."""
+    if not load.outdated(node):
+        return
+    message = (
+        f"The agent of node {node.name} is too old for secrets, so it is not sent there. Update that agent, or let it "
+        "run on another node."
+    )
+    result = protocol.Result(job="", ok=False, code="agent-outdated", message=message)
+    found = ledger.take_up(jobs.not_started(node))
+    for container in found:
+        release = ledger.step.releases.get(container.release_id)
+        spec = release.project.find(container.slot.service.name) if release else None
+        if spec and (spec.secrets or spec.secret_environment):
+            observed.failed(ledger, container, result)
+    ledger.write()
 
 
 def _of_container(ledger: Ledger, job: Job, message: protocol.Result) -> None:

@@ -25,12 +25,39 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+MOST_TOLD = 10_000
+
+
+class Told:
+    """What could not be sent to which node, and why: it is sent again and again, and told once for each reason.
+
+    In memory, for as long as a controller leads: the next one may say it once more.
+    """
+
+    def __init__(self) -> None:
+        self._errors: dict[tuple[str, str], str] = {}
+
+    def is_news(self, what: str, node: Node, error: str) -> bool:
+        """`what` names a secret's version and its app, or a login."""
+        key = what, node.id
+        if self._errors.get(key) == error:
+            return False
+        if len(self._errors) >= MOST_TOLD:
+            self._errors.clear()
+        self._errors[key] = error
+        return True
+
+    def went_well(self, what: str, node: Node) -> None:
+        self._errors.pop((what, node.id), None)
+
+
 class Sealer:
     """Of one step's messages: each login and each secret is looked up once. Nothing opened outlives it."""
 
-    def __init__(self) -> None:
+    def __init__(self, told: Told) -> None:
+        self._told = told
         self._logins: dict[str, RegistryCredential | None] = {}
-        self._values: dict[str, bytes | None] = {}
+        self._values: dict[tuple[str, str, str], bytes | BerthError] = {}
 
     def seal(self, node: Node, message: Message) -> protocol.Job:
         """The message with its registry's login and its secrets. What cannot be had is left out, and events say so:
@@ -48,17 +75,20 @@ class Sealer:
             return b""
         try:
             login = {"username": credential.username, "password": password_of(credential)}
-            return seal_to_node(bytes(node.public_key), json.dumps(login).encode())
+            sealed = seal_to_node(bytes(node.public_key), json.dumps(login).encode())
         except (BerthError, CryptoError) as error:
             logger.error("Job %s goes without the login %s: %s", message.id, credential.id, error)
-            events.record(
-                "registry.unreadable",
-                f"The login for {credential.host} cannot be sent to node {node.name}: {error}",
-                actor=events.CONTROLLER,
-                team=credential.team_id,
-                warning=True,
-            )
+            if self._told.is_news(credential.id, node, str(error)):
+                events.record(
+                    "registry.unreadable",
+                    f"The login for {credential.host} cannot be sent to node {node.name}: {error}",
+                    actor=events.CONTROLLER,
+                    team=credential.team_id,
+                    warning=True,
+                )
             return b""
+        self._told.went_well(credential.id, node)
+        return sealed
 
     def _secrets(self, node: Node, job: protocol.Ensure) -> bytes:
         values: dict[str, bytes] = {}
@@ -75,30 +105,40 @@ class Sealer:
             return b""
 
     def _value(self, node: Node, job: protocol.Ensure, secret: protocol.Secret) -> bytes | None:
-        if secret.version not in self._values:
-            self._values[secret.version] = self._opened(node, job, secret)
-        return self._values[secret.version]
-
-    def _opened(self, node: Node, job: protocol.Ensure, secret: protocol.Secret) -> bytes | None:
-        # The app's own or its team's: a job that names another's gets nothing.
-        found = SecretVersion.objects.select_related("secret__team").filter(pk=secret.version).first()
-        whose = (found.secret.team.slug, found.secret.app_id or job.identity.app) if found else ("", "")
-        try:
-            if found is None or whose != (job.identity.team, job.identity.app):
-                raise BerthError("it was deleted")
-            return open_version(found)
-        except BerthError as error:
-            logger.error("Job %s goes without the secret %s: %s", job.id, secret.name, error)
+        whose = job.identity.team, job.identity.app
+        key = (secret.version, *whose)
+        if key not in self._values:
+            self._values[key] = _opened(secret.version, whose)
+        found = self._values[key]
+        # Each app has events of its own.
+        what = f"{secret.version} {job.identity.app}"
+        if isinstance(found, bytes):
+            self._told.went_well(what, node)
+            return found
+        logger.error("Job %s goes without the secret %s: %s", job.id, secret.name, found)
+        if self._told.is_news(what, node, str(found)):
             events.record(
                 "secret.unreadable",
-                f"The secret {secret.name} cannot be sent to node {node.name} for {job.identity.name}: {error}",
+                f"The secret {secret.name} cannot be sent to node {node.name}, so {job.identity.name} does not start "
+                f"there, nor does any other that takes it: {found}",
                 actor=events.CONTROLLER,
                 app=job.identity.app,
                 warning=True,
             )
-            return None
+        return None
 
     def _credential(self, id_: str) -> RegistryCredential | None:
         if id_ not in self._logins:
             self._logins[id_] = RegistryCredential.objects.filter(pk=id_).first()
         return self._logins[id_]
+
+
+def _opened(version: str, whose: tuple[str, str]) -> bytes | BerthError:
+    """Its value, or why it cannot be had. The app's own or its team's: a job that names another's gets nothing."""
+    found = SecretVersion.objects.select_related("secret__team").filter(pk=version).first()
+    if found is None or whose != (found.secret.team.slug, found.secret.app_id or whose[1]):
+        return BerthError("it was deleted")
+    try:
+        return open_version(found)
+    except BerthError as error:
+        return error

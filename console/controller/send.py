@@ -16,7 +16,7 @@ from console.cluster.models import Job, Node
 from console.common.prepared import Prepared
 from console.controller import rows
 from console.controller.context import Step
-from console.controller.sealer import Sealer
+from console.controller.sealer import Sealer, Told
 from console.controller.wire import Wire
 from nodeagent import protocol
 
@@ -53,15 +53,17 @@ class Due:
 
 def collect(step: Step) -> list[Due]:
     """The jobs to send now, one batch per node that can be reached; the next ring is set in this transaction."""
-    ringing = [job for job in _DUE(step.now) if _reachable(step.nodes[job.node_id], job)]
-    for job in ringing:
-        _mark(step, job)
-    rows.save_alike(ringing, ("rings", "ring_at", "received_at"))
-    jobs = _payloads(step, ringing)
+    due = [job for job in _DUE(step.now) if _reachable(step.nodes[job.node_id], job)]
+    jobs = _payloads(step, due)
     by_node: dict[str, list[Message]] = defaultdict(list)
-    for job in ringing:
-        if _understood(step, job, jobs[job.id]):
-            by_node[job.node_id].append(Message(job.id, jobs[job.id], job.registry_id))
+    for job in due:
+        if protocol.needs(jobs[job.id]) > step.nodes[job.node_id].protocol:
+            # It would do something else instead. Nothing is placed there that needs more: `results.conclude`.
+            job.ring_at = step.now + timedelta(seconds=LONGEST_PATIENCE)
+            continue
+        _mark(step, job)
+        by_node[job.node_id].append(Message(job.id, jobs[job.id], job.registry_id))
+    rows.save_alike(due, ("rings", "ring_at", "received_at"))
     return [Due(step.nodes[node], tuple(batch)) for node, batch in sorted(by_node.items())]
 
 
@@ -86,17 +88,6 @@ def _reachable(node: Node, job: Job) -> bool:
     return node.synced_session == node.session or job.kind == JobKind.SYNC
 
 
-def _understood(step: Step, job: Job, message: protocol.Job) -> bool:
-    """An agent that is too old for a job would do something else instead; it is not told."""
-    node = step.nodes[job.node_id]
-    if protocol.needs(message) <= node.protocol:
-        return True
-    if job.rings == 1:
-        text = f"Node {node.name} cannot start containers with secrets: its agent is too old. Update it"
-        step.tell_node(node, "node.outdated", text, warning=True)
-    return False
-
-
 def _mark(step: Step, job: Job) -> None:
     job.rings += 1
     job.ring_at = step.now + timedelta(seconds=min(FIRST_PATIENCE * 2.0 ** (job.rings - 1), LONGEST_PATIENCE))
@@ -107,9 +98,9 @@ def _mark(step: Step, job: Job) -> None:
         step.tell_node(node, "node.unanswered", text, warning=True)
 
 
-def ring(wire: Wire, due: list[Due]) -> None:
+def ring(wire: Wire, due: list[Due], told: Told) -> None:
     """Send. A failure is logged; the outbox rings again."""
-    sealer = Sealer()
+    sealer = Sealer(told)
     for batch in due:
         try:
             wire.send(batch.node.id, [sealer.seal(batch.node, message) for message in batch.messages])

@@ -33,6 +33,8 @@ class Node:
     zone: str = ""
     off_overlay: str = ""
     """Why no container can join a network across hosts here, as a verb and more. Empty: it can, or none is wanted."""
+    off_secrets: str = ""
+    """Why no container with secrets can start here, as a verb and more. Empty: it can."""
     port_first: int = 30000
     """Host ports from here …"""
     port_last: int = 32767

@@ -94,6 +94,8 @@ class Request:
     """Most slots of this service on one node; 0 is no limit."""
     volumes: tuple[str, ...] = ()
     """Keys of local volumes; a volume binds all its users to its node."""
+    secrets: bool = False
+    """It has some: only nodes whose agents know them can be chosen."""
     image: str = ""
     image_local_only: bool = False
     """The image is in no registry: only nodes that have it can be chosen."""

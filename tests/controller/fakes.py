@@ -113,6 +113,7 @@ class FakeAgent:
     registry: dict[str, str] = field(default_factory=dict)
     broken: dict[str, protocol.Result] = field(default_factory=dict)
     health: dict[str, protocol.Health] = field(default_factory=dict)
+    version: int = protocol.VERSION
     session: int = 0
     silence: float = 0.0
     engine_ok: bool = True
@@ -150,6 +151,7 @@ class FakeAgent:
         self.wire.push(
             self,
             protocol.Hello(
+                version=self.version,
                 agent="0.1.0",
                 address="10.0.0.1",
                 public_key=b"k" * 32,

@@ -12,17 +12,21 @@ from nacl.public import PrivateKey, SealedBox
 from pytest_django.fixtures import Settings
 
 from console.accounts import envelope, keyring
+from console.accounts.access import Access
 from console.cluster.models import Node
 from console.common.models import Event
-from console.controller.sealer import Sealer
+from console.controller.sealer import Sealer, Told
 from console.controller.send import Message
 from console.controller.specs import build, identity
 from console.images.models import RegistryCredential
 from console.images.services import password_of, store_credential
-from console.workloads.models import Container, Release, SecretVersion
+from console.workloads.models import App, Container, Release, SecretVersion, Slot
 from console.workloads.secretstore import delete_secret, open_version, store_secret
+from console.workloads.services import create_app
 from nodeagent import protocol
 from tests import factories
+from tests.controller.conftest import MakeAgents
+from tests.controller.fakes import FakeAgent, World
 
 COMPOSE = """\
 services:
@@ -37,6 +41,7 @@ PASSWORD, TOKEN = "canary-of-the-file", "canary-of-the-variable"
 
 class Scene:
     def __init__(self) -> None:
+        self.told = Told()
         self.access = factories.make_member(factories.make_team("home"))
         store_secret(self.access, None, name="password", value=PASSWORD)
         self.app = factories.make_app(self.access, "shop", compose=COMPOSE, variables={"TOKEN": TOKEN})
@@ -52,7 +57,7 @@ class Scene:
         return protocol.Ensure(id="j1", identity=identity(container, "c1"), spec=spec)
 
     def sent(self, job: protocol.Ensure | None = None, node: Node | None = None) -> protocol.Ensure:
-        sealed = Sealer().seal(node or self.node, Message("j1", job or self.job(), ""))
+        sealed = Sealer(self.told).seal(node or self.node, Message("j1", job or self.job(), ""))
         assert isinstance(sealed, protocol.Ensure)
         return sealed
 
@@ -84,7 +89,24 @@ def test_a_secret_that_cannot_be_opened_is_left_out_and_told(scene: Scene, setti
     job = scene.job()
     settings.SECRET_KEY = "another-key-" * 4
     assert scene.opened(scene.sent(job)) == {}
-    assert Event.objects.filter(kind="secret.unreadable", app_id=scene.app.id, warning=True).count() == 2
+    told = Event.objects.filter(kind="secret.unreadable", app_id=scene.app.id, warning=True)
+    assert told.count() == 2
+    for _again in range(3):
+        scene.sent(job)
+    assert told.count() == 2
+    scene.sent(job, factories.make_node("n2", public_key=bytes(scene.key.public_key)))
+    assert told.count() == 4
+
+
+def test_a_secret_that_can_be_opened_again_and_then_not_is_told_again(
+    scene: Scene, settings: Settings
+) -> None:
+    job, usual = scene.job(), settings.SECRET_KEY
+    told = Event.objects.filter(kind="secret.unreadable")
+    for key, number in (("another-key-" * 4, 2), (usual, 2), ("another-key-" * 4, 4)):
+        settings.SECRET_KEY = key
+        scene.sent(job)
+        assert told.count() == number
 
 
 def test_a_job_gets_no_secret_of_another_app_or_team(scene: Scene) -> None:
@@ -104,6 +126,84 @@ def test_an_old_agent_is_not_sent_what_it_does_not_know(scene: Scene) -> None:
     assert protocol.needs(job) == protocol.SECRETS_SINCE
     plain = msgspec.structs.replace(job, spec=msgspec.structs.replace(job.spec, secrets=()))
     assert protocol.needs(plain) == 0
+
+
+WITH_TOKEN = """\
+services:
+  web:
+    image: berth/demo
+    deploy: {replicas: 2}
+    x-berth: {secret_environment: {TOKEN: token}}
+secrets: {token: {environment: TOKEN}}
+"""
+
+
+def old_agent(agent: FakeAgent) -> str:
+    """Its node's name."""
+    agent.version = protocol.SECRETS_SINCE - 1
+    agent.connect()
+    return Node.objects.get(pk=agent.node).name
+
+
+def create(access: Access, compose: str) -> App:
+    return App.objects.get(
+        pk=create_app(access, name="shop", compose=compose, variables={"TOKEN": TOKEN}).app_id
+    )
+
+
+def test_a_node_with_an_old_agent_gets_no_container_with_secrets(
+    access: Access, world: World, agents: MakeAgents
+) -> None:
+    old, _new = agents(2)
+    name = old_agent(old)
+    world.run(2)
+    app = create(access, WITH_TOKEN)
+    world.run(120, tick=2)
+    running = Container.objects.filter(app=app, state="running")
+    assert [each.node.name for each in running] == ["node-2", "node-2"]
+    told = Event.objects.filter(kind__in=("node.outdated", "node.unanswered"))
+    assert [event.message for event in told] == [
+        f"The agent of node {name} is too old for secrets: no container with any is placed there. Update it"
+    ]
+
+
+def test_what_finds_no_other_node_says_so_and_starts_once_the_agent_is_updated(
+    access: Access, world: World, agents: MakeAgents
+) -> None:
+    [agent] = agents(1)
+    old_agent(agent)
+    world.run(2)
+    app = create(access, WITH_TOKEN)
+    world.run(5)
+    slots = Slot.objects.filter(service__app=app)
+    assert {slot.pending for slot in slots} == {
+        "0 of 1 node fits: 1 has an agent that is too old for secrets"
+    }
+    agent.version = protocol.VERSION
+    agent.connect()
+    world.run(5)
+    assert Container.objects.filter(app=app, state="running").count() == 2
+
+
+def test_what_waits_on_a_node_whose_agent_becomes_an_older_one_goes_elsewhere(
+    access: Access, world: World, agents: MakeAgents
+) -> None:
+    first, second = agents(2)
+    first.holding = second.holding = True
+    app = create(access, WITH_TOKEN)
+    world.run(3)
+    assert set(Container.objects.filter(app=app).values_list("state", "node")) == {
+        ("assigned", first.node),
+        ("assigned", second.node),
+    }
+    first.held.clear()
+    first.holding = second.holding = False
+    second.let_go()
+    name = old_agent(first)
+    world.run(60)
+    running = Container.objects.filter(app=app, state="running")
+    assert [each.node_id for each in running] == [second.node, second.node]
+    assert Event.objects.filter(app_id=app.pk, message__contains=f"agent of node {name} is too old").exists()
 
 
 def test_the_master_key_is_rotated_in_one_command(scene: Scene, settings: Settings, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from pytest_django.fixtures import Settings
 
 from console.common import events
 from console.common import redis as keys
+from console.controller.sealer import Told
 from console.controller.send import Due, Message, ring
 from console.controller.wire import Beat, Entry, RedisWire
 from lab.redis_server import RedisServer
@@ -124,11 +125,11 @@ def test_a_ring_that_fails_is_made_up_for_by_the_next(
     due = [Due(node, (Message(JOB.id, JOB, registry=""),))]
     wire.send(node.id, [JOB])
     redis_server.stop()
-    ring(wire, due)
+    ring(wire, due, Told())
     redis_server.start()
     keys.client().flushall()
     for _ring in range(2):
-        ring(wire, due)
+        ring(wire, due, Told())
     assert keys.client().llen(f"node:{node.id}:jobs")
 
 

@@ -124,3 +124,16 @@ def test_nodes_off_the_overlay_are_passed_over_and_say_why() -> None:
     cluster.update(node("w2"))
     [explanation] = explained(cluster, request())
     assert explanation.node == "w2"
+
+
+def test_nodes_whose_agents_know_no_secrets_get_none_and_say_why() -> None:
+    why = "has an agent that is too old for secrets"
+    cluster = Cluster([node("w1", off_secrets=why), node("w2", off_secrets=why)])
+    [explanation] = explained(cluster, request())
+    assert explanation.node == "w1"
+    [explanation] = explained(cluster, request(secrets=True))
+    assert explanation.summary == "0 of 2 nodes fit: 2 have an agent that is too old for secrets"
+    assert f"Update the agent of w1 (it {why})" in explanation.remedies
+    cluster.update(node("w2"))
+    [explanation] = explained(cluster.copy(), request(secrets=True))
+    assert explanation.node == "w2"
