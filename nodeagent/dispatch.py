@@ -8,7 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from nodeagent.assignment import Assignment
 from nodeagent.errors import AgentError, Busy
@@ -38,7 +38,7 @@ from nodeagent.step import NeedsPull, Stepper
 log = logging.getLogger(__name__)
 
 WORKERS = 8
-PULLERS = 4
+ASKERS = 4
 LIMIT = 2000
 PULL_TIMEOUT = 600.0
 YIELD = 30.0
@@ -52,9 +52,10 @@ _SlotJob = Ensure | Stop | Remove
 class Dispatcher:
     """`accept` returns at once; each job ends in exactly one `Result`, unless the agent ends first.
 
-    A job that arrives again while it is under way is only receipted. Pulls have threads of their own, so that
-    slow registries never hold up starts and stops; and so has what is kept of a container before its removal. A
-    removal lets the starts beside it go first.
+    A job that arrives again while it is under way is only receipted. Pulls have threads of their own, and none for
+    those who wait for the same image, so that slow registries never hold up starts, stops and other images; so has
+    what is asked of registries, and what is kept of a container before its removal. A removal lets the starts beside
+    it go first.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class Dispatcher:
         self._saw = saw
         self._overlay = overlay
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="job")
-        self._pullers = ThreadPoolExecutor(PULLERS, thread_name_prefix="pull")
+        self._askers = ThreadPoolExecutor(ASKERS, thread_name_prefix="resolve")
         self._keepers = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="keep")
         self._lock = threading.Lock()
         self.taken = 0
@@ -112,8 +113,10 @@ class Dispatcher:
             self._sync(job)
         elif isinstance(job, Swarm | Network):
             self._workers.submit(self._finish, job, lambda: self._overlay.run(job))
+        elif isinstance(job, Pull) and job.resolve:
+            self._askers.submit(self._finish, job, lambda: self._resolve(job))
         elif isinstance(job, Pull):
-            self._pullers.submit(self._finish, job, lambda: self._pull(job))
+            self._fetch(job)
         else:
             self._queue(job, self._session.ticket())
 
@@ -167,7 +170,7 @@ class Dispatcher:
         try:
             self._stepper.ensure(job, ticket)
         except NeedsPull:
-            self._pullers.submit(self._finish, job, lambda: self._pull_then_ensure(job, ticket))
+            self._fetch_then_ensure(job, ticket)
             return False
         return True
 
@@ -221,25 +224,48 @@ class Dispatcher:
 
         self._workers.submit(self._finish, job, clear)
 
-    def _pull(self, job: Pull) -> Result:
-        login = self._images.login(job.auth)
-        warning = ""
-        fact: ImageFact
-        if job.resolve:
-            fact, warning = self._images.resolve(job.image, login)
-        else:
-            fact = self._images.pull(job.image, login, self._reporter(job.id), job.timeout)
+    def _resolve(self, job: Pull) -> Result:
+        fact, warning = self._images.resolve(job.image, self._images.login(job.auth))
         code = "present-copy" if warning else ""
         return Result(job=job.id, ok=True, code=code, message=warning, image=fact)
 
-    def _pull_then_ensure(self, job: Ensure, ticket: int) -> Result:
-        login = self._images.login(job.auth)
-        self._images.pull(job.spec.image, login, self._reporter(job.id), PULL_TIMEOUT, if_missing=True)
+    def _fetch(self, job: Pull) -> None:
+        def landed(pulled: Future[ImageFact]) -> None:
+            self._finish(job, lambda: Result(job=job.id, ok=True, image=pulled.result()))
+
+        self._call_back(job, landed, job.image, job.timeout)
+
+    def _fetch_then_ensure(self, job: Ensure, ticket: int) -> None:
+        def ensure(pulled: Future[ImageFact]) -> Result:
+            pulled.result()
+            try:
+                self._stepper.ensure(job, ticket)
+            except NeedsPull as gone:
+                raise gone.missing from gone
+            return Result(job=job.id, ok=True)
+
+        def landed(pulled: Future[ImageFact]) -> None:
+            self._workers.submit(self._finish, job, lambda: ensure(pulled))
+
+        self._call_back(job, landed, job.spec.image, PULL_TIMEOUT, if_missing=True)
+
+    def _call_back(
+        self,
+        job: Pull | Ensure,
+        landed: Callable[[Future[ImageFact]], None],
+        image: str,
+        timeout: float,
+        *,
+        if_missing: bool = False,
+    ) -> None:
+        """Once the image is here, or cannot be had: in a thread that others wait for."""
         try:
-            self._stepper.ensure(job, ticket)
-        except NeedsPull as gone:
-            raise gone.missing from gone
-        return Result(job=job.id, ok=True)
+            login = self._images.login(job.auth)
+            pulled = self._images.pull(image, login, self._reporter(job.id), timeout, if_missing=if_missing)
+        except Exception as error:  # noqa: BLE001 - the edge: every job gets an answer
+            self._end(_failure(job, error))
+            return
+        pulled.add_done_callback(landed)
 
     def _reporter(self, job: str) -> Callable[[str, int, int], None]:
         def report(text: str, done: int, total: int) -> None:

@@ -1,10 +1,10 @@
-"""Images: one pull at a time for all who ask for the same one."""
+"""Images: one pull at a time for all who ask for the same one, on threads of its own; nobody waits on a thread."""
 
 from __future__ import annotations
 
 import threading
 import time
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import msgspec
 
@@ -14,6 +14,8 @@ from nodeagent.protocol import ImageFact
 from nodeagent.runtime.base import ImageMissing, Login, Progress, RegistryUnreachable, Runtime
 from nodeagent.seal import NodeKey
 
+PULLERS = 4
+"""Images that are fetched at the same time."""
 RESOLVE_TIMEOUT = 10.0
 PROGRESS_EVERY = 1.0
 PULL_WITHIN = (1.0, 3600.0)
@@ -54,6 +56,7 @@ class Images:
         self._key = key
         self._lock = threading.Lock()
         self._flights: dict[Wish, _Flight] = {}
+        self._pullers = ThreadPoolExecutor(PULLERS, thread_name_prefix="pull")
 
     def login(self, sealed: bytes) -> Login | None:
         """Registry credentials sealed to this node. Raises `CannotOpen`."""
@@ -72,8 +75,11 @@ class Images:
 
     def pull(
         self, image: str, login: Login | None, progress: Progress, timeout: float, *, if_missing: bool = False
-    ) -> ImageFact:
-        """Present afterwards. A present digest is never pulled again; a tag is, unless `if_missing`."""
+    ) -> Future[ImageFact]:
+        """Present once it is done. A present digest is never pulled again; a tag is, unless `if_missing`.
+
+        Of those who ask for the same one only the first takes a thread. What is called back must be short.
+        """
         names.check_image(image)
         # In this order a NaN becomes the least.
         timeout = max(PULL_WITHIN[0], min(timeout, PULL_WITHIN[1]))
@@ -85,8 +91,8 @@ class Images:
                 flight = self._flights[key] = _Flight()
             flight.join(progress)
         if first:
-            self._fly(flight, key, timeout)
-        return flight.result.result()
+            self._pullers.submit(self._fly, flight, key, timeout)
+        return flight.result
 
     def _fly(self, flight: _Flight, key: Wish, timeout: float) -> None:
         try:

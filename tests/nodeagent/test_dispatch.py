@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from nacl.public import PublicKey, SealedBox
@@ -16,7 +17,7 @@ from nodeagent.fence import Fence
 from nodeagent.outgoing import Kept, Outgoing
 from nodeagent.overlay import OverlayPart
 from nodeagent.protocol import Batch, ImageFact, Job, Pull, Receipt, Remove, Result, Stop, Sync, Welcome
-from nodeagent.pulls import Images
+from nodeagent.pulls import PULLERS, Images
 from nodeagent.runtime.base import ContainerFacts
 from nodeagent.seal import NodeKey
 from nodeagent.session import Session
@@ -274,6 +275,35 @@ def test_an_image_that_is_gone_again_after_its_pull_is_told(desk: Desk) -> None:
     desk.send(ensure(wanted=spec(image=REMOTE)))
     end = desk.result("ensure-s1-1")
     assert (end.ok, end.code, end.fatal) == (False, "image-missing", True)
+
+
+def test_those_who_wait_for_one_image_hold_up_neither_another_nor_a_question(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, slow = REMOTE.replace("app", "other"), [REMOTE.replace("app", f"slow{n}") for n in range(PULLERS)]
+    for name in (REMOTE, other, *slow):
+        desk.runtime.registry[name] = ImageFact(id=f"sha256:{name}", tags=(name,))
+    may_land, pull = threading.Event(), desk.runtime.pull
+
+    def held(image: str, *rest: Any) -> ImageFact:
+        assert image == other or may_land.wait(5)
+        return pull(image, *rest)
+
+    monkeypatch.setattr(desk.runtime, "pull", held)
+    desk.send(SYNC)
+    desk.result("sync")
+    replicas = [ensure(f"s{number}", wanted=spec(image=REMOTE)) for number in range(2 * PULLERS)]
+    desk.send(*replicas)
+    until(lambda: desk.runtime.calls.count("create") >= len(replicas))
+    desk.send(Pull(id="other", image=other))
+    assert desk.result("other").ok
+    # All threads that fetch are busy now.
+    desk.send(*(Pull(id=name, image=name) for name in slow))
+    desk.send(Pull(id="asked", image=other, resolve=True))
+    assert desk.result("asked").ok
+    may_land.set()
+    assert all(desk.result(id_).ok for id_ in (*slow, *(job.id for job in replicas)))
+    assert len(desk.runtime.containers) == len(replicas)
 
 
 def test_a_stop_gets_through_while_its_image_is_pulled(desk: Desk) -> None:
