@@ -50,6 +50,8 @@ class Assignment:
         keep = frozenset(job.keep) | self._session.started()
         self._vault.sweep({engine_name(*key) for key in keep.union(known.key for known in own)})
         strangers = tuple(known for known in own if known.key not in keep)
+        there = {slot for slot, _generation in keep.union(known.key for known in own)}
+        self._fence.forget(slot for slot in job.forget if slot not in there)
         self._fence.close(*(known.key for known in strangers))
         self._session.open_gate(job.session)
         return strangers

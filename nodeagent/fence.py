@@ -13,12 +13,16 @@ from nodeagent.files import write_atomic
 
 log = logging.getLogger(__name__)
 
+MOST_SLOTS = 20_000
+"""The slots of late. A job that is late by more than so many others is none that the console still sends."""
+
 
 class Fence:
     """By slot: the highest generation seen, and the highest that was told to stop.
 
     Kept in one JSON file, `{"slot": [seen, stopped]}`, written before the engine is touched: once for all threads
-    that wait for it. A missing or unreadable file is rebuilt from the labels of what the engine holds (`rebuild`).
+    that wait for it. A missing or unreadable file is rebuilt from the labels of what the engine holds (`rebuild`). A
+    slot is kept until the console says that it is no more, and among so many others of late.
     """
 
     def __init__(self, path: Path) -> None:
@@ -33,7 +37,8 @@ class Fence:
     def _load(self) -> bool:
         try:
             raw = json.loads(self._path.read_bytes())
-            self._slots = {str(slot): (int(seen), int(stopped)) for slot, (seen, stopped) in raw.items()}
+            of_late = list(raw.items())[-MOST_SLOTS:]
+            self._slots = {str(slot): (int(seen), int(stopped)) for slot, (seen, stopped) in of_late}
         except FileNotFoundError:
             return False
         except (ValueError, TypeError, AttributeError):
@@ -77,15 +82,25 @@ class Fence:
                 self._raise(slot, generation, generation)
         self._try_save()
 
+    def forget(self, slots: Iterable[str]) -> None:
+        """No job will ever name these slots again."""
+        with self._lock:
+            for slot in slots:
+                self._changes += self._slots.pop(slot, None) is not None
+        self._try_save()
+
     def generations(self) -> Mapping[str, int]:
         """Highest generation seen by slot."""
         with self._lock:
             return {slot: seen for slot, (seen, _) in self._slots.items()}
 
     def _raise(self, slot: str, seen: int, stopped: int) -> None:
-        before = self._slots.get(slot, (0, 0))
+        before = self._slots.pop(slot, (0, 0))
         after = (max(before[0], seen), max(before[1], stopped))
+        # In the order in which they were last named.
         self._slots[slot] = after
+        while len(self._slots) > MOST_SLOTS:
+            del self._slots[next(iter(self._slots))]
         self._changes += after != before
 
     def _try_save(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from random import SystemRandom
 
 import msgspec
@@ -187,13 +188,16 @@ def _raise_if_told(socket: ClientConnection) -> None:
 def _encoded(message: Up) -> bytes | None:
     """The message as bytes; None (and a line in the log) when the link cannot carry it.
 
-    Of a set that is too large the last lines stay behind: without its facts the console would lose the node.
+    Of a set that is too large what matters least stays behind, one thing after another: without the facts of its
+    containers the console would lose the node.
     """
     try:
         data = protocol.encode(message)
-        if len(data) > protocol.MAX_MESSAGE_BYTES:
-            log.warning("a %s of %s bytes goes without last lines", type(message).__name__, len(data))
-            data = protocol.encode(_without_lines(message))
+        for what, without in _LEAVES:
+            if len(data) > protocol.MAX_MESSAGE_BYTES:
+                log.warning("a %s of %s bytes goes without %s", type(message).__name__, len(data), what)
+                message = without(message)
+                data = protocol.encode(message)
     except (ValueError, OverflowError, TypeError):
         log.exception("a %s cannot be written", type(message).__name__)
         return None
@@ -211,6 +215,27 @@ def _without_lines(message: Up) -> Up:
             return replace(message, changed=tuple(replace(item, last_lines=()) for item in changed))
         case _:
             return message
+
+
+def _without_past(message: Up) -> Up:
+    """Of the fence only the slots of the containers that it shows."""
+    if not isinstance(message, Hello):
+        return message
+    shown = {item.identity.slot for item in message.containers}
+    kept = {slot: seen for slot, seen in message.generations.items() if slot in shown}
+    return replace(message, generations=kept)
+
+
+def _without_images(message: Up) -> Up:
+    """They are looked for again when something is placed."""
+    return replace(message, images=()) if isinstance(message, Hello) else message
+
+
+_LEAVES: tuple[tuple[str, Callable[[Up], Up]], ...] = (
+    ("last lines", _without_lines),
+    ("the slots of the past", _without_past),
+    ("images", _without_images),
+)
 
 
 def _binary(data: str | bytes) -> bytes:

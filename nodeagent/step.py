@@ -7,8 +7,9 @@ repeated at every point. A look and its act hold the slot's lock; a pull holds n
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from nodeagent import hardening, names, naming
@@ -91,6 +92,12 @@ class NeedsPull(Exception):
         self.missing = missing
 
 
+@dataclass(slots=True)
+class _SlotLock:
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    users: int = 0
+
+
 class Stepper:
     """Carries out jobs on one engine. Raises `AgentError`s; a return is success.
 
@@ -106,7 +113,7 @@ class Stepper:
         self._runtime = runtime
         self._fence = fence
         self._session = session
-        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._locks: dict[str, _SlotLock] = {}
         self._locks_guard = threading.Lock()
 
     def ensure(self, job: Ensure, ticket: int | None = None) -> None:
@@ -263,9 +270,20 @@ class Stepper:
             raise Conflict(f"The container {name} was not made by this cluster, so it is not touched.")
         return container
 
-    def _lock(self, slot: str) -> threading.Lock:
+    @contextmanager
+    def _lock(self, slot: str) -> Iterator[None]:
+        """One at a time for each slot; a lock is there for as long as somebody has or wants it."""
         with self._locks_guard:
-            return self._locks[slot]
+            lock = self._locks.setdefault(slot, _SlotLock())
+            lock.users += 1
+        try:
+            with lock.lock:
+                yield
+        finally:
+            with self._locks_guard:
+                lock.users -= 1
+                if not lock.users:
+                    del self._locks[slot]
 
 
 def _missing(container: ContainerFacts, spec: Spec) -> tuple[Attachment, ...]:

@@ -156,7 +156,7 @@ def _hello(ledger: Ledger, node: Node, session: int, hello: protocol.Hello) -> N
         step.tell_node(node, "node.outdated", text, warning=True)
     if fresh or not (node.synced_session == session or _sync_under_way(node)):
         ledger.write()
-        jobs.begin_session(step, node)
+        jobs.begin_session(step, node, hello)
         ledger.reread(node)
 
 

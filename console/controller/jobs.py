@@ -19,12 +19,14 @@ from console.controller import overlay, specs
 from console.controller.context import Step
 from console.controller.rows import BATCH, chunks, save_one
 from console.images.services import credential_for
-from console.workloads.models import App, Container, Release, Volume
+from console.workloads.models import App, Container, Release, Slot, Volume
 from nodeagent import protocol
 from scheduler.lifecycle import State
 
 CUT_OFF = "cut off with its session"
 """Of a start that its node had received, and ended neither well nor badly."""
+MOST_FORGOTTEN = 20_000
+"""Slots that a node is asked about in one session."""
 _BEGUN = [State.RUNNING, State.STOPPING, State.EXITED, State.FAILED, State.LOST]
 _OPEN_FOR: Prepared[str] = Prepared(
     lambda containers, kinds: Job.objects.filter(
@@ -70,6 +72,7 @@ _CUT_OFF = Prepared(
         .values_list("container_id", flat=True)
     )
 )
+_SLOTS: Prepared[str] = Prepared(lambda ids: Slot.objects.filter(pk__in=ids).values_list("id", flat=True))
 _END_SYNC = PreparedUpdate(
     lambda node, _now: Job.objects.filter(node=node, kind=JobKind.SYNC, done_at=None),
     lambda _node, now: {"done_at": now, "ring_at": None, "message": "superseded"},
@@ -277,10 +280,19 @@ def _remove_volumes(step: Step, node: Node, slot: str, names: Sequence[str], net
     )
 
 
-def begin_session(step: Step, node: Node) -> None:
+def begin_session(step: Step, node: Node, hello: protocol.Hello) -> None:
     """A node said hello anew: what was open is computed again once its sync is confirmed."""
     drop_open(step, node)
-    add_sync(step, node)
+    add_sync(step, node, _bygone(hello))
+
+
+def _bygone(hello: protocol.Hello) -> tuple[str, ...]:
+    """Slots that the node remembers, and neither the database nor its engine has: their apps were deleted. Their ids
+    are given to nothing else, and what was sent about them came before the sync."""
+    shown = {one.identity.slot for one in hello.containers}
+    remembered = sorted(slot for slot in hello.generations if slot not in shown)[:MOST_FORGOTTEN]
+    there = {id_ for some in chunks(remembered) for id_ in _SLOTS(some)}
+    return tuple(slot for slot in remembered if slot not in there)
 
 
 def drop_open(step: Step, node: Node) -> None:
@@ -301,7 +313,7 @@ def not_started(node: Node) -> list[str]:
     return sorted(Container.objects.filter(node=node, state__in=to_come).values_list("id", flat=True))
 
 
-def add_sync(step: Step, node: Node) -> None:
+def add_sync(step: Step, node: Node, forget: tuple[str, ...] = ()) -> None:
     """The full assignment of this session; a newer one replaces one that is under way.
 
     What has ended is no part of it: its record is saved, and should it run again, it is cleared away. All live
@@ -311,7 +323,7 @@ def add_sync(step: Step, node: Node) -> None:
     save_one(node, ["synced_session"])
     _END_SYNC(node.id, step.now)
     keep = [(slot, generation) for slot, generation, state in _KEPT(node.id) if not State(state).ended]
-    job = protocol.Sync(id=new_id(), session=node.session, keep=tuple(sorted(keep)))
+    job = protocol.Sync(id=new_id(), session=node.session, keep=tuple(sorted(keep)), forget=forget)
     Job.objects.create(
         id=job.id, node=node, kind=JobKind.SYNC, payload=_payload(job), created_at=step.now, ring_at=step.now
     )

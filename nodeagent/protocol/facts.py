@@ -89,7 +89,7 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True, tag="hello"):
     overlay: Overlay | None = None
     """None: this node is to stay off networks across hosts, or its agent is older than they are."""
     generations: Mapping[str, int] = {}
-    """Highest generation seen by slot (the fence)."""
+    """Highest generation seen by slot (the fence); of very many, those of late."""
     digest: str
 
 

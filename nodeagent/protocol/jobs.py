@@ -63,6 +63,9 @@ class Sync(msgspec.Struct, frozen=True, kw_only=True, tag="sync"):
     session: int
     keep: tuple[tuple[str, int], ...]
     """(slot, generation) of each container that is this node's."""
+    forget: tuple[str, ...] = ()
+    """Slots that are no more, of those in the hello's `generations`. No job names them again: the fence may let them
+    go where the engine has nothing of them. (Not known to older agents, which go on remembering.)"""
 
 
 Job = Pull | Ensure | Stop | Remove | Sync | Swarm | Network

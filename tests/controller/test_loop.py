@@ -402,3 +402,22 @@ def test_an_engine_that_does_not_answer_is_looked_at_again_when_its_time_is_over
     assert (Node.objects.get().state, world.controller.idle) == ("suspect", 0.5)
     world.run(0.5)
     assert (Node.objects.get().state, world.controller.idle) == ("down", 1.0)
+
+
+def test_slots_of_a_deleted_app_are_forgotten_by_its_nodes_in_their_next_sessions(
+    access: Access, world: World, agents: MakeAgents
+) -> None:
+    [agent] = agents(1)
+    app, _operation = deploy(access, DEMO % 2)
+    other, _operation = deploy(access, DEMO % 1, name="other")
+    world.run(5)
+    gone = sorted(Slot.objects.filter(service__app=app).values_list("id", flat=True))
+    kept = set(Slot.objects.filter(service__app=other).values_list("id", flat=True))
+    services.scale(access, other.services.get(), replicas=0)
+    services.delete_app(access, app, delete_volumes=False)
+    world.run(10)
+    assert set(agent.fence) == {*gone, *kept}
+    agent.connect()
+    world.run(2)
+    [sync] = [job for _node, job in world.wire.sent if isinstance(job, protocol.Sync)][-1:]
+    assert sync.forget == tuple(gone)

@@ -122,6 +122,28 @@ def test_a_lost_or_broken_file_is_rebuilt_from_labels(tmp_path: Path, content: b
     assert [admitted(Fence(path), "s1", n) for n in (6, 7)] == [False, True]
 
 
+def test_what_is_no_more_is_forgotten_on_disk_too(tmp_path: Path) -> None:
+    fence = Fence(tmp_path / "fence.json")
+    fence.close(("s1", 4), ("s2", 2))
+    fence.forget(["s1", "unheard-of"])
+    for each in (fence, Fence(tmp_path / "fence.json")):
+        assert dict(each.generations()) == {"s2": 2}
+
+
+def test_of_very_many_slots_those_of_late_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nodeagent.fence.MOST_SLOTS", 3)
+    path = tmp_path / "fence.json"
+    fence = Fence(path)
+    fence.close(*((f"s{number}", 1) for number in range(3)))
+    # What the engine has is named by each sync.
+    fence.rebuild([("s0", 1)])
+    fence.admit("s3", 1)
+    for each in (fence, Fence(path)):
+        assert set(each.generations()) == {"s2", "s0", "s3"}
+    monkeypatch.setattr("nodeagent.fence.MOST_SLOTS", 2)
+    assert set(Fence(path).generations()) == {"s0", "s3"}
+
+
 @given(st.lists(st.tuples(st.sampled_from(["admit", "close", "rebuild"]), st.integers(1, 9))))
 def test_it_never_falls(tmp_path_factory: pytest.TempPathFactory, moves: list[tuple[str, int]]) -> None:
     fence = Fence(tmp_path_factory.mktemp("fence") / "fence.json")

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from nodeagent.fence import MOST_SLOTS
+from nodeagent.names import MAX_GENERATION
 from nodeagent.protocol import (
+    MAX_MESSAGE_BYTES,
     VERSION,
     Batch,
     Close,
@@ -15,6 +20,7 @@ from nodeagent.protocol import (
     Ensure,
     Heartbeat,
     Hello,
+    ImageFact,
     Images,
     LogFrame,
     LogLine,
@@ -254,6 +260,35 @@ def test_a_set_too_large_for_the_link_goes_without_its_last_lines(
     fake.end(name, 4)
     delta = rig.console.hear(Delta, lambda item: bool(item.changed) and item.changed[-1].exit_code == 4)
     assert delta.changed[-1].last_lines == ()
+
+
+def test_a_hello_too_large_for_the_link_goes_without_the_past_and_then_without_images(
+    fake: FakeRuntime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nodeagent.protocol.MAX_MESSAGE_BYTES", 10_000)
+    past = {"s1": (1, 0), **{f"gone-{number}": (1, 1) for number in range(2_000)}}
+    (tmp_path / "fence.json").write_text(json.dumps(past))
+    fake.create(identity("s1"), shell("sleep 1000"))
+    fake.start("berth-s1-g1")
+    rig = Rig(fake, tmp_path)
+    try:
+        first = rig.start()
+        assert [item.identity.slot for item in first.containers] == ["s1"]
+        assert (first.generations, len(first.images)) == ({"s1": 1}, 1)
+        fake.local_images |= {f"x{n}": ImageFact(id=f"sha256:{n}", tags=("x" * 100,)) for n in range(100)}
+        rig.agent.observer.refresh()
+        mark = rig.mark()
+        rig.agent.desk.say_hello()
+        again = rig.console.hear(Hello, since=mark)
+        assert (len(again.containers), again.images) == (1, ())
+    finally:
+        rig.agent.stop()
+        rig.console.stop()
+
+
+def test_the_longest_past_fits_the_link_many_times() -> None:
+    past = {f"volumes-{number:016}": MAX_GENERATION for number in range(MOST_SLOTS)}
+    assert len(msgspec.msgpack.encode(past)) < MAX_MESSAGE_BYTES / 4
 
 
 def test_streams_of_a_former_session_are_closed_in_the_next(rig: Rig, fake: FakeRuntime) -> None:

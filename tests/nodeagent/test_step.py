@@ -73,8 +73,8 @@ class House:
     def states(self) -> dict[str, str]:
         return {name: item.facts.state for name, item in self.runtime.containers.items()}
 
-    def sync(self, *keep: tuple[str, int], session: int = 1) -> int:
-        strangers = self.assignment.accept(Sync(id="sync", session=session, keep=keep))
+    def sync(self, *keep: tuple[str, int], session: int = 1, forget: tuple[str, ...] = ()) -> int:
+        strangers = self.assignment.accept(Sync(id="sync", session=session, keep=keep, forget=forget))
         self.assignment.clear(strangers)
         return len(strangers)
 
@@ -82,6 +82,25 @@ class House:
 @pytest.fixture
 def house(fake: FakeRuntime, tmp_path: Path) -> House:
     return House(fake, tmp_path)
+
+
+def test_a_sync_has_the_fence_forget_what_the_engine_has_nothing_of(house: House) -> None:
+    house.fence.close(("gone", 3))
+    house.stepper.ensure(ensure("mine"))
+    house.stepper.ensure(ensure("stranger"))
+    house.session.begin(Welcome(node="n1", cluster=CLUSTER, session=2))
+    assert house.sync(("mine", 1), session=2, forget=("gone", "mine", "stranger")) == 1
+    assert dict(house.fence.generations()) == {"mine": 1, "stranger": 1}
+    assert house.sync(("mine", 1), session=2, forget=("gone", "stranger")) == 0
+    assert dict(house.fence.generations()) == {"mine": 1}
+
+
+def test_no_lock_of_a_slot_outlives_its_use(house: House) -> None:
+    house.stepper.ensure(ensure())
+    house.stepper.stop(Stop(id="x", slot="s1", generation=1))
+    with pytest.raises(Stale):
+        house.stepper.ensure(ensure())
+    assert house.stepper._locks == {}
 
 
 def test_ensure_brings_a_container_up_once(house: House) -> None:
