@@ -360,6 +360,9 @@ if not 2 * NODE_HEARTBEAT <= NODE_SUSPECT_AFTER < NODE_DOWN_AFTER:
     raise ImproperlyConfigured(
         "BERTH_NODE_SUSPECT_AFTER must be at least twice BERTH_NODE_HEARTBEAT, and below BERTH_NODE_DOWN_AFTER."
     )
+DISK_LOW_PERCENT = env.number("BERTH_DISK_LOW_PERCENT", 10, least=0, most=90)
+DISK_LOW_MIB = env.number("BERTH_DISK_LOW_MIB", 2048, least=0, most=2**30)
+"""A node with less than both free takes nothing new; 0 of either: free disk does not count."""
 ROLLOUT_DEADLINE = env.number("BERTH_ROLLOUT_DEADLINE", 600, least=10, most=86400)
 NETWORK_DRIVER = env.one_of("BERTH_NETWORK", ("bridge", "overlay"))
 """How far an app's networks reach: the node, or all nodes (docs/adr/0008-private-networks.md)."""

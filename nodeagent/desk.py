@@ -6,7 +6,7 @@ import logging
 import time
 
 from nodeagent import __version__
-from nodeagent.capacity import capacity
+from nodeagent.capacity import capacity, disk
 from nodeagent.config import Config
 from nodeagent.credentials import Credentials
 from nodeagent.exec import ExecStreams
@@ -216,6 +216,7 @@ class Desk:
             engine_ok=self._observer.engine_ok,
             engine_error=self._observer.engine_error,
             waiting=self._session.waiting,
+            disk=disk(self._config, self._observer.host),
         )
 
     def _images(self) -> Images | None:

@@ -34,6 +34,7 @@ class Columns:
         self.unready: Mask = np.array([not _ready(node) for node in self.nodes], dtype=np.bool_)
         self.off_overlay: Mask = np.array([bool(node.off_overlay) for node in self.nodes], dtype=np.bool_)
         self.off_secrets: Mask = np.array([bool(node.off_secrets) for node in self.nodes], dtype=np.bool_)
+        self.low_on_disk: Mask = np.array([node.low_on_disk for node in self.nodes], dtype=np.bool_)
         self.cpu: Ints = self._column(node.cpu for node in self.nodes)
         self.memory: Ints = self._column(node.memory for node in self.nodes)
         self.cpu_free: Ints = self.cpu.copy()
@@ -203,6 +204,7 @@ class Columns:
         self.unready[row] = not _ready(node)
         self.off_overlay[row] = bool(node.off_overlay)
         self.off_secrets[row] = bool(node.off_secrets)
+        self.low_on_disk[row] = node.low_on_disk
         self.cpu_free[row] += node.cpu - before.cpu
         self.memory_free[row] += node.memory - before.memory
         self.pids_free[row] += node.pids - before.pids
@@ -249,6 +251,7 @@ class Columns:
             "unready",
             "off_overlay",
             "off_secrets",
+            "low_on_disk",
             "cpu",
             "memory",
             "cpu_free",

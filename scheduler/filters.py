@@ -58,11 +58,25 @@ def _refuse_overlay(columns: Columns, _request: Request, row: int) -> Refusal:
 
 
 def _off_secrets(columns: Columns, request: Request) -> Mask | None:
-    return columns.off_secrets if request.secrets and columns.off_secrets.any() else None
+    return columns.off_secrets if request.secrets else None
 
 
 def _refuse_secrets(columns: Columns, _request: Request, row: int) -> Refusal:
     return Refusal("secrets", columns.nodes[row].off_secrets)
+
+
+# -- full disks
+
+
+def _low_on_disk(columns: Columns, request: Request) -> Mask | None:
+    """What has its data there can go nowhere else."""
+    if any(each in columns.volumes for each in request.volumes):
+        return None
+    return columns.low_on_disk
+
+
+def _refuse_low_on_disk(_columns: Columns, _request: Request, _row: int) -> Refusal:
+    return Refusal("free_disk", "has hardly any disk free")
 
 
 # -- constraints
@@ -276,6 +290,7 @@ FILTERS: tuple[Filter, ...] = (
     Filter("ready", lambda columns, _request: columns.unready, _refuse_state, lasting=True),
     Filter("overlay", lambda columns, _request: columns.off_overlay, _refuse_overlay, lasting=True),
     Filter("secrets", _off_secrets, _refuse_secrets, lasting=True),
+    Filter("free_disk", _low_on_disk, _refuse_low_on_disk),
     Filter("constraints", _breaks, _refuse_constraints, lasting=True),
     Filter("volumes", _away, _refuse_volumes, lasting=True),
     Filter("image", _lacks_image, _refuse_image, lasting=True),

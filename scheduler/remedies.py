@@ -160,6 +160,7 @@ _SAY: dict[str, Callable[[Columns, Request, list[_Near]], list[str]]] = {
     "quota": _quota,
     "ready": _ready,
     "overlay": _named("Bring {node} onto the overlay (it {reason})"),
+    "free_disk": _named("Free disk on {node}"),
     "secrets": _named("Update the agent of {node} (it {reason})"),
     "memory": _amount,
     "cpu": _amount,

@@ -114,6 +114,7 @@ class Door:
                 engine_ok=message.engine_ok,
                 engine_error=message.engine_error,
                 waiting=message.waiting,
+                disk=message.disk,
             )
             redis.store_beat(node, beat)
             link.down(protocol.Ack(sent=message.sent))

@@ -168,7 +168,7 @@ def node_facts(node: Node) -> tuple[object, ...]:
     return (
         *(node.name, node.state, node.draining, node.cordoned, node.zone),
         *(node.cpu, node.memory, node.pids, node.disk, node.port_first, node.port_last),
-        *(node.off_overlay, node.protocol),
+        *(node.off_overlay, node.protocol, node.disk_low),
         *(node.resources, node.engine, node.labels, node.observed_labels, node.images),
     )
 
@@ -193,6 +193,7 @@ def scheduler_node(node: Node) -> model.Node:
         labels={**platform, **node.all_labels},
         zone=node.zone,
         off_overlay=node.off_overlay,
+        low_on_disk=node.disk_low,
         off_secrets="has an agent that is too old for secrets" if outdated(node) else "",
         port_first=node.port_first or 30000,
         port_last=node.port_last or 32767,

@@ -16,6 +16,8 @@ from console.controller.context import Step
 from console.controller.history import Line
 from console.controller.wire import Beat
 from console.workloads.models import App, Container, Release
+from nodeagent import protocol
+from scheduler.units import of_bytes
 
 AWAY = timedelta(seconds=5)
 """A controller that did not step for this long trusts no silence for a while."""
@@ -25,6 +27,9 @@ back before that."""
 _DIGEST_PATIENCE = timedelta(seconds=3)
 """A digest may differ for this long while its delta is on the way."""
 _CONTACT_RESOLUTION = timedelta(seconds=10)
+_DISK_RESOLUTION = 100
+_ENOUGH_AGAIN = 1.25
+"""So many times the limit must be free before a disk that was low is not: else it would be now this, now that."""
 _TEAMS: Prepared[str] = Prepared(lambda: App.objects.order_by().values_list("team_id", flat=True).distinct())
 _ASKING: Prepared[str] = Prepared(
     lambda nodes: Release.objects.filter(
@@ -105,6 +110,7 @@ class Judgement:
         self.step, self.watch = step, watch
         self._moved: list[Node] = []
         self._seen: list[Node] = []
+        self._disks: list[Node] = []
 
     def judge(self, node: Node, beat: Beat | None) -> None:
         state, reason = _state(self.step, node, beat)
@@ -113,6 +119,7 @@ class Judgement:
         if beat is not None:
             _compare(self.step, node, beat, self.watch)
             self._keep_contact(node, beat)
+            self._keep_disk(node, beat.disk)
         if (state, reason) != (node.state, node.state_reason):
             self._move(node, state, reason)
 
@@ -122,6 +129,20 @@ class Judgement:
         if node.contact_at is None or seen - node.contact_at > _CONTACT_RESOLUTION:
             node.contact_at = seen
             self._seen.append(node)
+
+    def _keep_disk(self, node: Node, disk: protocol.Disk | None) -> None:
+        if disk is None:
+            return
+        low, near = _is_low(node, disk), abs(disk.free - node.disk_free) < disk.total // _DISK_RESOLUTION
+        if near and (low, disk.total) == (node.disk_low, node.disk_total):
+            return
+        if low != node.disk_low:
+            free = f"{of_bytes(disk.free)} of {of_bytes(disk.total)} are free on its disk"
+            text = f"{free}: nothing new is placed there" if low else f"{free} again"
+            self.step.tell_node(node, "node.disk", f"Node {node.name}: {text}", warning=low)
+            self.step.freed |= not low
+        node.disk_total, node.disk_free, node.disk_low = disk.total, disk.free, low
+        self._disks.append(node)
 
     def _move(self, node: Node, state: NodeState, reason: str) -> None:
         before, node.state, node.state_reason = node.state, state, reason
@@ -135,6 +156,7 @@ class Judgement:
 
     def write(self) -> None:
         rows.save_alike(self._seen, ("contact_at", "engine_failed_at"))
+        rows.save_alike(self._disks, ("disk_total", "disk_free", "disk_low"))
         if not self._moved:
             return
         step = self.step
@@ -147,6 +169,11 @@ class Judgement:
             step.dirty.update(_ASKING(some))
         for some in rows.chunks([node.id for node in self._moved]):
             step.dirty.update(_APPS_ON(some))
+
+
+def _is_low(node: Node, disk: protocol.Disk) -> bool:
+    limit = min(disk.total * settings.DISK_LOW_PERCENT / 100, settings.DISK_LOW_MIB * 2**20)
+    return disk.free < limit * (_ENOUGH_AGAIN if node.disk_low else 1.0)
 
 
 def _state(step: Step, node: Node, beat: Beat | None) -> tuple[NodeState, str]:

@@ -10,7 +10,7 @@ from console.common.prepared import Prepared
 _BY_HELLO = {
     *("address", "agent_version", "protocol", "engine", "observed_labels", "cpu", "memory", "pids", "disk"),
     *("resources", "port_first", "port_last", "public_key", "images", "foreign_containers", "digest"),
-    "overlay",
+    *("overlay", "disk_total", "disk_free", "disk_low"),
     *("engine_failed_at", "contact_at"),
 }
 """What the agents told. The loop alone writes it, as it stands in memory; some of it is large."""

@@ -41,6 +41,7 @@ class Beat(msgspec.Struct, frozen=True, kw_only=True):
     engine_ok: bool
     engine_error: str
     waiting: bool
+    disk: protocol.Disk | None = None
     age: float = 0.0
 
 

@@ -181,6 +181,7 @@ class AgentConsumer(AsyncWebsocketConsumer):
             "engine_ok": beat.engine_ok,
             "engine_error": beat.engine_error[:300],
             "waiting": beat.waiting,
+            "disk": beat.disk,
         }
         seconds, micros = await self._client.time()
         async with self._client.pipeline(transaction=True) as pipe:

@@ -22,6 +22,7 @@ from nodeagent.protocol.credentials import (
 from nodeagent.protocol.facts import (
     Capacity,
     Delta,
+    Disk,
     Engine,
     EngineState,
     Health,
@@ -165,6 +166,7 @@ __all__ = [
     "Credit",
     "Delta",
     "Discovery",
+    "Disk",
     "Down",
     "Engine",
     "EngineState",

@@ -93,6 +93,14 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True, tag="hello"):
     digest: str
 
 
+class Disk(msgspec.Struct, frozen=True, kw_only=True):
+    """The file system with the engine's data, in bytes."""
+
+    total: int
+    free: int
+    """Of what is not kept for root."""
+
+
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag="heartbeat"):
     """Sent every 2 s. `sent` is the agent's monotonic clock and comes back in `Ack`."""
 
@@ -103,6 +111,8 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag="heartbeat"):
     engine_error: str = ""
     waiting: bool = False
     """The agent has had no `Sync` in this session yet."""
+    disk: Disk | None = None
+    """None: the agent does not see it, or is older than this."""
 
 
 class Delta(msgspec.Struct, frozen=True, kw_only=True, tag="delta"):

@@ -33,6 +33,8 @@ class Node:
     zone: str = ""
     off_overlay: str = ""
     """Why no container can join a network across hosts here, as a verb and more. Empty: it can, or none is wanted."""
+    low_on_disk: bool = False
+    """So little is free on its disk, whoever took it, that it is to take nothing new."""
     off_secrets: str = ""
     """Why no container with secrets can start here, as a verb and more. Empty: it can."""
     port_first: int = 30000

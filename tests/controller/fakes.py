@@ -65,6 +65,7 @@ class FakeWire:
                 engine_ok=agent.engine_ok,
                 engine_error="" if agent.engine_ok else "no socket",
                 waiting=False,
+                disk=agent.filesystem,
                 age=agent.silence,
             )
             for id_, agent in self.agents.items()
@@ -114,6 +115,7 @@ class FakeAgent:
     broken: dict[str, protocol.Result] = field(default_factory=dict)
     health: dict[str, protocol.Health] = field(default_factory=dict)
     version: int = protocol.VERSION
+    filesystem: protocol.Disk | None = None
     session: int = 0
     silence: float = 0.0
     engine_ok: bool = True

@@ -160,7 +160,7 @@ def test_a_node_with_an_old_agent_gets_no_container_with_secrets(
     app = create(access, WITH_TOKEN)
     world.run(120, tick=2)
     running = Container.objects.filter(app=app, state="running")
-    assert [each.node.name for each in running] == ["node-2", "node-2"]
+    assert [str(each.node) for each in running] == ["node-2", "node-2"]
     told = Event.objects.filter(kind__in=("node.outdated", "node.unanswered"))
     assert [event.message for event in told] == [
         f"The agent of node {name} is too old for secrets: no container with any is placed there. Update it"

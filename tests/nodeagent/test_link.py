@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -230,6 +231,16 @@ def test_nonsense_from_the_console_only_costs_the_session(rig: Rig) -> None:
     rig.console._connection.send(b"\xc1nonsense")
     rig.console.hear(Hello, since=mark)
     assert rig.console.session == 2
+
+
+def test_a_heartbeat_says_what_is_free_on_the_engines_disk(
+    rig: Rig, fake: FakeRuntime, tmp_path: Path
+) -> None:
+    fake.data_root = str(tmp_path)
+    rig.start()
+    seen = rig.console.hear(Heartbeat).disk
+    assert seen is not None
+    assert (seen.total, 0 < seen.free <= seen.total) == (shutil.disk_usage(tmp_path).total, True)
 
 
 def test_a_message_that_cannot_be_written_does_not_stop_those_behind_it(rig: Rig) -> None:

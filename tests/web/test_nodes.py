@@ -179,3 +179,18 @@ def test_a_nodes_page_says_how_far_its_networks_reach(
     assert "Across nodes" in page
     assert "10.0.0.7" in page
     assert "manager" in page
+
+
+def test_a_nodes_page_says_what_is_free_on_its_disk(people: Visitors, node: Node) -> None:
+    def shown() -> str:
+        return people.viewer.get("/t/ours/nodes/node-a/").content.decode()
+
+    assert "free" not in shown()
+    node.disk_total, node.disk_free = 100 << 30, 40 << 30
+    node.save()
+    assert "40 GiB of 100 GiB free" in shown()
+    assert "Hardly any free" not in shown()
+    node.disk_free, node.disk_low = 1 << 30, True
+    node.save()
+    assert "Hardly any free" in shown()
+    assert "Disk full" in people.viewer.get("/t/ours/nodes/").content.decode()

@@ -64,7 +64,12 @@ class NodeSeenOutput(serializers.Serializer[Node]):
     cpu = serializers.IntegerField()
     memory = serializers.IntegerField()
     pids = serializers.IntegerField()
-    disk = serializers.IntegerField(help_text="Bytes; 0: unknown.")
+    disk = serializers.IntegerField(help_text="Bytes that containers may reserve; 0: unknown.")
+    disk_total = serializers.IntegerField(
+        help_text="Bytes of the file system with the engine's data; 0: unknown."
+    )
+    disk_free = serializers.IntegerField(help_text="Bytes of it that are free, to about a hundredth.")
+    disk_low = serializers.BooleanField(help_text="So few that nothing new is placed there.")
     resources = serializers.DictField(
         child=serializers.IntegerField(), help_text="Whole units of generic resources."
     )
