@@ -75,7 +75,7 @@ class ProfileForm(forms.Form):
     )
     email = forms.EmailField(label=_("E-mail"), widget=forms.EmailInput(attrs={"autocomplete": "username"}))
     password = forms.CharField(
-        label=_("Password"),
+        label=_("New password"),
         required=False,
         strip=False,
         help_text=_("At least 10 characters."),
