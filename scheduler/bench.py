@@ -18,6 +18,7 @@ from pathlib import Path
 from scheduler.benchmark import changing, placing, quality
 from scheduler.benchmark.lines import Line
 from scheduler.benchmark.world import Size
+from scheduler.garbage import look_seldom
 
 ONE_CORE = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
@@ -54,6 +55,7 @@ CASES: Mapping[str, Case] = {
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if options.here:
+        look_seldom()  # as the controller's process does
         for line in CASES[options.here](options):
             print(json.dumps(line), flush=True)
         return 0

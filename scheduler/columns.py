@@ -122,7 +122,8 @@ class Columns:
         self.cpu_free[rows] -= times * request.cpu
         self.memory_free[rows] -= times * request.memory
         self.pids_free[rows] -= times * request.pids
-        self.disk_free[rows] -= times * request.disk
+        if request.disk:
+            self.disk_free[rows] -= times * request.disk
         self.stamp[rows] += 1
         self.load[rows] = free_share(
             self.cpu_free[rows], self.cpu[rows], self.memory_free[rows], self.memory[rows]

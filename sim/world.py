@@ -80,7 +80,6 @@ class World:
         """The seams: time, Redis and browsers."""
         timezone.now = self.clock.datetime
         vars(lease)["Now"] = VirtualNow
-        connection.connection.create_function("virtual_now", 0, self._now_as_text)
         events.poke = self._poke
         events.group_send = self._group_send
         broker.try_now = self._no_user
@@ -90,9 +89,6 @@ class World:
         logger.setLevel(logging.WARNING)
         logger.propagate = False
         connection.execute_wrappers[:] = [self.points.statement]
-
-    def _now_as_text(self) -> str:
-        return str(self.clock.datetime().replace(tzinfo=None))
 
     def _poke(self) -> None:
         """What asked for it is committed by now; a process that dies here has lost the poke and nothing else."""

@@ -10,7 +10,6 @@ The SQL is Django's own, made with stand-ins for the values; each call puts its 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from copy import copy
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
@@ -112,8 +111,8 @@ class _Select(Generic[Row]):
     def rows(self, flat: list[Scalar]) -> list[Row]:
         connection = connections[DEFAULT_DB_ALIAS]
         said = self._statement.sql, self._statement.params(connection, flat)
-        compiler = copy(self._compiler)
-        compiler.connection, compiler.as_sql = connection, lambda: said
+        compiler = object.__new__(type(self._compiler))  # as `copy` makes it, at a third of its price
+        vars(compiler).update(vars(self._compiler), connection=connection, as_sql=lambda: said)
         return list(self._iterable(_Once(compiler)))
 
 

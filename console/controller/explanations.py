@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import msgspec
+from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Exists, OuterRef
 
 from console.controller import rows
@@ -51,7 +52,8 @@ class Reasons:
 def delete_unused(ids: set[str]) -> None:
     used = Exists(Slot.objects.filter(explanation=OuterRef("pk")))
     for some in rows.chunks(ids):
-        Explanation.objects.filter(~used, pk__in=some).delete()
+        # At once: there is no slot left for Django to look for and to change first.
+        Explanation.objects.filter(~used, pk__in=some)._raw_delete(DEFAULT_DB_ALIAS)
 
 
 def explain(cluster: Cluster, app: App, chosen: Sequence[Chosen], now: datetime) -> Reasons:

@@ -10,12 +10,13 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import asdict, astuple, dataclass
 
-from django.db.models import Count, Exists, OuterRef, Q, Sum
+from django.db.models import Aggregate, Count, Exists, Expression, OuterRef, QuerySet, Sum, Value
 from django.utils.translation import gettext as _
 
 from console.accounts.models import Quota, Team
 from console.cluster.models import Node
 from console.common.errors import Unprocessable
+from console.common.prepared import Prepared
 from console.workloads.compose import Project, spec_digest
 from console.workloads.compose import Service as Spec
 from console.workloads.enums import ReleaseState, RolloutState
@@ -85,6 +86,23 @@ class WouldUse:
     lacking: tuple[str, ...]
 
 
+def _sums(apps: QuerySet[App], number: Expression | Aggregate, kind: str) -> QuerySet[App, tuple[int, ...]]:
+    """As an `Amount`, of all the apps of one team together; no row where there are none."""
+    sums = [Sum(f"{kind}_{key}") for key in ("containers", "cpu", "memory")]
+    return apps.order_by().values("team").annotate(number=number).values_list("number", *sums)
+
+
+_GOING = Exists(
+    Rollout.objects.filter(app=OuterRef("pk"), state__in=[RolloutState.RUNNING, RolloutState.PAUSED])
+)
+_STEADY = Prepared(
+    lambda team: _sums(App.objects.filter(team=team, deleting=False), Count("pk"), "claimed"),
+)
+_SURGING = Prepared(
+    lambda team: _sums(App.objects.filter(_GOING, team=team, deleting=False), Value(0), "surge"),
+)
+
+
 def allowed(team: Team) -> dict[str, int | None]:
     return _amounts(_row(team))
 
@@ -104,18 +122,7 @@ def _amounts(row: Quota) -> dict[str, int | None]:
 
 def used(team: Team) -> Amount:
     """What all its apps claim now."""
-    going = Exists(
-        Rollout.objects.filter(app=OuterRef("pk"), state__in=[RolloutState.RUNNING, RolloutState.PAUSED])
-    )
-    rows = App.objects.filter(team=team, deleting=False).annotate(going=going)
-    keys = ("containers", "cpu", "memory")
-    sums = rows.aggregate(
-        apps=Count("pk"),
-        **{key: Sum(f"claimed_{key}") for key in keys},
-        **{f"surge_{key}": Sum(f"surge_{key}", filter=Q(going=True)) for key in keys},
-    )
-    found = {key: (sums[key] or 0) + (sums[f"surge_{key}"] or 0) for key in keys}
-    return Amount(apps=sums["apps"] or 0, **found)
+    return sum((Amount(*row) for row in (*_STEADY(team.pk), *_SURGING(team.pk))), Amount())
 
 
 def would_use(team: Team, app: App | None, project: Project, *, rollback: bool = False) -> WouldUse:

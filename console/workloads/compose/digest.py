@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
@@ -42,10 +43,16 @@ def spec_digest(service: Service, *, image: str, secrets: Mapping[str, str] = _N
 def _essence(value: Any) -> Any:
     """Plain values, without the fields that equal their default."""
     if isinstance(value, msgspec.Struct):
-        fields = {field.name: _default(field) for field in msgspec.structs.fields(value)}
+        fields = _defaults(type(value))
         given = {name: getattr(value, name) for name in fields}
         return {name: _essence(one) for name, one in given.items() if one != fields[name]}
     return [_essence(one) for one in value] if isinstance(value, tuple) else value
+
+
+@cache
+def _defaults(kind: type[msgspec.Struct]) -> Mapping[str, Any]:
+    """By field; nobody changes what is in them."""
+    return {field.name: _default(field) for field in msgspec.structs.fields(kind)}
 
 
 def _default(field: msgspec.structs.FieldInfo) -> Any:

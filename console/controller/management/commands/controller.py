@@ -15,6 +15,7 @@ from console.controller.lease import DatabaseLease
 from console.controller.loop import Controller, run
 from console.controller.pulse import Pulse
 from console.controller.wire import RedisWire
+from scheduler.garbage import look_seldom
 
 
 class Command(BaseCommand):
@@ -28,5 +29,6 @@ class Command(BaseCommand):
 
         signal.signal(signal.SIGTERM, end)
         signal.signal(signal.SIGINT, end)
+        look_seldom()
         holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         run(Controller(RedisWire(), DatabaseLease(holder)), BrokerUsers(), stop, Pulse(holder))
