@@ -17,7 +17,7 @@ from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import QuerySet
 from django.db.models.query import FlatValuesListIterable, ModelIterable, ValuesListIterable
-from django.db.models.sql import UpdateQuery
+from django.db.models.sql import DeleteQuery, UpdateQuery
 
 Row = TypeVar("Row")
 Scalar = str | int | datetime
@@ -45,11 +45,11 @@ class Prepared(Generic[Row]):
         return self._known[key].rows(flat)
 
 
-class PreparedUpdate:
-    """`make(*values).update(**changes(*values))`: how many rows there were. As in `Prepared`."""
+class _PreparedChange:
+    """How many rows were changed by a statement on those of `make(*values)`."""
 
-    def __init__(self, make: Callable[..., QuerySet[Any]], changes: Callable[..., dict[str, Any]]) -> None:
-        self._make, self._changes = make, changes
+    def __init__(self, make: Callable[..., QuerySet[Any]]) -> None:
+        self._make = make
         self._known: dict[_Key, _Statement] = {}
 
     def __call__(self, *values: Value) -> int:
@@ -64,11 +64,31 @@ class PreparedUpdate:
             return int(cursor.rowcount)
 
     def _statement(self, values: tuple[Value, ...]) -> _Statement:
-        given = _stand_ins(values)
+        compiler = self._query(_stand_ins(values)).get_compiler(using=DEFAULT_DB_ALIAS)
+        return _Statement(compiler.connection, compiler.as_sql(), values)
+
+    def _query(self, given: tuple[Value, ...]) -> Any:
+        raise NotImplementedError
+
+
+class PreparedUpdate(_PreparedChange):
+    """`make(*values).update(**changes(*values))`: how many rows there were. As in `Prepared`."""
+
+    def __init__(self, make: Callable[..., QuerySet[Any]], changes: Callable[..., dict[str, Any]]) -> None:
+        super().__init__(make)
+        self._changes = changes
+
+    def _query(self, given: tuple[Value, ...]) -> Any:
         query: Any = self._make(*given).query.chain(UpdateQuery)
         query.add_update_values(self._changes(*given))
-        compiler = query.get_compiler(using=DEFAULT_DB_ALIAS)
-        return _Statement(compiler.connection, compiler.as_sql(), values)
+        return query
+
+
+class PreparedDelete(_PreparedChange):
+    """The rows of `make(*values)` go, at once: for those to which no others point, which Django would look for."""
+
+    def _query(self, given: tuple[Value, ...]) -> Any:
+        return self._make(*given).query.chain(DeleteQuery)
 
 
 class _Statement:

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from console.common.prepared import PreparedDelete
 from console.controller import rows
 from console.controller.models import Wake
 from console.workloads.enums import ReleaseState
 from console.workloads.models import Release, Slot
+
+_DELETE_WAKES = PreparedDelete(lambda apps: Wake.objects.filter(app_id__in=apps))
 
 
 class Agenda:
@@ -67,7 +70,7 @@ class Agenda:
         known = self._wakes or {}
         changed = {app: at for app, at in sorted(wakes.items()) if known.get(app) != at}
         for ids in rows.chunks([app for app, at in changed.items() if at is None]):
-            Wake.objects.filter(app_id__in=ids).delete()
+            _DELETE_WAKES(ids)
         wanted = {app: at for app, at in changed.items() if at is not None}
         Wake.objects.bulk_create(
             (Wake(app_id=app, at=at) for app, at in wanted.items()),

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import msgspec
-from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Exists, OuterRef
 
+from console.common.prepared import PreparedDelete
 from console.controller import rows
 from console.workloads.models import App, Explanation, Slot
 from scheduler import model
@@ -21,6 +21,8 @@ EXACT = 2000
 """Each slot has a row of its own while slots times nodes, and slots times slots, are at most so many: to explain
 one is to look at each node, with the later ones undone."""
 _NAMES = 5
+_USED = Exists(Slot.objects.filter(explanation=OuterRef("pk")))
+_DELETE_UNUSED = PreparedDelete(lambda ids: Explanation.objects.filter(~_USED, pk__in=ids))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,8 @@ class Reasons:
 
 
 def delete_unused(ids: set[str]) -> None:
-    used = Exists(Slot.objects.filter(explanation=OuterRef("pk")))
     for some in rows.chunks(ids):
-        # At once: there is no slot left for Django to look for and to change first.
-        Explanation.objects.filter(~used, pk__in=some)._raw_delete(DEFAULT_DB_ALIAS)
+        _DELETE_UNUSED(some)
 
 
 def explain(cluster: Cluster, app: App, chosen: Sequence[Chosen], now: datetime) -> Reasons:

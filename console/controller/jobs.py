@@ -56,6 +56,15 @@ _END_BEGUN = PreparedUpdate(
     ),
     lambda _node, now: {"done_at": now, "ring_at": None, "message": CUT_OFF},
 )
+_SUPERSEDED = {"ring_at": None, "message": "superseded"}
+_CLOSE = PreparedUpdate(
+    lambda containers, _now: Job.objects.filter(container_id__in=containers, done_at=None),
+    lambda _containers, now: {"done_at": now, **_SUPERSEDED},
+)
+_CLOSE_KIND = PreparedUpdate(
+    lambda containers, _now, kind: Job.objects.filter(container_id__in=containers, kind=kind, done_at=None),
+    lambda _containers, now, _kind: {"done_at": now, **_SUPERSEDED},
+)
 _CUT_OFF = Prepared(
     lambda node, most: (
         Job.objects.filter(
@@ -211,12 +220,11 @@ def open_for(containers: Sequence[str], *kinds: JobKind) -> set[str]:
 
 def close(containers: Sequence[Container], kind: JobKind | None, now: datetime) -> None:
     """End the open jobs of these containers (of one kind): what they asked for is wanted no more."""
-    if not containers:
-        return
-    rows = Job.objects.filter(container_id__in=[container.id for container in containers], done_at=None)
-    if kind:
-        rows = rows.filter(kind=kind)
-    rows.update(done_at=now, ring_at=None, message="superseded")
+    for some in chunks({container.id for container in containers}):
+        if kind is None:
+            _CLOSE(some, now)
+        else:
+            _CLOSE_KIND(some, now, kind)
 
 
 def add_pull(step: Step, node: Node, release: Release, team: Team, image: str) -> Job:

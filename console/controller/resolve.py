@@ -6,10 +6,12 @@ import hashlib
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from types import MappingProxyType
 
 from console.cluster.enums import JobKind, NodeState
 from console.cluster.models import Job, Node
+from console.common.prepared import Prepared
 from console.controller import jobs
 from console.controller.context import Step
 from console.controller.rollouts import give_up
@@ -23,6 +25,17 @@ from console.workloads.services import UNDER_WAY, take_services
 MOST_ASKED = 5
 """Nodes by way of which a registry is asked for one image of a release: somebody waits for the answer."""
 _NONE: Mapping[str, str] = MappingProxyType({})
+_RESOLVING = Prepared(
+    lambda app: Release.objects.filter(app=app, state=ReleaseState.RESOLVING).order_by("-number")
+)
+_DEADLINES: Prepared[datetime] = Prepared(
+    lambda release: Rollout.objects.filter(release=release, state=RolloutState.RUNNING).values_list(
+        "deadline", flat=True
+    )
+)
+_UNDER_WAY = Prepared(
+    lambda app: Rollout.objects.filter(app=app, state__in=UNDER_WAY).select_related("operation")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +53,7 @@ class CannotResolve(Exception):
 
 def resolve(step: Step, app: App) -> None:
     """Carry the app's newest release on from `resolving`; older ones that never got ready are given up."""
-    waiting = list(Release.objects.filter(app=app, state=ReleaseState.RESOLVING).order_by("-number"))
+    waiting = _RESOLVING(app.pk)
     if not waiting:
         return
     for old in waiting[1:]:
@@ -58,8 +71,7 @@ def resolve(step: Step, app: App) -> None:
 
 
 def _check_deadline(step: Step, release: Release) -> None:
-    rollout = Rollout.objects.filter(release=release, state=RolloutState.RUNNING).first()
-    if rollout is None or step.now < rollout.deadline:
+    if not any(deadline <= step.now for deadline in _DEADLINES(release.pk)):
         return
     images = ", ".join(sorted({spec.image for spec in release.project.services.values()}))
     raise CannotResolve(
@@ -228,6 +240,6 @@ def _restarts_with(project: Project, name: str) -> set[str]:
 
 
 def _note(step: Step, app: App, text: str) -> None:
-    rollout = Rollout.objects.filter(app=app, state__in=UNDER_WAY).select_related("operation").first()
-    if rollout and rollout.operation:
-        operations.note(rollout.operation, text, step.now)
+    for rollout in _UNDER_WAY(app.pk)[:1]:
+        if rollout.operation:
+            operations.note(rollout.operation, text, step.now)

@@ -6,6 +6,7 @@ import logging
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 import redis
@@ -27,6 +28,9 @@ FIRST_PATIENCE = 2.0
 LONGEST_PATIENCE = 60.0
 NOTED_RINGS = 5
 """After this many unanswered rings an event says so."""
+_PAYLOADS: Prepared[tuple[str, Any]] = Prepared(
+    lambda ids: Job.objects.filter(pk__in=ids).values_list("id", "payload")
+)
 _DUE = Prepared(
     lambda now: (
         Job.objects.filter(done_at=None, ring_at__lte=now)
@@ -71,7 +75,7 @@ def _payloads(step: Step, ringing: list[Job]) -> dict[str, protocol.Job]:
     """What this step made is at hand; the rest is read."""
     found = {job.id: step.messages[job.id] for job in ringing if job.id in step.messages}
     for ids in rows.chunks({job.id for job in ringing} - found.keys()):
-        for id_, payload in Job.objects.filter(pk__in=ids).values_list("id", "payload"):
+        for id_, payload in _PAYLOADS(ids):
             found[id_] = msgspec.convert(payload, protocol.Job)
     return found
 
