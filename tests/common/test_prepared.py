@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from console.cluster.models import Job, Node
 from console.common.ids import new_id
-from console.common.prepared import Prepared, PreparedUpdate, Value
+from console.common.prepared import Prepared, PreparedDelete, PreparedUpdate, Value
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -132,6 +132,17 @@ def test_an_update_changes_the_rows_and_says_how_many() -> None:
         ("stop", 7, NOON, "50 %"),
         ("ensure", 8, NOON, "50 %"),
     }
+
+
+def test_a_delete_takes_the_rows_at_once_and_says_how_many() -> None:
+    shared = Exists(Job.objects.filter(node=OuterRef("node"), rings=0))
+    delete = PreparedDelete(lambda some: Job.objects.filter(~shared, container_id__in=some))
+    assert delete(ids(3)) == 2
+    with CaptureQueriesContext(connection) as asked:
+        assert delete(ids(6)) == 2
+    assert len(asked.captured_queries) == 1
+    left = {"c0", "c3", *(f"c{number}" for number in range(6, 12))}
+    assert set(Job.objects.values_list("container_id", flat=True)) == left
 
 
 def test_what_looks_at_its_values_is_refused() -> None:
