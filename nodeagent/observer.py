@@ -12,7 +12,14 @@ from dataclasses import replace
 from nodeagent.errors import AgentError
 from nodeagent.facts import Key, Known, digest, identity_of
 from nodeagent.protocol import Delta, ImageFact, Observed
-from nodeagent.runtime.base import ContainerFacts, EngineEvent, HostInfo, Runtime, Stream
+from nodeagent.runtime.base import (
+    ContainerFacts,
+    EngineEvent,
+    EngineTimeout,
+    HostInfo,
+    Runtime,
+    Stream,
+)
 from nodeagent.vault import Withheld
 from nodeagent.watchdog import Pulse
 
@@ -258,6 +265,12 @@ class Observer:
                 since = self._touched.get(engine_id, 0)
             try:
                 self._look_again(engine_id, since)
+            except EngineTimeout as error:
+                # An engine with too much to do, or at work on this container. Whether it lives, the next list says.
+                log.warning("a container cannot be looked at now: %s", error.message)
+                with self.changed:
+                    self._due.setdefault(engine_id)
+                self._stop.wait(FIRST_RETRY)
             except AgentError:
                 self.refresh()
             except Exception:
@@ -293,7 +306,7 @@ class Observer:
         found = {facts.engine_id: facts for facts in listing.own}
         with self.changed:
             late = {engine_id for engine_id, at in self._touched.items() if at > began}
-            for engine_id in set(self._known) - set(found) - late:
+            for engine_id in set(self._known) - set(found) - late - listing.silent:
                 self._forget(engine_id)
             self._touched = {engine_id: at for engine_id, at in self._touched.items() if at > began}
             self._images = images

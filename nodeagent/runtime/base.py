@@ -144,6 +144,8 @@ class Listing:
 
     own: tuple[ContainerFacts, ...]
     foreign: int
+    silent: frozenset[str] = frozenset()
+    """Engine ids of those that are there, and of which the engine said no more in time: it may be at work on them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from nodeagent.runtime.base import (
     ContainerFacts,
     EngineError,
     EngineEvent,
+    EngineTimeout,
     EngineUnavailable,
     ExecRequest,
     HostInfo,
@@ -95,8 +96,21 @@ class DockerRuntime:
             "GET", "/containers/json", "Containers cannot be listed", params={"all": "1", "filters": filters}
         )
         ours = [item for item in found if item["Labels"].get(protocol.LABEL_CLUSTER) == cluster]
-        facts = [parse.unchanged(item, known.get(item["Id"])) or self.inspect(item["Id"]) for item in ours]
-        return Listing(tuple(item for item in facts if item), len(found) - len(ours))
+        own, silent = [], set[str]()
+        for item in ours:
+            facts = parse.unchanged(item, known.get(item["Id"]))
+            if facts is None and not silent:
+                try:
+                    facts = self.inspect(item["Id"])
+                except EngineTimeout:
+                    silent.add(item["Id"])
+                    continue
+            if facts is not None:
+                own.append(facts)
+            elif silent:
+                # One that was waited for is enough.
+                silent.add(item["Id"])
+        return Listing(tuple(own), len(found) - len(ours), frozenset(silent))
 
     def inspect(self, name: str) -> ContainerFacts | None:
         data = self._inspected(name)

@@ -119,7 +119,14 @@ def test_what_does_not_stay_up_is_rolled_back_and_says_so(shop: Shop) -> None:
     with shop.watched() as seen:
         end = shop.ends(shop.release(2, command=CRASHES))
         assert wait_until(lambda: shop.versions() == ["1"] * REPLICAS, 60, every=0.5)
-        assert wait_until(lambda: {one.id for one in shop.containers()} == kept, 60, every=0.5)
+        assert wait_until(lambda: {one.id for one in shop.containers()} == kept, 60, every=0.5), (
+            [
+                (one.name, one.id[:6], one.id in kept, one.running, one.environment[0])
+                for one in shop.containers()
+            ],
+            shop.lab.api.get("/apps/shop/events")["items"],
+            shop.lab.report(),
+        )
     assert end["state"] == "failed"
     assert "rolled back to release 1" in end["error"]
     assert any("no luck" in step["text"] for step in end["steps"])

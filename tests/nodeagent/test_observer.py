@@ -12,7 +12,7 @@ from lab.processes import wait_until
 from nodeagent.facts import Known, identity_of
 from nodeagent.observer import Observer
 from nodeagent.protocol import Delta, Observed
-from nodeagent.runtime.base import EngineUnavailable
+from nodeagent.runtime.base import EngineTimeout, EngineUnavailable, Listing
 from nodeagent.runtime.engine import DockerRuntime
 from nodeagent.vault import Shown, Withheld
 from tests.nodeagent.builders import CLUSTER, DEMO, identity, shell
@@ -273,6 +273,39 @@ def test_of_an_engine_that_is_not_heard_nothing_is_known(watch: Watch, fake: Fak
     fake.die()
     assert wait_until(lambda: watch.observer.find("s1", 1) is None, 5.0, every=0.01)
     assert len(watch.observer.hello()[0]) == 1
+
+
+def test_a_container_that_cannot_be_looked_at_is_no_sign_of_a_dead_engine(
+    watch: Watch, fake: FakeRuntime
+) -> None:
+    """An engine with too much to do keeps who asks for one that it is at work on waiting; it answers lists."""
+    watch.observer.hello()
+    late = threading.Event()
+
+    def slow(call: str) -> None:
+        if call == "inspect" and not late.is_set():
+            raise EngineTimeout("no answer in time")
+
+    fake.before = slow
+    fake.start("berth-s1-g1")
+    assert wait_until(lambda: fake.calls.count("inspect") > 1, 5.0, every=0.01)
+    assert (watch.engine, watch.observer.engine_ok) == ([True], True)
+    late.set()
+    watch.until(lambda item: item.state == "running")
+
+
+def test_what_a_list_could_not_look_at_is_not_forgotten(
+    watch: Watch, fake: FakeRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = fake.inspect("berth-s1-g1")
+    assert facts is not None
+    silent = Listing((), 1, frozenset({facts.engine_id}))
+    monkeypatch.setattr(fake, "list_managed", lambda *_: silent)
+    watch.observer.refresh()
+    assert watch.observer.find("s1", 1) is facts
+    monkeypatch.setattr(fake, "list_managed", lambda *_: Listing((), 1))
+    watch.observer.refresh()
+    assert watch.observer.find("s1", 1) is None
 
 
 def test_two_looks_at_once_do_not_undo_an_event(watch: Watch, fake: FakeRuntime) -> None:

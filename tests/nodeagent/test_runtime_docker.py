@@ -23,13 +23,14 @@ import pytest
 from lab.engine import Engine
 from lab.processes import wait_until
 from nodeagent.hardening import CAPABILITIES
-from nodeagent.protocol import File, Healthcheck, LogLine, Mount, PortBinding, Ulimit
+from nodeagent.protocol import LABEL_CLUSTER, File, Healthcheck, LogLine, Mount, PortBinding, Ulimit
 from nodeagent.runtime import demux, faults, parse
 from nodeagent.runtime.base import (
     ContainerFacts,
     EngineTimeout,
     EngineUnavailable,
     Invalid,
+    Listing,
     RegistryDenied,
     RegistryUnreachable,
 )
@@ -49,6 +50,21 @@ def output(runtime: DockerRuntime, script: str, **changes: Any) -> list[str]:
         runtime.write_files(NAME, files)
     runtime.start(NAME)
     return [line.text for line in runtime.logs(NAME, follow=True, tail=-1, since=0.0)]
+
+
+def test_a_list_waits_for_one_silent_container_and_asks_for_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime, asked = DockerRuntime("unix:///nowhere"), list[str]()
+    known = ContainerFacts(engine_id="b", name="b", labels={}, state="running")
+    items = [{"Id": id_, "Labels": {LABEL_CLUSTER: CLUSTER}, "State": "running"} for id_ in "abc"]
+
+    def late(name: str) -> ContainerFacts:
+        asked.append(name)
+        raise EngineTimeout("no answer in time")
+
+    monkeypatch.setattr(runtime._engine, "json", lambda *_, **__: items)
+    monkeypatch.setattr(runtime, "inspect", late)
+    assert runtime.list_managed(CLUSTER, {"b": known}) == Listing((known,), 0, frozenset({"a", "c"}))
+    assert asked == ["a"]
 
 
 @pytest.mark.engine
