@@ -1,5 +1,6 @@
 """What a team may have, has, and would have. An app claims its containers at their limits, stopped or not, and while it
-is rolled out also those that a start-first update runs beside them.
+is rolled out also those that a start-first update runs beside them. What is no longer wanted, after a scale or a
+deletion, counts until it has ended: a long grace period makes no room.
 
 A change settles its app's claim in its own transaction, with the team's row locked: whoever comes second sees it.
 """
@@ -10,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import asdict, astuple, dataclass
 
-from django.db.models import Aggregate, Count, Exists, Expression, OuterRef, QuerySet, Sum, Value
+from django.db.models import Aggregate, Count, Exists, Expression, OuterRef, Q, QuerySet, Sum, Value
 from django.utils.translation import gettext as _
 
 from console.accounts.models import Quota, Team
@@ -19,11 +20,12 @@ from console.common.errors import Unprocessable
 from console.common.prepared import Prepared
 from console.workloads.compose import Project, spec_digest
 from console.workloads.compose import Service as Spec
-from console.workloads.enums import ReleaseState, RolloutState
-from console.workloads.models import App, Release, Rollout, Service
+from console.workloads.enums import ContainerState, ReleaseState, RolloutState
+from console.workloads.models import App, Container, Release, Rollout, Service
 from scheduler.model import Mode
 
 _MIB = 1024 * 1024
+_ENDED = (ContainerState.EXITED, ContainerState.FAILED, ContainerState.LOST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,20 @@ _SURGING = Prepared(
     lambda team: _sums(App.objects.filter(_GOING, team=team, deleting=False), Value(0), "surge"),
 )
 
+_STOPPING = Prepared(
+    lambda team: (
+        Container.objects.filter(
+            Q(slot__retired=True) | Q(app__deleting=True), app__team=team, removed_at=None
+        )
+        .exclude(state__in=_ENDED)
+        .order_by()
+        .values("app__team")
+        .annotate(apps=Value(0), containers=Count("pk"), cpus=Sum("cpu_limit"), bytes=Sum("memory_limit"))
+        .values_list("apps", "containers", "cpus", "bytes")
+    )
+)
+"""Containers that run though nothing wants them: of slots that are no more, and of apps that are being deleted."""
+
 
 def allowed(team: Team) -> dict[str, int | None]:
     return _amounts(_row(team))
@@ -121,8 +137,17 @@ def _amounts(row: Quota) -> dict[str, int | None]:
 
 
 def used(team: Team) -> Amount:
-    """What all its apps claim now."""
-    return sum((Amount(*row) for row in (*_STEADY(team.pk), *_SURGING(team.pk))), Amount())
+    """What all its apps claim now, and what still stops."""
+    rows = (*_STEADY(team.pk), *_SURGING(team.pk), *_STOPPING(team.pk))
+    return sum((Amount(*row) for row in rows), Amount())
+
+
+def used_counted_anew(app: App) -> Amount:
+    """What its team uses, with this app counted as it is now: its global services grow with every node that joins.
+    In the transaction of a change, before it."""
+    rollout = Rollout.objects.filter(app=app, state__in=[RolloutState.RUNNING, RolloutState.PAUSED]).first()
+    settle(app, None, rollback=rollout is not None and rollout.rollback)
+    return used(app.team)
 
 
 def would_use(team: Team, app: App | None, project: Project, *, rollback: bool = False) -> WouldUse:
@@ -233,7 +258,8 @@ def claim(
     for name, spec in project.services.items():
         if name in old.services and _changes(old.services[name], spec):
             beside += _beside(spec, new[name], rollback)
-    return Claim(steady, steady.most(_steady(app)) + beside - steady)
+    had = _steady(app).most(_to_go_back_to(app, project, rows))
+    return Claim(steady, steady.most(had) + beside - steady)
 
 
 def exceeded(
@@ -274,6 +300,16 @@ def _what(key: str) -> str:
 
 def _would(use: Use, after: Amount) -> WouldUse:
     return WouldUse(use.used, after, use.allowed, tuple(Use(after, use.allowed).lacking(use.used)))
+
+
+def _to_go_back_to(app: App, project: Project, rows: Mapping[str, int]) -> Amount:
+    """What the last release that was rolled out well has: a rollout that does not end well goes back to it, however
+    many releases came between. `project`: of the newest one."""
+    release = Release.objects.filter(app=app, rollouts__state=RolloutState.SUCCEEDED).first()
+    if release is None:
+        return Amount()
+    counts = {name: _replicas(spec, project, rows) for name, spec in release.project.services.items()}
+    return Amount(apps=1) + _sum(release.project, counts)
 
 
 def _steady(app: App) -> Amount:

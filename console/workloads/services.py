@@ -74,7 +74,7 @@ def create_release(
     last = Release.objects.filter(app=app).first()
     variables = dict(last.variables if last else {}) if variables is None else variables
     files = dict(last.files if last else {}) if files is None else files
-    project, before = parse(compose, variables, files), quotas.used(app.team)
+    project, before = parse(compose, variables, files), quotas.used_counted_anew(app)
     return _release(access, app, project, compose, variables, files, before)
 
 
@@ -90,7 +90,7 @@ def roll_back(access: Access, app: App, *, to: Release) -> Operation:
     _check_readable(to)
     secretstore.check_versions(to)
     quotas.check_priorities(app, to.project)
-    before = quotas.used(app.team)
+    before = quotas.used_counted_anew(app)
     operation = go_back(app, to, actor=access.actor)
     quotas.settle(app, before, rollback=True)
     return operation
@@ -141,7 +141,7 @@ def scale(access: Access, service: Service, *, replicas: int) -> Operation:
     if (spec := queries.spec_of(service)) and Mode(spec.mode).everywhere:
         message = _("%(name)s is a global service: it runs once on every node that fits.") % {"name": service}
         raise Conflict(message, code="global_service")
-    before, used = service.replicas, quotas.used(app.team)
+    before, used = service.replicas, quotas.used_counted_anew(app)
     service.replicas = replicas
     service.save(update_fields=["replicas"])
     quotas.settle(app, used)

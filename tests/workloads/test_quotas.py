@@ -11,8 +11,8 @@ from django.db import OperationalError, connection
 from console.accounts.access import Access
 from console.accounts.models import Quota
 from console.common.errors import BerthError
-from console.workloads.enums import ReleaseState, RolloutState
-from console.workloads.models import App, Release, Rollout, Service
+from console.workloads.enums import ContainerState, ReleaseState, RolloutState
+from console.workloads.models import App, Container, Release, Rollout, Service, Slot
 from console.workloads.parsing import parse
 from console.workloads.quotas import Amount, settle, use_of, would_scale, would_use
 from console.workloads.services import create_app, create_release, delete_app, roll_back, scale
@@ -119,6 +119,49 @@ def test_while_it_shrinks_it_still_has_what_it_had(access: Access) -> None:
     assert use_of(access.team).used == amount(4)
     settled(app)
     assert use_of(access.team).used == amount(1)
+
+
+def test_releases_that_follow_each_other_in_one_rollout_make_no_room(access: Access) -> None:
+    limit(access, containers=4)
+    app = factories.make_app(access, "one", compose=text(4))
+    settled(app)
+    create_release(access, app, compose=text(1))
+    create_release(access, app, compose=text(1).replace("berth/demo", "berth/demo:2"))
+    scale(access, Service.objects.get(app=app), replicas=1)
+    assert use_of(access.team).used == amount(4), "cancelled, it goes back to four"
+    refused(lambda: create_app(access, name="two", compose=text()))
+    settled(app)
+    assert use_of(access.team).used == amount(1)
+
+
+def test_what_still_stops_counts_until_it_has_ended(access: Access) -> None:
+    limit(access, containers=3)
+    app, node = factories.make_app(access, "one", compose=text(3)), factories.make_node()
+    settled(app)
+    given: dict[str, Any] = {"cpu_limit": 500, "memory_limit": 100 * MIB}
+    containers = [factories.make_container(app, node, index=index, **given) for index in (1, 2, 3)]
+    scale(access, Service.objects.get(app=app), replicas=2)
+    Slot.objects.filter(index=3).update(retired=True)
+    assert use_of(access.team).used == amount(3)
+    delete_app(access, app, delete_volumes=False)
+    assert use_of(access.team).used == amount(3, apps=0)
+    refused(lambda: create_app(access, name="two", compose=text()))
+    Container.objects.filter(pk=containers[0].pk).update(state=ContainerState.EXITED)
+    create_app(access, name="two", compose=text())
+
+
+def test_a_service_on_all_nodes_is_counted_with_those_that_came_since(access: Access) -> None:
+    everywhere = "services: {agent: {image: berth/demo, deploy: {mode: global}}, web: {image: berth/demo}}"
+    factories.make_node()
+    app = factories.make_app(access, "one", compose=everywhere)
+    settled(app)
+    limit(access, containers=2)
+    for _number in range(3):
+        factories.make_node()
+    web = Service.objects.get(app=app, name="web")
+    scale(access, web, replicas=0)
+    assert use_of(access.team).used.containers == 4
+    refused(lambda: scale(access, web, replicas=1))
 
 
 def test_a_rollback_is_bound(access: Access) -> None:
