@@ -1,0 +1,85 @@
+"""Every documented answer of every documented operation, held against a real one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from console.workloads import livelogs
+from tests.matrix.routes import http_routes
+from tests.matrix.schema import Operation, operations
+from tests.matrix.world import Who, World, undone
+
+pytestmark = [pytest.mark.redis, pytest.mark.django_db, pytest.mark.thorough]
+
+OPERATIONS = operations()
+ALSO: dict[str, list[Mapping[str, Any]]] = {
+    "get_logs": [{"query": {"follow": "true"}}, {"query": {"format": "text"}}],
+    # A node that holds nothing is gone at once.
+    "leave": [{"names": {"node": "spare"}}],
+}
+"""What more is needed of some operations to see all that they may answer."""
+
+
+def test_every_documented_operation_has_a_call() -> None:
+    """And every call is documented, but the schema's own."""
+    rows = {(method, route.name) for route in http_routes() if route.is_api for method in route.methods}
+    assert rows - {(one.method, one.route.name) for one in OPERATIONS} == {("GET", "api:schema")}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=[one.id for one in OPERATIONS])
+def test_what_is_documented_is_what_is_answered(
+    world: World, operation: Operation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(livelogs, "PROBE", 0.1)
+    monkeypatch.setattr(livelogs, "GIVE_UP", 0.2)
+    with undone():
+        operation.prepare(world)
+        answered = set(_answers(world, operation))
+    documented = {
+        (status, kind)
+        for status, said in operation.responses.items()
+        for kind in said.get("content", {"": None})
+    }
+    assert answered == documented
+
+
+def _answers(world: World, operation: Operation) -> Iterator[tuple[str, str]]:
+    """Status and content type of each answer, once it was checked. All errors are the `default` one."""
+    who = operation.may()
+    for more in ({}, *ALSO.get(operation.id, ())):
+        also = replace(operation, row=replace(operation.row, **more))
+        with undone():
+            answer = also.ask(world, who)
+            yield also.check(str(answer.status_code), answer)
+    if "304" in operation.responses:
+        with undone():
+            tag = operation.ask(world, who).headers["ETag"]
+            again = operation.ask(world, who, headers={"If-None-Match": tag})
+            assert again.status_code == 304
+            yield operation.check("304", again)
+    if operation.is_rehearsed:
+        with undone():
+            tried = operation.ask(world, who, query={"dry_run": "true"})
+            assert (tried.status_code, tried.json().get("dry_run")) == (200, True)
+            yield operation.check("200", tried)
+    for asker, query, headers, status in _mistakes(operation, who):
+        with undone():
+            answer = operation.ask(world, asker, query=query, headers=headers)
+            assert answer.status_code == status
+            yield operation.check("default", answer)
+
+
+def _mistakes(operation: Operation, who: Who) -> Iterator[tuple[Who, dict[str, str], dict[str, str], int]]:
+    """What can be got wrong at this address: who asks, with which parameters and headers; and the status."""
+    yield who, {"nonsense": "1"}, {}, 400
+    if operation.said.get("security") != []:
+        yield Who.ANONYMOUS, {}, {}, 401
+        yield Who.REVOKED, {}, {}, 401
+    if "team" in operation.route.parameters:
+        yield Who.OUTSIDER, {}, {}, 404
+    if any(one["name"] == "If-Match" for one in operation.said["parameters"]):
+        yield who, {}, {"If-Match": '"another"'}, 412
