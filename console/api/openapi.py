@@ -262,11 +262,11 @@ def _promise(method: str, operation: dict[str, Any]) -> None:
         if content["schema"] != tried:
             content["schema"] = {"oneOf": [content["schema"], tried]}
         return
-    for status, response in operation["responses"].items():
-        if status == "200" and set(response.get("content", {})) == {"application/json"}:
-            response["headers"] = {"ETag": {"schema": _TEXT}}
-            if any(each["name"] == "cursor" for each in parameters):
-                response["headers"]["Link"] = {"schema": _TEXT, "description": "The next page, as rel=next."}
-    if operation["operationId"] != "wait_for_operation":
-        parameters.append(_IF_NONE_MATCH)
-        operation["responses"]["304"] = {"description": "As the reader has it."}
+    answer = operation["responses"]["200"]
+    if set(answer["content"]) != {"application/json"} or operation["operationId"] == "wait_for_operation":
+        return  # it is written while it is read: nothing is known of it beforehand
+    answer["headers"] = {"ETag": {"schema": _TEXT}}
+    if any(each["name"] == "cursor" for each in parameters):
+        answer["headers"]["Link"] = {"schema": _TEXT, "description": "The next page, as rel=next."}
+    parameters.append(_IF_NONE_MATCH)
+    operation["responses"]["304"] = {"description": "As the reader has it."}

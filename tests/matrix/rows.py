@@ -114,7 +114,7 @@ API: dict[tuple[str, str], Row] = {
     ("POST", "restart-service"): _of_app(Right.WRITE),
     ("POST", "stop-service"): _of_app(Right.WRITE),
     ("POST", "start-service"): _of_app(Right.WRITE),
-    ("GET", "room"): _read(app_token=True),
+    ("GET", "room"): _read(app_token=True, query={"limit": "1"}),
     ("GET", "slot"): _read(app_token=True),
     ("POST", "compose-check"): _read(app_token=True, body={"compose": factories.COMPOSE}),
     ("GET", "container"): _read(app_token=True),

@@ -11,13 +11,13 @@ from typing import Any
 
 from asgiref.sync import async_to_sync
 from drf_spectacular.generators import SchemaGenerator
-from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema_rs import Draft202012Validator
 
-from tests.matrix.rights import Told, told
+from tests.matrix.rights import Right, Told, told
 from tests.matrix.routes import Route, http_routes
 from tests.matrix.rows import Row
 from tests.matrix.walk import address, rows_of
-from tests.matrix.world import Who, World
+from tests.matrix.world import Principal, Who, World
 
 _PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 
@@ -50,8 +50,8 @@ def violations(schema: Mapping[str, Any], value: Any) -> list[str]:
     """What is not as the schema says. Also what it does not name."""
     closed = json.loads(json.dumps(schema))
     _close(closed)
-    checker = Draft202012Validator({**closed, "components": _strict()}, format_checker=FormatChecker())
-    return [f"{error.json_path}: {error.message[:300]}" for error in checker.iter_errors(value)]
+    checker = Draft202012Validator({**closed, "components": _strict()}, validate_formats=True)
+    return [f"{error.instance_path}: {error.message[:300]}" for error in checker.iter_errors(value)]
 
 
 @dataclass(frozen=True)
@@ -78,25 +78,27 @@ class Operation:
         if self.row.before:
             self.row.before(world.home)
 
-    def may(self) -> Who:
-        """Somebody whom it lets in; whoever has a token's answer documented is asked with everything."""
+    def caller(self, world: World) -> Principal:
+        """Somebody whom it lets in."""
+        if self.row.right is Right.JOIN_TOKEN:
+            return Principal(bearer=world.home.names["join_secret"])
         of_team = "team" in self.route.parameters
         for who in (Who.OWNER, Who.ADMINISTRATOR, Who.OUTSIDER):
             if told(self.row.right, who, app_token=False, of_team=of_team, own=True, page=False) is Told.IN:
-                return who
-        return Who.ANONYMOUS
+                return world.principals[who]
+        raise LookupError(self.id)
 
     def ask(
         self,
         world: World,
-        who: Who,
+        principal: Principal,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Any:
         row = replace(self.row, query={**self.row.query, **(query or {})})
         content = b"" if self.method == "GET" else row.content(world.home, page=False)
         path = address(self.route, row, world.home) + row.search(world.home)
-        return world.principals[who].ask(self.method, path, content, headers=headers)
+        return principal.ask(self.method, path, content, headers=headers)
 
     def check(self, status: str, answer: Any) -> tuple[str, str]:
         """The status, and the answer's content type. Raises AssertionError unless the answer is as documented."""

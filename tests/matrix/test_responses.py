@@ -11,7 +11,7 @@ import pytest
 from console.workloads import livelogs
 from tests.matrix.routes import http_routes
 from tests.matrix.schema import Operation, operations
-from tests.matrix.world import Who, World, undone
+from tests.matrix.world import Principal, Who, World, undone
 
 pytestmark = [pytest.mark.redis, pytest.mark.django_db, pytest.mark.thorough]
 
@@ -49,37 +49,39 @@ def test_what_is_documented_is_what_is_answered(
 
 def _answers(world: World, operation: Operation) -> Iterator[tuple[str, str]]:
     """Status and content type of each answer, once it was checked. All errors are the `default` one."""
-    who = operation.may()
+    caller = operation.caller(world)
     for more in ({}, *ALSO.get(operation.id, ())):
         also = replace(operation, row=replace(operation.row, **more))
         with undone():
-            answer = also.ask(world, who)
+            answer = also.ask(world, caller)
             yield also.check(str(answer.status_code), answer)
     if "304" in operation.responses:
         with undone():
-            tag = operation.ask(world, who).headers["ETag"]
-            again = operation.ask(world, who, headers={"If-None-Match": tag})
+            tag = operation.ask(world, caller).headers["ETag"]
+            again = operation.ask(world, caller, headers={"If-None-Match": tag})
             assert again.status_code == 304
             yield operation.check("304", again)
     if operation.is_rehearsed:
         with undone():
-            tried = operation.ask(world, who, query={"dry_run": "true"})
+            tried = operation.ask(world, caller, query={"dry_run": "true"})
             assert (tried.status_code, tried.json().get("dry_run")) == (200, True)
             yield operation.check("200", tried)
-    for asker, query, headers, status in _mistakes(operation, who):
+    for asker, query, headers, status in _mistakes(world, operation, caller):
         with undone():
             answer = operation.ask(world, asker, query=query, headers=headers)
             assert answer.status_code == status
             yield operation.check("default", answer)
 
 
-def _mistakes(operation: Operation, who: Who) -> Iterator[tuple[Who, dict[str, str], dict[str, str], int]]:
+def _mistakes(
+    world: World, operation: Operation, caller: Principal
+) -> Iterator[tuple[Principal, dict[str, str], dict[str, str], int]]:
     """What can be got wrong at this address: who asks, with which parameters and headers; and the status."""
-    yield who, {"nonsense": "1"}, {}, 400
-    if operation.said.get("security") != []:
-        yield Who.ANONYMOUS, {}, {}, 401
-        yield Who.REVOKED, {}, {}, 401
+    yield caller, {"nonsense": "1"}, {}, 400
+    if {"token": []} in operation.said.get("security", []):
+        yield world.principals[Who.ANONYMOUS], {}, {}, 401
+        yield world.principals[Who.REVOKED], {}, {}, 401
     if "team" in operation.route.parameters:
-        yield Who.OUTSIDER, {}, {}, 404
+        yield world.principals[Who.OUTSIDER], {}, {}, 404
     if any(one["name"] == "If-Match" for one in operation.said["parameters"]):
-        yield who, {}, {"If-Match": '"another"'}, 412
+        yield caller, {}, {"If-Match": '"another"'}, 412

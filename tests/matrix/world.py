@@ -164,6 +164,7 @@ def _fill(team: Team, place: str, owner: Access, outsider: Access, administrator
     member = factories.make_member(team, Role.VIEWER, email=f"member@{place}.example.com")
     invitation, link = invite(owner, email=outsider.user.email, role=Role.VIEWER)
     webhook, _secret = create_webhook(owner, name="chat", url="https://example.com/chat")
+    joining = create_join_token(actor="test", name=f"{place}-3")
     names = {
         "team": team.slug,
         "app": "shop",
@@ -184,7 +185,8 @@ def _fill(team: Team, place: str, owner: Access, outsider: Access, administrator
         "sign_in_link": create_sign_in_link(member.user),
         "webhook": webhook.pk,
         "delivery": ping(owner, webhook).pk,
-        "join_token": create_join_token(actor="test", name=f"{place}-3").token.pk,
+        "join_token": joining.token.pk,
+        "join_secret": joining.secret,
         "index": 1,
         "number": 1,
         "session": 0,
