@@ -14,7 +14,7 @@ export VENV
 QUICK := not engine and not browser and not postgres and not slow
 REST := engine or browser or postgres or slow
 
-.PHONY: hostile help run agent join stop test test-fast check fmt lock lab bench bench-swarm bench-scheduler chaos simulate sim messages clean setup setup-dev bench-api fuzz matrix
+.PHONY: hostile help run agent join stop test test-fast check fmt lock lab bench bench-swarm bench-scheduler chaos simulate sim messages clean setup setup-dev bench-api fuzz matrix examples
 
 help: ## this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -64,6 +64,9 @@ fuzz: setup-dev ## CASES=10000 requests made from the API's schema, each answer 
 
 matrix: setup-dev ## every route and WebSocket × nine principals × own and other team, as a table; fails on a wrong cell
 	@exec $(PY) -m tests.matrix
+
+examples: setup-dev ## record an answer of each operation for the API's schema: console/api/examples.json
+	@exec $(PY) -m tests.matrix.examples
 
 bench-scheduler: setup-dev ## measure the scheduler; JSON lines. OPENB=folder of the openb trace adds its cases
 	@exec $(PY) -m scheduler.bench $(if $(OPENB),--openb $(OPENB))

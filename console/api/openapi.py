@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
@@ -13,7 +16,7 @@ from console.workloads.enums import OperationState
 from console.workloads.logevents import MOST_PATTERN
 
 _TEXT = {"type": "string"}
-_ERROR = {
+_ERROR: dict[str, Any] = {
     "type": "object",
     "required": ["error"],
     "properties": {
@@ -169,7 +172,7 @@ def complete(result: dict[str, Any], generator: Any, request: Any, public: bool)
     ):
         paths[path] = {"get": {**operation, "tags": ["teams"], "security": _SECURITY}}
     result["paths"] = dict(sorted(paths.items()))
-    result["components"]["schemas"]["Error"] = _ERROR
+    result["components"]["schemas"]["Error"] = dict(_ERROR)
     reference = {"$ref": "#/components/schemas/Error"}
     answer = {"description": "An error.", "content": {"application/json": {"schema": reference}}}
     names = {operation["operationId"] for methods in paths.values() for operation in methods.values()}
@@ -184,9 +187,47 @@ def complete(result: dict[str, Any], generator: Any, request: Any, public: bool)
     for name, examples in _EXAMPLES.items():
         for each, value in examples.items():
             result["components"]["schemas"][name]["properties"][each]["examples"] = [value]
+    for name in ("DryRunOutput", "Error"):
+        result["components"]["schemas"][name]["examples"] = [_recorded()[name]]
+    for methods in paths.values():
+        for operation in methods.values():
+            _show(operation)
     return result
 
 
+@cache
+def _recorded() -> dict[str, Any]:
+    """By operation, what was once sent and answered; by schema, what many answer. `make examples` records it anew."""
+    found: dict[str, Any] = json.loads(Path(__file__).with_name("examples.json").read_bytes())
+    return found
+
+
+def _show(operation: dict[str, Any]) -> None:
+    """An example at the body, at each answer in JSON, and at every parameter of the path."""
+    recorded = _recorded().get(operation["operationId"], {})
+    if "request" in recorded:
+        operation["requestBody"]["content"]["application/json"]["example"] = recorded["request"]
+    for status, example in recorded.get("responses", {}).items():
+        operation["responses"][status]["content"]["application/json"]["example"] = example
+    for kind, example in _STREAMED.get(operation["operationId"], {}).items():
+        operation["responses"]["200"]["content"][kind]["example"] = example
+
+
+_TOLD = {"at": "2026-01-31T12:00:00Z", "kind": "app.restart", "message": "Restart of shop asked for"}
+_AUDIT_LINE = f"{json.dumps({'seq': 1, **_TOLD})}\n"
+_EVENT = f"id: 7\nevent: app.restart\ndata: {json.dumps({'id': 7, **_TOLD})}\n\n"
+_LINE = json.dumps({"kind": "line", "name": "shop-web-1", "at": "2026-01-31T12:00:00Z", "text": "Listening"})
+_STREAMED = {
+    "export_audit": {"application/x-ndjson": _AUDIT_LINE},
+    "export_team_audit": {"application/x-ndjson": _AUDIT_LINE},
+    "stream_events": {"text/event-stream": _EVENT},
+    "get_logs": {
+        "application/x-ndjson": f"{_LINE}\n",
+        "text/event-stream": f"id: 2026-01-31T12:00:00Z\nevent: line\ndata: {_LINE}\n\n",
+        "text/plain": "2026-01-31T12:00:00Z shop-web-1 Listening\n",
+    },
+}
+"""What goes on, by operation and content type."""
 _COMPOSE = 'services:\n  web:\n    image: berth/demo\n    ports: ["80"]\n'
 _PATH_EXAMPLES = {
     "team": "default",
@@ -195,6 +236,25 @@ _PATH_EXAMPLES = {
     "node": "host-a",
     "index": 1,
     "number": 1,
+    "secret": "database-password",
+    "size": "small",
+    "account": "ci",
+    **dict.fromkeys(
+        (
+            "container",
+            "delivery",
+            "invitation",
+            "join_token",
+            "member",
+            "operation",
+            "registry",
+            "token",
+            "user",
+            "volume",
+            "webhook",
+        ),
+        "5p6vwjx4xorr7n3w",
+    ),
 }
 _EXAMPLES: dict[str, dict[str, Any]] = {
     "AppInput": {"name": "shop", "compose": _COMPOSE, "variables": {"TAG": "latest"}},

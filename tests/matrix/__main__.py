@@ -7,45 +7,24 @@ and said in words below. Ends with 1 if there is one, if a route has no row, or 
 from __future__ import annotations
 
 import asyncio
-import logging
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import django
-
-from tests.fuzz.__main__ import environment
+from tests.matrix.console import console
 
 if TYPE_CHECKING:
     from tests.matrix.walk import Cell
 
 
 def main() -> int:
-    from lab.redis_server import RedisServer
-    from lab.state import Run
-
-    with Run.create() as run, tempfile.TemporaryDirectory() as home:
-        server = RedisServer(run)
-        server.start()
-        environment(Path(home), server.url)
-        django.setup()
-        logging.disable(logging.CRITICAL)
+    with console():
         return _walk()
 
 
 def _walk() -> int:
-    from django.conf import settings
-    from django.core.management import call_command
     from django.db import transaction
-    from django.test.utils import setup_test_environment
-
-    call_command("migrate", verbosity=0)
-    setup_test_environment()
-    settings.TOKEN_FAILURES, settings.ACCOUNT_RATE_LIMITS = 10**9, False
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
     from tests.matrix.alike import differences, of_another_app, references
     from tests.matrix.routes import http_routes, socket_routes

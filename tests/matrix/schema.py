@@ -100,11 +100,14 @@ class Operation:
         path = address(self.route, row, world.home) + row.search(world.home)
         return principal.ask(self.method, path, content, headers=headers)
 
+    def read(self, answer: Any) -> tuple[str, bytes]:
+        """Content type and content; of server-sent events, which go on, the beginning."""
+        return answer.headers.get("Content-Type", "").partition(";")[0], _content(answer)
+
     def check(self, status: str, answer: Any) -> tuple[str, str]:
         """The status, and the answer's content type. Raises AssertionError unless the answer is as documented."""
         documented = self.responses[status]
-        kind: str = answer.headers.get("Content-Type", "").partition(";")[0]
-        content = _content(answer)
+        kind, content = self.read(answer)
         if not documented.get("content"):
             assert (kind, content) == ("", b"")
             return status, ""
@@ -124,7 +127,6 @@ class Operation:
 
 
 def _content(answer: Any) -> bytes:
-    """Of server-sent events, which go on, the beginning."""
     if not answer.streaming:
         return bytes(answer.content)
     follows = answer.headers["Content-Type"].startswith("text/event-stream")

@@ -10,12 +10,13 @@ import pytest
 
 from console.workloads import livelogs
 from tests.matrix.routes import http_routes
-from tests.matrix.schema import Operation, operations
+from tests.matrix.schema import Operation, document, operations, violations
 from tests.matrix.world import Principal, Who, World, undone
 
 pytestmark = [pytest.mark.redis, pytest.mark.django_db, pytest.mark.thorough]
 
 OPERATIONS = operations()
+SHOWN_ONCE = [{"$ref": f"#/components/schemas/{name}"} for name in ("Error", "DryRunOutput")]
 ALSO: dict[str, list[Mapping[str, Any]]] = {
     "get_logs": [{"query": {"follow": "true"}}, {"query": {"format": "text"}}],
     # A node that holds nothing is gone at once.
@@ -45,6 +46,26 @@ def test_what_is_documented_is_what_is_answered(
         for kind in said.get("content", {"": None})
     }
     assert answered == documented
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=[one.id for one in OPERATIONS])
+def test_every_operation_has_examples_as_documented(operation: Operation) -> None:
+    """At its body, its answers and the names in its path. After a change of what is shown: `make examples`."""
+    contents = [operation.said["requestBody"]["content"]] if "requestBody" in operation.said else []
+    contents += [said["content"] for status, said in operation.responses.items() if said.get("content")]
+    shown = [
+        one for content in contents for one in content.values() if one.get("schema", {}) not in SHOWN_ONCE
+    ]
+    assert all("example" in one for one in shown)
+    for one in shown:
+        assert violations(one.get("schema", {}), one["example"]) == []
+    assert all("example" in one for one in operation.said["parameters"] if one["in"] == "path")
+
+
+def test_what_many_operations_answer_has_one_example() -> None:
+    for reference in SHOWN_ONCE:
+        schema = document()["components"]["schemas"][reference["$ref"].rpartition("/")[2]]
+        assert [violations(schema, example) for example in schema["examples"]] == [[]]
 
 
 def _answers(world: World, operation: Operation) -> Iterator[tuple[str, str]]:
