@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 from lab import hosts
@@ -56,9 +57,15 @@ def end_containers(directory: Path, engine_ids: list[str]) -> None:
         for pid in pids:
             send(pid, signal.SIGKILL)
         wait_until(lambda: not left(), 0.2)
-    for engine_id in engine_ids:
-        for group in Path("/sys/fs/cgroup").glob(f"**/docker/{engine_id}"):
-            wait_until(lambda group=group: _remove_group(group), 1.0)  # type: ignore[misc]
+    for group in list(_groups(engine_ids)):
+        wait_until(lambda group=group: _remove_group(group), 1.0)  # type: ignore[misc]
+
+
+def _groups(engine_ids: list[str]) -> Iterator[Path]:
+    """Of these engines. Others' groups, which come and go meanwhile, end no walk."""
+    for folder, names, _files in os.walk("/sys/fs/cgroup"):
+        if folder.endswith("/docker"):
+            yield from (Path(folder, name) for name in names if name in engine_ids)
 
 
 def containerd_of(directory: Path) -> list[int]:
