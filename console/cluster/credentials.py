@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import timedelta
 
 from django.db import transaction
@@ -19,6 +18,7 @@ from console.cluster.tokens import FormerCredential, Rotation
 from console.common import events
 from console.common.errors import Conflict
 from console.common.models import Event
+from console.common.prepared import Prepared
 from nodeagent import protocol
 
 REMEMBERED = timedelta(days=400)
@@ -104,14 +104,18 @@ def _known(node: Node, shown: str) -> bool:
     )
 
 
-def broker_digests(nodes: Iterable[Node]) -> dict[str, tuple[str, ...]]:
+_PRESENT: Prepared[tuple[str, str]] = Prepared(
+    lambda: Node.objects.order_by().values_list("id", "broker_digest")
+)
+_OFFERED: Prepared[tuple[str, str]] = Prepared(
+    lambda: Rotation.objects.exclude(broker_digest="").values_list("node_id", "broker_digest")
+)
+
+
+def broker_digests() -> dict[str, tuple[str, ...]]:
     """Which passwords open each node's broker user, by node id: the present one and, while it is offered, the next."""
-    offered = Rotation.objects.exclude(broker_digest="")
-    following = dict(offered.values_list("node_id", "broker_digest"))
-    return {
-        node.id: tuple(sorted({node.broker_digest, following.get(node.id, node.broker_digest)}))
-        for node in nodes
-    }
+    following = dict(_OFFERED())
+    return {id_: tuple(sorted({present, following.get(id_, present)})) for id_, present in _PRESENT()}
 
 
 @transaction.atomic

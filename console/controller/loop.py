@@ -11,7 +11,7 @@ import redis
 from django.db import DatabaseError, close_old_connections, transaction
 from django.utils import timezone
 
-from console.cluster.models import Hold, Node
+from console.cluster.models import Hold
 from console.common.prepared import Prepared, PreparedUpdate
 from console.controller import intake, nodes, overlay, send, verdicts
 from console.controller.agenda import Agenda
@@ -136,7 +136,7 @@ class Controller:
 def _keep_users(users: BrokerUsers) -> None:
     """A Redis whose users cannot be managed must not stop the loop."""
     try:
-        users.keep(list(Node.objects.all()), timezone.now().timestamp())
+        users.keep(time.monotonic())
     except redis.ResponseError:
         logger.exception("Redis refuses to keep the nodes' broker users; agents cannot get their jobs")
 

@@ -111,7 +111,7 @@ def test_what_a_leader_did_in_a_transaction_of_a_lost_term_is_undone(short: time
 
 
 class _NoUsers(BrokerUsers):
-    def keep(self, nodes: object, time: float) -> None:
+    def keep(self, time: float) -> None:
         return None
 
 
