@@ -348,6 +348,18 @@ class NodeInput(Input):
     labels = TextMap(required=False)
 
 
+class NodeChangeInput(Input):
+    """What is left out stays."""
+
+    zone = serializers.CharField(
+        max_length=40, required=False, allow_blank=True, help_text="Empty: it is in none."
+    )
+    labels = TextMap(
+        required=False,
+        help_text="All that it is to have whatever its agent says; each goes before the agent's of the same name.",
+    )
+
+
 class JoinTokenInput(Input):
     name = serializers.CharField(
         max_length=40, required=False, allow_blank=True, help_text="Without it the host says its own."

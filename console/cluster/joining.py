@@ -18,7 +18,7 @@ from console.cluster import broker, credentials, trust
 from console.cluster.access import require_administrator
 from console.cluster.enums import CredentialEnd, JoinTokenState
 from console.cluster.models import Node
-from console.cluster.services import check_name
+from console.cluster.services import check_labels, check_name
 from console.cluster.tokens import JoinToken
 from console.common import events
 from console.common.errors import BerthError, Conflict, NotFound
@@ -69,6 +69,7 @@ def create_join_token(
     if not timedelta(0) < lifetime <= LONGEST_LIFETIME:
         days = {"days": LONGEST_LIFETIME.days}
         raise BerthError(_("A join token is valid for %(days)d days at most.") % days)
+    check_labels(labels or {})
     if name and node is None:
         check_name(name)
         if Node.objects.filter(name=name).exists():

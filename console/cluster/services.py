@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -21,6 +22,13 @@ from console.common.errors import BerthError, Conflict
 from scheduler.lifecycle import Actor, State, move
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]{0,127}")
+_PLATFORM = ("platform.os", "platform.arch")
+"""What the engine says goes by these names."""
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f]")
+MOST_LABELS = 64
+MOST_VALUE = 200
+"""Characters of a label's value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +72,32 @@ def check_name(name: str) -> None:
         )
 
 
+def check_labels(labels: Mapping[str, str]) -> None:
+    """Raises `BerthError` unless a node may have these."""
+    bad = [key for key in labels if not _KEY.fullmatch(key) or key in _PLATFORM]
+    long = [key for key, value in labels.items() if len(value) > MOST_VALUE or _UNSEEN.search(value)]
+    if bad:
+        message = _("“%(name)s” cannot be a label: letters, digits and inner _ . / - make one.") % {
+            "name": bad[0][:50]
+        }
+    elif long:
+        message = _(
+            "The value of %(name)s is longer than %(most)d characters, or has some that are not shown."
+        )
+        message = message % {"name": long[0], "most": MOST_VALUE}
+    elif len(labels) > MOST_LABELS:
+        message = _("A node has up to %(most)d labels.") % {"most": MOST_LABELS}
+    else:
+        return
+    raise BerthError(message, fields={"labels": [message]})
+
+
 def add_node(
     *, name: str, actor: str, zone: str = "", labels: dict[str, str] | None = None
 ) -> NodeCredential:
     """A node that may join, with fresh credentials."""
     check_name(name)
+    check_labels(labels or {})
     token, password = new_secret("node"), new_secret("broker")
     try:
         with transaction.atomic():
@@ -99,6 +128,29 @@ def renew_credential(node: Node, *, actor: str) -> NodeCredential:
         events.record("node.renewed", f"Node {node.name} got new credentials", actor=actor, node=node.id)
         transaction.on_commit(events.poke)
     return NodeCredential(node, token, password)
+
+
+@transaction.atomic
+def change_node(
+    access: Access, node: Node, *, zone: str | None = None, labels: Mapping[str, str] | None = None
+) -> Node:
+    """Where the node stands, and the labels that it has whatever its agent says; what is None stays. The next
+    placement goes by them; what runs there stays."""
+    require_administrator(access)
+    check_labels(labels or {})
+    node = Node.objects.select_for_update(no_key=True).get(pk=node.pk)
+    before = {"zone": node.zone, "labels": node.labels}
+    node.zone = node.zone if zone is None else zone.strip()
+    node.labels = node.labels if labels is None else dict(sorted(labels.items()))
+    after = {"zone": node.zone, "labels": node.labels}
+    if after == before:
+        return node
+    node.save(update_fields=["zone", "labels"])
+    data = {"before": before, "after": after}
+    text = f"Zone and labels of node {node.name} set"
+    events.record("node.changed", text, actor=access.actor, node=node.id, data=data)
+    transaction.on_commit(events.poke)
+    return node
 
 
 @transaction.atomic

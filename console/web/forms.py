@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from console.accounts.enums import APP_ROLES, Role, Verb
 from console.accounts.models import MOST_LOG_DAYS, Membership
+from console.cluster.models import Node
 from console.webhooks.services import MOST_OVERLAP, USUAL_OVERLAP
 from console.workloads.moves import LEAST_GAIN, MOST_MOVES
 
@@ -29,6 +30,7 @@ class AssignmentsField(forms.CharField):
     """Lines of NAME=value, as a dict. Empty lines and those that begin with # are passed over."""
 
     widget = forms.Textarea
+    assignment = _ASSIGNMENT
 
     def __init__(self, **options: Any) -> None:
         options.setdefault("required", False)
@@ -43,7 +45,7 @@ class AssignmentsField(forms.CharField):
         for number, line in enumerate(text.splitlines(), start=1):
             if not line.strip() or line.lstrip().startswith("#"):
                 continue
-            match = _ASSIGNMENT.fullmatch(line.strip())
+            match = self.assignment.fullmatch(line.strip())
             if match is None:
                 raise forms.ValidationError(_("Line %(line)d is not NAME=value."), params={"line": number})
             found[match[1]] = _unquote(match[2].strip())
@@ -202,6 +204,31 @@ class HostForm(forms.Form):
             (7 * 24 * 60, _("7 days")),
         ],
     )
+
+
+class LabelsField(AssignmentsField):
+    assignment = re.compile(r"([^\s=]+)\s*=(.*)")
+
+
+class NodeForm(forms.Form):
+    """Where a node stands, and its labels."""
+
+    zone = forms.CharField(
+        label=_("Zone"),
+        max_length=40,
+        required=False,
+        help_text=_("A room, rack or site; replicas are spread over zones."),
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    labels = LabelsField(
+        label=_("Labels"),
+        help_text=_("One name=value on a line. They go before what the agent says of the same name."),
+    )
+
+    @classmethod
+    def of(cls, node: Node) -> NodeForm:
+        lines = (f"{key}={value}" for key, value in node.labels.items())
+        return cls(initial={"zone": node.zone, "labels": "\n".join(lines)})
 
 
 _CHECKS = forms.CheckboxSelectMultiple(attrs={"class": "form-check-input"})

@@ -74,6 +74,7 @@ of_team: list[URLPattern | URLResolver] = [
     path("nodes/add/", joining.invite, name="node-add"),
     path("nodes/join-tokens/<str:token>/revoke/", joining.revoke_token, name="join-token-revoke"),
     path("nodes/<str:name>/", nodes.node, name="node"),
+    path("nodes/<str:name>/change/", nodes.change, name="node-change"),
     path("nodes/<str:name>/cordon/", nodes.cordon, name="node-cordon"),
     path("nodes/<str:name>/drain/", nodes.drain, name="node-drain"),
     path("nodes/<str:name>/dead/", nodes.dead, name="node-dead"),

@@ -233,6 +233,7 @@ CALLS |= {
     ("DELETE", "volume"): (_delete_volume, "volume.delete"),
     ("DELETE", "invitation"): (_invitation, "invitation.revoked"),
     ("DELETE", "node"): (_remove_node, "node.removed"),
+    ("PATCH", "node"): (_admin(f"{TEAM}/nodes/n1", {"zone": "b"}, method="PATCH"), "node.changed"),
     ("POST", "uncordon"): (_then("cordon", "uncordon"), "node.cordoned"),
     ("POST", "declare-dead"): (_declare_dead, "node.dead"),
     ("POST", "confirm-node"): (_confirm_node, "node.confirmed"),

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django.utils import timezone
 
 from console.accounts.access import team_access
@@ -57,6 +59,56 @@ def test_cordon_and_uncordon(people: People, administrator: Caller) -> None:
     assert administrator.post(f"{NODES}/n1/cordon").body["desired"]["cordoned"] is True
     assert people.viewer.get(f"{NODES}/n1").body["node"]["desired"]["cordoned"] is True
     assert administrator.post(f"{NODES}/n1/uncordon").body["desired"]["cordoned"] is False
+
+
+def test_zone_and_labels_can_be_changed(people: People, administrator: Caller) -> None:
+    node = factories.make_node("n1", observed_labels={"disk": "hdd", "rack": "r1"})
+    body = administrator.send("PATCH", f"{NODES}/n1", {"labels": {"disk": "ssd"}}).body
+    assert (body["desired"]["zone"], body["desired"]["labels"]) == ("", {"disk": "ssd"})
+    assert body["labels"] == {"disk": "ssd", "rack": "r1"}
+    assert administrator.send("PATCH", f"{NODES}/n1", {"zone": " b "}).body["desired"]["zone"] == "b"
+    assert administrator.send("PATCH", f"{NODES}/n1", {"zone": "b"}).status == 200
+    first, second = Event.objects.filter(kind="node.changed").order_by("id")
+    assert first.data == {
+        "before": {"zone": "", "labels": {}},
+        "after": {"zone": "", "labels": {"disk": "ssd"}},
+    }
+    assert (second.node_id, second.data["after"]["zone"]) == (node.id, "b")
+    assert administrator.send("PATCH", f"{NODES}/n1", {"labels": {}}).body["labels"]["disk"] == "hdd"
+    for caller in (people.viewer, people.developer, people.owner):
+        assert caller.send("PATCH", f"{NODES}/n1", {"zone": "c"}).status == 403
+    assert administrator.send("PATCH", f"{NODES}/none", {"zone": "c"}).status == 404
+
+
+def test_wrong_labels_name_the_field(administrator: Caller) -> None:
+    factories.make_node("n1")
+    many = {f"key{number}": "" for number in range(65)}
+    wrong: list[dict[str, Any]] = [
+        {"labels": {"a b": "x"}},
+        {"labels": {"platform.os": "plan9"}},
+        {"labels": {"disk": "s" * 201}},
+        {"labels": {"disk": "a\nb"}},
+        {"labels": many},
+        {"labels": ["disk"]},
+        {"zone": "z" * 41},
+        {"name": "other"},
+    ]
+    for change in wrong:
+        answer = administrator.send("PATCH", f"{NODES}/n1", change)
+        assert (answer.status, list(answer.error["fields"])) == (400, list(change)), change
+    assert administrator.post(NODES, {"name": "n2", "labels": {"-": "x"}}).status == 400
+    assert administrator.post("/teams/home/join-tokens", {"labels": {"-": "x"}}).status == 400
+    assert Node.objects.get().labels == {}
+
+
+def test_a_node_that_changed_meanwhile_is_not_changed(administrator: Caller) -> None:
+    node = factories.make_node("n1")
+    tag = administrator.get(f"{NODES}/n1").headers["ETag"]
+    Node.objects.filter(pk=node.pk).update(foreign_containers=3)
+    match = {"If-Match": tag}
+    assert administrator.send("PATCH", f"{NODES}/n1", {"zone": "a"}, headers=match).status == 200
+    assert administrator.send("PATCH", f"{NODES}/n1", {"zone": "b"}, headers=match).status == 412
+    assert Node.objects.get().zone == "a"
 
 
 def test_draining_tells_how_far_it_is(people: People, administrator: Caller) -> None:

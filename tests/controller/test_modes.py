@@ -8,9 +8,10 @@ import pytest
 
 from console.accounts.access import Access
 from console.cluster.models import Node
-from console.cluster.services import add_node, remove_node, set_cordoned, set_draining
+from console.cluster.services import add_node, change_node, remove_node, set_cordoned, set_draining
 from console.workloads import services
 from console.workloads.models import App, Container, Slot
+from console.workloads.queries import remedies_of
 from tests.controller.conftest import MakeAgents
 from tests.controller.fakes import FakeAgent, World
 from tests.controller.test_loop import deploy, live, state_of
@@ -54,6 +55,25 @@ def test_a_global_service_keeps_to_its_constraints(access: Access, world: World,
     Node.objects.filter(pk=second.node).update(labels={})
     world.run(10)
     assert nodes_of(app) == {first.node: 1}
+
+
+def test_an_operators_label_counts_at_the_next_step_and_outlasts_the_agents_word(
+    access: Access, world: World, agents: MakeAgents
+) -> None:
+    access.user.is_staff = True
+    first, _second = agents(2)
+    placement = "{placement: {constraints: [node.labels.disk == ssd]}}"
+    app, _operation = deploy(access, f"services:\n  web:\n    image: berth/demo\n    deploy: {placement}\n")
+    world.run(5)
+    assert "label disk=ssd" in str(remedies_of(app))
+    change_node(access, Node.objects.get(pk=first.node), labels={"disk": "ssd"})
+    world.run(1)
+    assert [one.node_id for one in Container.objects.filter(app=app)] == [first.node]
+    first.labels = {"disk": "hdd"}
+    first.connect()
+    world.run(2)
+    node = Node.objects.get(pk=first.node)
+    assert (node.observed_labels, node.all_labels) == ({"disk": "hdd"}, {"disk": "ssd"})
 
 
 def test_a_global_service_leaves_a_node_that_is_drained_and_returns_to_it(

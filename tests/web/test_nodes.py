@@ -13,6 +13,7 @@ from tests.web.conftest import Visitors
 
 ACTIONS = [
     "nodes/add/",
+    "nodes/node-a/change/",
     "nodes/node-a/cordon/",
     "nodes/node-a/drain/",
     "nodes/node-a/dead/",
@@ -38,6 +39,24 @@ def test_only_administrators_change_nodes(people: Visitors, node: Node, action: 
     assert people.stranger.post(f"/t/ours/{action}", sent).status_code == 404
     assert list(Node.objects.values_list("name", "cordoned", "draining")) == [("node-a", False, False)]
     assert f'action="/t/ours/{action}"' not in people.developer.get("/t/ours/nodes/").content.decode()
+
+
+def test_zone_and_labels_are_set_on_the_nodes_page(people: Visitors, node: Node) -> None:
+    path = "/t/ours/nodes/node-a/change/"
+    good = {"zone": "rack-1", "labels": "disk=ssd\n# said by nobody\ntopology/row = 4\n"}
+    assert people.owner.post(path, good).status_code == 302
+    node.refresh_from_db()
+    assert (node.zone, node.labels) == ("rack-1", {"disk": "ssd", "topology/row": "4"})
+    page = people.owner.get("/t/ours/nodes/node-a/").content.decode()
+    assert "disk=ssd\ntopology/row=4</textarea>" in page
+    assert "data-shown" not in page
+    assert f'action="{path}"' not in people.developer.get("/t/ours/nodes/node-a/").content.decode()
+    for wrong in ("disk", "platform.os=linux"):
+        answer = people.owner.post(path, {"zone": "rack-2", "labels": wrong})
+        assert (answer.status_code, "data-shown" in answer.content.decode()) == (422, True)
+        assert f"{wrong}</textarea>" in answer.content.decode()
+    node.refresh_from_db()
+    assert node.zone == "rack-1"
 
 
 def test_a_host_gets_its_command_once(people: Visitors) -> None:

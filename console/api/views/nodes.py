@@ -9,7 +9,8 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from console.api.inputs import DeathInput, NodeInput, NodesQuery, NoInput, checked
+from console.api import conditions
+from console.api.inputs import DeathInput, NodeChangeInput, NodeInput, NodesQuery, NoInput, checked
 from console.api.outputs import shown
 from console.api.outputs.cluster import DrainOutput, HeldOutput, LoadedNode, NodeOutput, loaded
 from console.api.outputs.containers import PlacedContainerOutput
@@ -70,6 +71,7 @@ class NodeDetail(TeamView):
         found = find_node(node)
         containers = shown(PlacedContainerOutput, containers_on(found, self.access.team))
         drain = drain_of(found)
+        self.version = version_of(found)
         return Response(
             {
                 "node": NodeOutput(loaded(found, node_load())).data,
@@ -78,6 +80,18 @@ class NodeDetail(TeamView):
                 "drain": DrainOutput(drain).data if drain else None,
             }
         )
+
+    def current_version(self) -> str:
+        node = find_node(self.kwargs["node"])
+        return version_of(Node.objects.select_for_update(no_key=True).get(pk=node.pk))
+
+    @extend_schema(operation_id="change_node", request=NodeChangeInput, responses=NodeOutput)
+    def patch(self, request: Request, team: str, node: str) -> Response:
+        """Set its zone, its labels, or both; the next placement goes by them. For administrators."""
+        given = checked(NodeChangeInput, request.data)
+        found: Node = services.change_node(self.access, find_node(node), **given)
+        self.version = version_of(found)
+        return Response(NodeOutput(loaded(found, node_load())).data)
 
     def _held(self, node: Node) -> object:
         hold = getattr(node, "hold", None)
@@ -88,6 +102,12 @@ class NodeDetail(TeamView):
         """Forget a node that holds nothing. For administrators."""
         services.remove_node(self.access, find_node(node))
         return Response(status=204)
+
+
+def version_of(node: Node) -> str:
+    """Differs once anybody has asked for something else of the node."""
+    asked = [node.pk, node.zone, node.labels, node.cordoned, node.draining]
+    return conditions.digest(asked)[:12]
 
 
 class _Cordoning(TeamView):

@@ -13,16 +13,18 @@ from django.views.decorators.http import require_GET, require_POST
 
 from console.accounts.access import Access
 from console.cluster import services, verdicts
-from console.cluster.access import find_node
+from console.cluster.access import find_node, require_administrator
 from console.cluster.joining import join_tokens
+from console.cluster.models import Node
 from console.cluster.queries import all_nodes
 from console.cluster.versions import skew
+from console.common.errors import BerthError
 from console.network.queries import reach_of
 from console.web.addresses import node_metrics_url
 from console.web.charts import charts
-from console.web.forms import HostForm
+from console.web.forms import HostForm, NodeForm
 from console.web.nodecards import node_cards
-from console.web.shell import Link, WebRequest, render_page, team_page
+from console.web.shell import Link, WebRequest, add_errors, render_page, team_page
 from console.workloads.drains import drain_of
 from console.workloads.queries import containers_on, events_of
 
@@ -48,7 +50,13 @@ def node_list(request: WebRequest, access: Access) -> HttpResponse:
 @require_GET
 @team_page
 def node(request: WebRequest, access: Access, name: str) -> HttpResponse:
-    found = find_node(name)
+    return _page(request, access, find_node(name))
+
+
+def _page(
+    request: WebRequest, access: Access, found: Node, form: NodeForm | None = None, status: int = 200
+) -> HttpResponse:
+    """`form`: as it was sent, to be mended."""
     context = {
         "card": node_cards([found])[0],
         "node": found,
@@ -62,8 +70,30 @@ def node(request: WebRequest, access: Access, name: str) -> HttpResponse:
         "containers": containers_on(found, access.team),
         "events": events_of(access.team, node=found, limit=15),
         "charts": charts(request, node_metrics_url(access.team.slug, found)),
+        "asking": form is not None,
+        "form": form or NodeForm.of(found),
     }
-    return render_page(request, access, "web/node.html", context, section="nodes", crumbs=[Link(found.name)])
+    crumbs = [Link(found.name)]
+    return render_page(
+        request, access, "web/node.html", context, section="nodes", crumbs=crumbs, status=status
+    )
+
+
+@require_POST
+@team_page
+def change(request: WebRequest, access: Access, name: str) -> HttpResponse:
+    """Its zone and its labels."""
+    require_administrator(access)
+    found, form = find_node(name), NodeForm(request.POST)
+    if form.is_valid():
+        try:
+            services.change_node(access, found, **form.cleaned_data)
+        except BerthError as error:
+            add_errors(form, error)
+        else:
+            messages.success(request, _("Zone and labels of %(name)s are set.") % {"name": found.name})
+            return redirect("web:node", access.team.slug, found.name)
+    return _page(request, access, found, form, status=422)
 
 
 @require_POST
