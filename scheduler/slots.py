@@ -187,7 +187,8 @@ class Judge:
             return None
         if self.rolling_out and not self.ended_since(current):
             return AT_ONCE
-        return None if current.fatal else slot.not_before
+        used_up = 0 < self.service.attempts < slot.failures
+        return None if current.fatal or used_up else slot.not_before
 
     def ended_since(self, container: ContainerView) -> bool:
         """False only for what had ended before this rollout began."""

@@ -93,7 +93,7 @@ def _stop(step: Step, app: Rows, wanted: Sequence[model.StopContainer]) -> None:
         container.stop_reason = stop.reason[:200]
         step.live.leave(container.id)
         if stop.failure:
-            count_failure(container, step.now)
+            count_failure(step, container)
             failed[container.slot_id] = container.slot
         step.tell_app(
             app.app,

@@ -165,6 +165,7 @@ def _service(
         mode=mode,
         eligible=eligible,
         restart="on-failure" if mode.job and restart == "any" else restart,
+        attempts=spec.restart.max_attempts if spec.restart.delay else 0,
         has_healthcheck=spec.checked,
         update=_update(spec.filled_in(config, replicas)),
         depends_on=tuple(

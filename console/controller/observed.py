@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 import msgspec
 
 from console.controller import load
+from console.controller.context import Step
 from console.controller.ledger import Ledger
+from console.workloads.compose import Restart
 from console.workloads.enums import Health
 from console.workloads.models import Container
 from nodeagent import protocol
@@ -154,12 +156,29 @@ def storable(text: str) -> str:
     return text.replace("\0", "\ufffd")
 
 
-def count_failure(container: Container, now: datetime) -> None:
+def count_failure(step: Step, container: Container) -> None:
     """One more failure in a row of the slot; its back-off grows. The caller saves the slot."""
-    slot = container.slot
-    steady = container.started_at is not None and now - container.started_at > _STEADY
+    slot, restart = container.slot, _restart(step, container)
+    window = timedelta(seconds=restart.window) if restart.window else _STEADY
+    steady = container.started_at is not None and step.now - container.started_at > window
     slot.failures = 1 if steady else slot.failures + 1
-    slot.not_before = now + timedelta(seconds=backoff(slot.failures))
+    slot.not_before = step.now + timedelta(seconds=backoff(slot.failures, restart.delay))
+    if restart.delay and 0 < restart.max_attempts < slot.failures:
+        step.tell_container(
+            container,
+            f"{container.name} was the last try: with max_attempts {restart.max_attempts} its slot stays empty until "
+            "the next deploy or restart",
+            warning=True,
+            many=f"{slot.service.name}: {{count}} slots on {{nodes}} stay empty until the next deploy or restart",
+        )
+
+
+def _restart(step: Step, container: Container) -> Restart:
+    """What its release says of it."""
+    try:
+        return step.releases.spec(container.release_id, container.slot.service.name).restart
+    except KeyError:
+        return Restart()
 
 
 def _end(ledger: Ledger, container: Container, ago: timedelta) -> None:
@@ -169,7 +188,16 @@ def _end(ledger: Ledger, container: Container, ago: timedelta) -> None:
     _hold_or_free(ledger, container)
     failed = container.state == State.FAILED and not load.found_port_taken(container)
     if failed and ledger.newest(container):
-        count_failure(container, ledger.step.now)
+        count_failure(ledger.step, container)
+        ledger.failed(container.slot)
+    elif container.state == State.EXITED and not container.stop_reason and ledger.newest(container):
+        _wait_for_delay(ledger, container)
+
+
+def _wait_for_delay(ledger: Ledger, container: Container) -> None:
+    """It ended well by itself, and may be wanted again: not before what its release asks for."""
+    if delay := _restart(ledger.step, container).delay:
+        container.slot.not_before = ledger.step.now + timedelta(seconds=delay)
         ledger.failed(container.slot)
 
 

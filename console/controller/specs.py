@@ -98,9 +98,9 @@ def build(
         memory=spec.resources.memory,
         cpu=spec.resources.cpu,
         pids=spec.resources.pids,
-        # An exclusive one starts again on the console's word only.
-        restart="no" if spec.exclusive else spec.restart.condition,
-        restart_max=0 if spec.exclusive else spec.restart.max_attempts,
+        # An exclusive one starts again on the console's word only, and so does one that is to wait before.
+        restart="no" if spec.exclusive or spec.restart.delay else spec.restart.condition,
+        restart_max=0 if spec.exclusive or spec.restart.delay else spec.restart.max_attempts,
         exclusive=spec.exclusive,
         healthcheck=_healthcheck(spec),
         ports=_ports(container),

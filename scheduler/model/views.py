@@ -154,6 +154,8 @@ class ServiceView:
     """Of a global service: ids of the nodes that meet its constraints and are not draining or cordoned."""
     restart: str = "any"
     """Compose's condition: any, on-failure, none. A job's is never any."""
+    attempts: int = 0
+    """Failures in a row that are followed by another try, where the engine makes none; 0: every one is."""
     has_healthcheck: bool = False
     update: Update = Update()
     """update_config, or rollback_config while the rollout is a rollback."""

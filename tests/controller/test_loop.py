@@ -286,6 +286,57 @@ def test_a_crash_loop_ends_in_a_failed_rollout_and_backs_off(
     assert len(agent.starts) < 8
 
 
+POLICY = "services:\n  web:\n    image: berth/demo\n    deploy: {restart_policy: {%s}}\n"
+
+
+def test_a_delay_is_waited_for_by_the_controller_and_not_left_to_the_engine(
+    access: Access, world: World, agents: MakeAgents
+) -> None:
+    [agent] = agents(1)
+    app, _operation = deploy(access, POLICY % "delay: 20s")
+    world.run(5)
+    [ensure] = [job for _node, job in world.wire.sent if isinstance(job, protocol.Ensure)]
+    assert ensure.spec.restart == "no"
+    for code in (0, 1):
+        agent.end(*next(iter(agent.containers)), code)
+        world.run(18)
+        assert live(app) == []
+        world.run(5)
+        assert len(live(app)) == 1
+
+
+def test_failures_before_a_container_that_stayed_up_for_the_window_are_forgotten(
+    access: Access, world: World, agents: MakeAgents
+) -> None:
+    [agent] = agents(1)
+    app, _operation = deploy(access, POLICY % "delay: 1s, window: 30s")
+    for up, failures in ((5, 1), (10, 2), (40, 1), (10, 2)):
+        world.run(up)
+        agent.end(*next(iter(agent.containers)), 1)
+        world.run(3)
+        assert Slot.objects.get(service__app=app).failures == failures
+        assert len(live(app)) == 1
+
+
+def test_a_slot_whose_attempts_are_used_up_is_left_until_somebody_asks_again(
+    access: Access, world: World, agents: MakeAgents
+) -> None:
+    [agent] = agents(1)
+    app, _operation = deploy(access, POLICY % "condition: on-failure, delay: 1s, max_attempts: 2")
+    world.run(5)
+    for tries in range(3):
+        assert len(live(app)) == 1, tries
+        agent.end(*next(iter(agent.containers)), 1)
+        world.run(6)
+    world.run(60)
+    assert live(app) == []
+    assert Event.objects.filter(app_id=app.id, message__contains="was the last try").count() == 1
+    services.restart(access, app)
+    app.services.update(restart_at=world.now)
+    world.run(5)
+    assert len(live(app)) == 1
+
+
 def test_a_failed_rollout_leaves_the_old_generation_serving(
     access: Access, world: World, agents: MakeAgents
 ) -> None:

@@ -132,6 +132,14 @@ def test_a_new_release_fills_whatever_the_policy_says() -> None:
     assert placed(plan) == [("web", 1)]
 
 
+@pytest.mark.parametrize(("attempts", "failures", "again"), [(0, 99, True), (2, 2, True), (2, 3, False)])
+def test_so_many_failures_in_a_row_are_followed_by_another_try(
+    attempts: int, failures: int, again: bool
+) -> None:
+    plan = plan_for([service(restart="on-failure", attempts=attempts)], [ended(failures=failures)])
+    assert placed(plan) == ([("web", 1)] if again else [])
+
+
 def test_a_slot_waits_for_its_back_off() -> None:
     waiting = ended(failures=3, not_before=104.0)
     plan = plan_for([service()], [waiting])

@@ -1,14 +1,15 @@
 """The project in the normal form of Compose v2's `config --format json`.
 
 Where Compose keeps two spellings of one thing (mem_limit and deploy.resources, restart and
-restart_policy, …), this form has one: `deploy.resources` and `restart`. What Berth filled in is left out.
+restart_policy, …), this form has one: `deploy.resources`, and `restart` where it can say it all. What Berth filled
+in is left out.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from .canonical_deploy import depends_on_form, deploy_form, own_form
+from .canonical_deploy import depends_on_form, deploy_form, own_form, restart_word
 from .cursor import OWN
 from .durations import go_duration
 from .model import ConfigFile, Healthcheck, Mount, Project, SecretFile, SecretSource, Service
@@ -62,7 +63,7 @@ def _service(service: Service) -> dict[str, Any]:
         "secrets": [_file(one) for one in service.secrets] or None,
         "ulimits": {u.name: {"soft": u.soft, "hard": u.hard} for u in service.ulimits} or None,
         "logging": _logging(service),
-        "restart": None if "restart" in service.defaults else _restart(service),
+        "restart": None if "restart" in service.defaults else restart_word(service.restart),
         "depends_on": depends_on_form(service) or None,
         "deploy": deploy_form(service),
         OWN: own_form(service) or None,
@@ -114,8 +115,3 @@ def _logging(service: Service) -> dict[str, Any]:
     if "log_max_file" not in service.defaults:
         options["max-file"] = service.logging.max_file
     return {"driver": service.logging.driver, "options": options}
-
-
-def _restart(service: Service) -> str:
-    attempts = service.restart.max_attempts
-    return f"{service.restart.condition}:{attempts}" if attempts else service.restart.condition

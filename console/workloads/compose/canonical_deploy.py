@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .durations import go_duration
-from .model import Affinity, GenericResource, Service, Update
+from .model import Affinity, GenericResource, Restart, Service, Update
 
 _CONDITIONS = {
     "started": "service_started",
@@ -27,9 +27,25 @@ def deploy_form(service: Service) -> dict[str, Any]:
         },
         "update_config": _update(service.update) or None,
         "rollback_config": _update(service.rollback) or None,
+        "restart_policy": None if restart_word(service.restart) else _restart(service.restart),
         "labels": service.deploy_labels or None,
     }
     return {key: value for key, value in form.items() if value is not None}
+
+
+def restart_word(restart: Restart) -> str | None:
+    """As `restart` says it, which knows no times; None where it cannot."""
+    if restart.delay or restart.window:
+        return None
+    return f"{restart.condition}:{restart.max_attempts}" if restart.max_attempts else restart.condition
+
+
+def _restart(restart: Restart) -> dict[str, Any]:
+    form: dict[str, Any] = {"condition": "on-failure" if restart.condition == "on-failure" else "any"}
+    if restart.max_attempts:
+        form["max_attempts"] = restart.max_attempts
+    times = {"delay": restart.delay, "window": restart.window}
+    return {**form, **{key: go_duration(seconds) for key, seconds in times.items() if seconds}}
 
 
 def _limits(service: Service) -> dict[str, Any]:

@@ -151,10 +151,15 @@ class Logging(Part, frozen=True, kw_only=True):
 
 
 class Restart(Part, frozen=True, kw_only=True):
-    """The engine's policy. `max_attempts` 0 is no limit and goes with `on-failure` alone."""
+    """Without `delay` the engine's policy, and the controller takes over from it; with one the controller's alone,
+    since an engine knows none. `max_attempts` 0 is no limit and goes with `on-failure` alone."""
 
     condition: Literal["no", "unless-stopped", "on-failure"] = "unless-stopped"
     max_attempts: int = 0
+    delay: float = 0.0
+    """Least seconds before the next try."""
+    window: float = 0.0
+    """Seconds that a container has to stay up for failures before it to be forgotten; 0 is Berth's own measure."""
 
 
 class GenericResource(Part, frozen=True, kw_only=True):

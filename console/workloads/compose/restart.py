@@ -11,7 +11,6 @@ from .scalars import Scalar
 from .values import duration, integer, text
 
 _RESTART = re.compile(r"on-failure(?::([0-9]{1,6}))?")
-_BACK_OFF = "Berth's own back-off decides when a container starts again"
 
 
 def read_restart(
@@ -48,17 +47,18 @@ def _word(given: Scalar) -> Restart:
 
 def _policy(at: Cursor, usual: Restart) -> Restart:
     fields = at.fields({"condition", "max_attempts", "delay", "window"})
-    for key in ("delay", "window"):
-        if key in fields:
-            fields[key].parse(duration, 0.0)
-            fields[key].warn("note", f"has no effect: {_BACK_OFF}")
     attempts = value(fields, "max_attempts", integer(0, 999_999), 0)
+    delay, window = value(fields, "delay", duration, 0.0), value(fields, "window", duration, 0.0)
     found = fields["condition"].parse(_condition, usual) if "condition" in fields else usual
+    if found.condition == "no":
+        for key in fields.keys() & {"max_attempts", "delay", "window"}:
+            fields[key].warn("note", "has no effect: with condition: none nothing is restarted")
+        return found
     if found.condition == "on-failure":
-        return Restart(condition="on-failure", max_attempts=attempts)
+        return Restart(condition="on-failure", max_attempts=attempts, delay=delay, window=window)
     if attempts:
         fields["max_attempts"].warn("note", "has no effect: it counts with condition: on-failure only")
-    return found
+    return Restart(delay=delay, window=window)
 
 
 def _condition(given: Scalar) -> Restart:

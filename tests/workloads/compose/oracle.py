@@ -124,7 +124,13 @@ def _service(given: dict[str, Any]) -> dict[str, Any]:
     }
     service.pop("scale", None)
     service["environment"] = {k: v for k, v in service.get("environment", {}).items() if v is not None}
-    service["restart"] = _restart(service.get("restart"), deploy.get("restart_policy"))
+    policy = _plain(deploy.get("restart_policy", {}))
+    if not any(policy.get(key, "0s") != "0s" for key in ("delay", "window")):
+        service["restart"] = _restart(service.get("restart"), deploy.get("restart_policy"))
+    else:
+        service.pop("restart", None)
+        times = {key: time for key, time in policy.items() if time != "0s"}
+        service["deploy"]["restart_policy"] = {"condition": "any", **times}
     service["logging"] = _logging(service.get("logging", {}))
     service["ports"] = [_port(port) for port in service.get("ports", ())]
     service["volumes"] = [_volume(volume) for volume in service.get("volumes", ())]

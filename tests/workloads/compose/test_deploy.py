@@ -34,7 +34,12 @@ VALUES: list[tuple[str, str, Any]] = [
         Restart(condition="on-failure", max_attempts=2),
     ),
     ("restart: 'no'\ndeploy: {mode: replicated-job}", "restart", Restart(condition="no")),
-    ("deploy: {restart_policy: {delay: 5s, window: 1m}}", "restart", Restart()),
+    ("deploy: {restart_policy: {delay: 5s, window: 1m}}", "restart", Restart(delay=5, window=60)),
+    (
+        "deploy: {restart_policy: {condition: on-failure, delay: 5s, max_attempts: 3, window: 2m}}",
+        "restart",
+        Restart(condition="on-failure", max_attempts=3, delay=5, window=120),
+    ),
     ("deploy: {restart_policy: {condition: any, max_attempts: 5}}", "restart", Restart()),
     ("deploy: {update_config: {}}", "update", Update()),
     (f"deploy: {{update_config: {FULL}}}", "update", WHOLE),
@@ -115,8 +120,8 @@ def test_the_new_one_starts_first_where_nothing_keeps_two_from_being_there(body:
 @pytest.mark.parametrize(
     ("body", "key"),
     [
-        ("deploy: {restart_policy: {delay: 5s}}", "deploy.restart_policy.delay"),
-        ("deploy: {restart_policy: {window: 5s}}", "deploy.restart_policy.window"),
+        ("deploy: {restart_policy: {condition: none, delay: 5s}}", "deploy.restart_policy.delay"),
+        ("deploy: {restart_policy: {condition: none, window: 5s}}", "deploy.restart_policy.window"),
         (
             "deploy: {restart_policy: {condition: none, max_attempts: 5}}",
             "deploy.restart_policy.max_attempts",
