@@ -262,7 +262,6 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
     "ScaleInput": {"replicas": 3},
     "RollbackInput": {"release": 1},
     "NodeInput": {"name": "host-b", "zone": "rack-2", "labels": {"disk": "ssd"}},
-    "NodeChangeInput": {"zone": "rack-2", "labels": {"disk": "ssd"}},
     "TokenInput": {"name": "ci"},
     "RegistryInput": {"host": "registry.example.com", "username": "ci"},
     "WebhookInput": {"name": "chat", "url": "https://example.com/hooks/berth", "kinds": ["app.deploy"]},

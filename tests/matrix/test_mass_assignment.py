@@ -46,6 +46,7 @@ FIELDS: dict[str, set[str]] = {
     "service-scale": {"replicas"},
     "volume-delete": {"confirm", "forget"},
     "node-add": {"name", "zone", "minutes"},
+    "node-change": {"zone", "labels"},
     "node-cordon": {"cordoned"},
     "node-drain": {"draining"},
     "node-dead": {"volumes"},
