@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 import redis.asyncio
 from asgiref.sync import sync_to_async
@@ -13,6 +14,7 @@ from console.cluster import looks
 from console.cluster.models import Node
 from console.cluster.services import NodeCredential, add_node, remove_node, renew_credential
 from console.common import redis as keys
+from console.controller.wire import RedisWire
 from console.live import agent as door
 from lab.redis_server import RedisServer
 from nodeagent import protocol
@@ -77,6 +79,20 @@ async def test_a_newer_session_closes_the_older_link(
             await new.tell(BEAT)
             assert await new.receive() == protocol.Ack(sent=7.5)
     assert second.session > first.session
+
+
+async def test_what_a_heartbeat_says_reaches_the_controller(
+    with_redis: RedisServer, credential: NodeCredential
+) -> None:
+    disk = protocol.Disk(total=100, free=40)
+    async with AgentSocket(credential.token) as link:
+        await link.welcome()
+        await link.tell(msgspec.structs.replace(BEAT, disk=disk, waiting=True))
+        assert await link.receive() == protocol.Ack(sent=7.5)
+    found = RedisWire().contacts()
+    assert found is not None
+    beat = found[credential.node.id]
+    assert (beat.digest, beat.engine_ok, beat.waiting, beat.disk) == (BEAT.digest, True, True, disk)
 
 
 async def test_an_older_link_that_comes_in_late_is_closed_by_the_newer(

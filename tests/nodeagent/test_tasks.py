@@ -15,7 +15,7 @@ import redis
 
 from lab.redis_server import RedisServer
 from nodeagent.__main__ import EXIT_BROKEN, watch
-from nodeagent.protocol import Batch, File, Hello, Pull, Receipt, Stop, batch_to_builtins
+from nodeagent.protocol import Batch, File, Hello, Pull, Receipt, Stop, Sync, batch_to_builtins
 from nodeagent.tasks import make_app, read_batch, waiting
 from tests.nodeagent.builders import ensure, full_spec, shell
 from tests.nodeagent.console_stub import ConsoleStub
@@ -33,6 +33,14 @@ def test_a_batch_survives_its_way_through_json() -> None:
     batch = Batch(node="n1", jobs=(job, ensure("s2", wanted=full_spec()), JOB))
     data = json.loads(json.dumps(batch_to_builtins(batch)))
     assert read_batch("n1", data) == batch
+
+
+def test_what_a_newer_console_adds_is_passed_over() -> None:
+    """As an agent of the version before passes over what a sync says of slots that are no more."""
+    sync = Sync(id="s", session=1, keep=(("s1", 1),))
+    data = batch_to_builtins(Batch(node="n1", jobs=(sync,)))
+    data["jobs"][0]["unheard_of"] = ["s2"]
+    assert read_batch("n1", data) == Batch(node="n1", jobs=(sync,))
 
 
 @pytest.mark.parametrize(

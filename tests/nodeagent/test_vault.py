@@ -17,6 +17,7 @@ from nodeagent.hardening import assert_safe
 from nodeagent.protocol import Ensure, File, Remove, Secret, Sync
 from nodeagent.runtime import payload
 from nodeagent.seal import CannotOpen, NodeKey
+from nodeagent.step import Stepper
 from nodeagent.vault import (
     NOTHING,
     Bind,
@@ -253,3 +254,21 @@ def test_the_step_writes_before_the_start_and_forgets_at_the_removal(
     assert (memory / "berth-s1-g1").exists()
     house.stepper.remove(Remove(id="r", slot="s1", generation=1))
     assert not (memory / "berth-s1-g1").exists()
+
+
+def test_a_start_that_is_asked_for_again_brings_back_what_a_running_container_lost(
+    fake: FakeRuntime, tmp_path: Path, memory: Path
+) -> None:
+    key = NodeKey(tmp_path)
+    vault = Vault(memory, key)
+    house = House(fake, tmp_path)
+    stepper = Stepper(fake, house.fence, house.session, vault)
+    fake.redactor = vault.redactor
+    wanted = job(key, FILE)
+    stepper.ensure(wanted)
+    fake.say("berth-s1-g1", "login battery staple")
+    shutil.rmtree(memory)
+    with pytest.raises(Withheld):
+        fake.logs("berth-s1-g1", follow=False, tail=-1, since=0.0)
+    stepper.ensure(wanted)
+    assert [line.text for line in fake.logs("berth-s1-g1", follow=False, tail=-1, since=0.0)] == ["login •••"]

@@ -13,6 +13,7 @@ import pytest
 from nacl.public import PublicKey, SealedBox
 
 from lab.engine import Engine
+from lab.processes import wait_until
 from nodeagent.errors import AgentError
 from nodeagent.protocol import Ensure, File, Secret, Spec
 from nodeagent.runtime.base import ContainerFacts
@@ -114,7 +115,9 @@ def test_a_variable_is_there_and_inspect_shows_it_which_is_why_there_is_a_warnin
 ) -> None:
     house.start(shell("echo $TOKEN; sleep 1000", secrets=(Secret(name="t", version="v2", variable="TOKEN"),)))
     house.until(lambda facts: facts.state == "running")
+    assert wait_until(lambda: bool(house.log(house.plain)), 10.0)
     assert house.log(house.runtime) == ["•••"]
+    # After a reboot the engine starts it by itself, with its variables.
     house.vault.drop(NAME)
     assert house.log(house.runtime) == ["•••"]
     with engine.client() as client:
