@@ -34,6 +34,9 @@ BATCH = 2000
 """Reports taken in by one step: bounds its transaction."""
 IDLE = 1.0
 """Seconds after which a step is made though nothing called for it."""
+ON_ITS_WAY = 0.5
+"""Seconds that a report may take: whether a container has been up for long enough is decided when it would be known by
+now that it has not."""
 REST = 6.0
 LONGEST_REST = 0.5
 """After a step it rests for so many times what the step took, at most so many seconds: what is reported meanwhile is
@@ -91,7 +94,8 @@ class Controller:
             self._discard()
             raise
         self._saved = epoch, self.position
-        self.idle = min(IDLE, max(0.05, min(nodes.next_verdict(step), self.agenda.next_due(now))))
+        waited_for = min(nodes.next_verdict(step), self.agenda.next_due(now) + ON_ITS_WAY)
+        self.idle = min(IDLE, max(0.05, waited_for))
         send.ring(self.wire, due, self.told)
         self._ask(step)
         return step.more or len(entries) == BATCH

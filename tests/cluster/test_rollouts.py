@@ -26,7 +26,7 @@ services:
     environment: {VERSION: "%(version)d"}
     deploy:
       replicas: 3
-      update_config: {order: %(order)s, monitor: 2s, failure_action: rollback}
+      update_config: {order: %(order)s, monitor: %(monitor)s, failure_action: rollback}
     %(more)s
 """
 SERVES = '["sleep", "1000000"]'
@@ -42,8 +42,14 @@ class Shop:
 
     def release(self, version: int, **changes: str) -> dict[str, Any]:
         """The operation of it."""
-        values = {"image": "berth/demo", "command": SERVES, "order": "start-first", "more": "", **changes}
-        body = {"compose": WEB % {**values, "version": version}}
+        values = {
+            "image": "berth/demo",
+            "command": SERVES,
+            "order": "start-first",
+            "monitor": "2s",
+            "more": "",
+        }
+        body = {"compose": WEB % {**values, **changes, "version": version}}
         if self.id:
             made = self.api.post("/apps/shop/releases", body)
         else:
@@ -114,10 +120,10 @@ def test_start_first_always_serves_and_success_is_what_the_engines_run(shop: Sho
 
 
 def test_what_does_not_stay_up_is_rolled_back_and_says_so(shop: Shop) -> None:
-    """It runs for a second: less than its monitor time."""
+    """It runs for a second: less than its monitor time, also where the news of its end takes seconds."""
     kept = {one.id for one in shop.containers()}
     with shop.watched() as seen:
-        end = shop.ends(shop.release(2, command=CRASHES))
+        end = shop.ends(shop.release(2, command=CRASHES, monitor="6s"))
         assert wait_until(lambda: shop.versions() == ["1"] * REPLICAS, 60, every=0.5)
         assert wait_until(lambda: {one.id for one in shop.containers()} == kept, 60, every=0.5), (
             [

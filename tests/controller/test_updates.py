@@ -50,7 +50,8 @@ def test_start_first_never_has_less_than_wanted(access: Access, world: World, ag
 def test_the_loop_wakes_when_a_container_has_been_up_for_long_enough(
     access: Access, world: World, agents: MakeAgents
 ) -> None:
-    """Nobody reports that: waiting for a report, or for the second to be over, would hold up who comes next."""
+    """Nobody reports that: waiting for a report, or for the second to be over, would hold up who comes next. An end
+    that comes to be known a little late is waited for."""
     agents(1)
     deploy(access, WEB % (1, "monitor: 1300ms"))
     idle = []
@@ -59,7 +60,7 @@ def test_the_loop_wakes_when_a_container_has_been_up_for_long_enough(
         idle.append(round(world.controller.idle, 2))
     assert idle[0] == 1.0
     waits = [each for each in idle if each < 1.0]
-    assert 0.05 <= min(waits) <= 0.25
+    assert 0.5 <= min(waits) <= 0.75
     assert waits == sorted(waits, reverse=True)
     assert idle[-1] == 1.0
 
