@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -34,6 +35,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     choices = [*MEASUREMENTS, *ALONE, FAILOVER, SWARM]
     parser.add_argument("--runs", type=int, help="failover: rounds of each fault (20); swarm: turns (3)")
+    parser.add_argument(
+        "--most", type=int, default=swarm.MOST, help="swarm: replicas of the largest case (200)"
+    )
     parser.add_argument("--plot", type=Path, help="swarm: the PNG to draw the curves in")
     parser.add_argument(
         "--minutes", type=float, default=10, help="failover: of stalls, and without a console (10)"
@@ -54,7 +58,7 @@ def main() -> int:
     alone[FAILOVER] = partial(
         failover.measure, runs=options.runs or 20, minutes=options.minutes, cases=options.cases
     )
-    alone[SWARM] = partial(swarm.measure, runs=options.runs or 3, plot=options.plot)
+    alone[SWARM] = partial(swarm.measure, runs=options.runs or 3, most=options.most, plot=options.plot)
     in_lab = [name for name in chosen if name in MEASUREMENTS]
     engines = in_lab or {FAILOVER, SWARM}.intersection(chosen)
     missing = [requirements.redis(), requirements.engine() if engines else ""]
@@ -62,6 +66,8 @@ def main() -> int:
     if any(missing):
         print(f"bench: {'; '.join(filter(None, missing))}", file=sys.stderr)
         return 1
+    # Whoever ends it gets engines and containers cleared away all the same.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with Run.create() as run:
         for name in chosen:
             if name in alone:

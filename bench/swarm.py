@@ -9,6 +9,8 @@ init process and grace, on a bridge network of the service's own.
 from __future__ import annotations
 
 import json
+import os
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,12 +28,13 @@ from lab.processes import wait_until
 from lab.state import Run
 from lab.swarm import Swarm, SwarmHost
 
-SIZES = (3, 60, 200)
+SIZES = (3, 60)
+"""And the largest, which is updated as well."""
+MOST = 200
 REPORTED_ONLY = 3
 """So few say more about the first second than about the rate."""
-UPDATED = 200
-WINDOW = 20
-"""Slots that Berth replaces at once."""
+WINDOW = 0.1
+"""Share of the slots that Berth replaces at once."""
 AVAILABLE = 0.9
 """Share of the replicas that Berth keeps running meanwhile."""
 MONITOR, GRACE = 1, 10
@@ -42,8 +45,8 @@ LONGEST = 180.0
 NAME = "web"
 
 
-def measure(run: Run, *, runs: int, plot: Path | None = None) -> Iterator[dict[str, Any]]:
-    """`runs` turns of each. `plot`: where to draw the curves of the first ones."""
+def measure(run: Run, *, runs: int, most: int = MOST, plot: Path | None = None) -> Iterator[dict[str, Any]]:
+    """`runs` turns of each, with up to `most` replicas. `plot`: where to draw the curves of the first ones."""
     lab = Lab(run, nodes=3, cpu=200_000, memory=200 * 1024**3, live_restore=False)
     lab.start()
     hosts = [SwarmHost(node.host, node.engine) for node in lab.hosts]
@@ -55,10 +58,10 @@ def measure(run: Run, *, runs: int, plot: Path | None = None) -> Iterator[dict[s
             berth, against = Berth(lab, watch), Docker(swarm, watch)
             turns = []
             for _ in range(runs):
-                ours = _turn(berth, watch)
+                ours = _turn(berth, watch, most)
                 with berth.away():
-                    turns.append((ours, _turn(against.like(berth.example), watch)))
-        yield from _lines(turns)
+                    turns.append((ours, _turn(against.like(berth.example), watch, most)))
+        yield from _lines(turns, most)
         if plot:
             curves.draw({"Berth": turns[0][0].curves, "Swarm": turns[0][1].curves}, plot)
     finally:
@@ -86,24 +89,26 @@ class Turn:
     costs: dict[str, dict[str, float]]
 
 
-def _turn(side: Berth | Docker, watch: Watch) -> Turn:
+def _turn(side: Berth | Docker, watch: Watch, most: int) -> Turn:
     seconds: dict[str, float] = {}
     found: dict[str, Curve] = {}
     costs: dict[str, dict[str, float]] = {}
     least = 0
-    for size in SIZES:
+    for size in (*(size for size in SIZES if size < most), most):
         with side.costs().into(costs, case := f"create {size}"):
             begun = watch.begin()
             side.create(size)
             seconds[case] = watch.until(starts=size, within=LONGEST) - begun
         found[case] = watch.curve(begun)
-        if size == UPDATED:
+        _say(side, case, seconds[case])
+        if size == most:
             side.settle()
             with side.costs().into(costs, case := f"update {size}"):
                 begun = watch.begin()
-                side.update()
+                side.update(size)
                 seconds[case] = watch.until(starts=size, ends=size, within=LONGEST) - begun
             found[case] = watch.curve(begun)
+            _say(side, case, seconds[case])
             least = min(count for _at, count in found[case])
             side.check(size)
         side.remove()
@@ -111,7 +116,13 @@ def _turn(side: Berth | Docker, watch: Watch) -> Turn:
     return Turn(seconds, found, least, costs)
 
 
-def _lines(turns: Sequence[tuple[Turn, Turn]]) -> Iterator[dict[str, Any]]:
+def _say(side: Berth | Docker, case: str, seconds: float) -> None:
+    """How far it is: a turn takes minutes, and one that is cut short was not for nothing."""
+    load = os.getloadavg()[0]
+    print(f"{type(side).__name__}: {case}: {seconds:.2f} s (load {load:.1f})", file=sys.stderr, flush=True)
+
+
+def _lines(turns: Sequence[tuple[Turn, Turn]], most: int) -> Iterator[dict[str, Any]]:
     for case in turns[0][0].seconds:
         ours = [berth.seconds[case] for berth, _ in turns]
         theirs = [swarm.seconds[case] for _, swarm in turns]
@@ -120,10 +131,10 @@ def _lines(turns: Sequence[tuple[Turn, Turn]]) -> Iterator[dict[str, Any]]:
         line["ratio"] = round(median(ours) / median(theirs), 3)
         if case != f"create {REPORTED_ONLY}":
             line["aim"] = AIM
-        if case == f"update {UPDATED}":
+        if case == f"update {most}":
             line["berth_least_running"] = min(berth.least for berth, _ in turns)
             line["swarm_least_running"] = min(swarm.least for _, swarm in turns)
-            line["aim_least_running"] = AVAILABLE * UPDATED
+            line["aim_least_running"] = AVAILABLE * most
         line["all_berth_s"], line["all_swarm_s"] = (
             [round(one, 2) for one in ours],
             [round(one, 2) for one in theirs],
@@ -162,8 +173,8 @@ class Berth:
     def settle(self) -> None:
         self._await_operation()
 
-    def update(self) -> None:
-        made = self._lab.api.post(f"/apps/{NAME}/releases", {"compose": _compose(UPDATED, 2)})
+    def update(self, replicas: int) -> None:
+        made = self._lab.api.post(f"/apps/{NAME}/releases", {"compose": _compose(replicas, 2)})
         self._operation = made["operation"]["id"]
 
     def check(self, replicas: int) -> None:
@@ -195,7 +206,11 @@ class Berth:
 
 
 def _compose(replicas: int, version: int) -> str:
-    update = {"parallelism": WINDOW, "order": "start-first", "monitor": f"{MONITOR}s"}
+    update = {
+        "parallelism": max(1, round(WINDOW * replicas)),
+        "order": "start-first",
+        "monitor": f"{MONITOR}s",
+    }
     service = {
         "image": "berth/demo",
         "command": ["sleep", "1000000"],
@@ -242,7 +257,8 @@ class Docker:
     def settle(self) -> None:
         time.sleep(MONITOR + 2.0)
 
-    def update(self) -> None:
+    def update(self, replicas: int) -> None:
+        del replicas
         self._swarm.docker(
             "service", "update", "-d", "-q", "--no-resolve-image", "--env-add", "VERSION=2", NAME
         )
