@@ -45,8 +45,7 @@ def change_own(user: User, email: str) -> bool:
     if not settings.EMAIL_HOST:
         set_address(user, email, actor=user.actor)
         return True
-    secret = signing.dumps([user.pk, user.email, email], salt=_SALT)
-    link = settings.BERTH_URL + reverse("web:address", args=[secret])
+    link = settings.BERTH_URL + reverse("web:address", args=[secret_for(user, email)])
     audit.write(
         "account.address_asked",
         "Another address asked for",
@@ -61,6 +60,11 @@ def change_own(user: User, email: str) -> bool:
     )
     transaction.on_commit(lambda: _mail(subject, lines, email))
     return False
+
+
+def secret_for(user: User, email: str) -> str:
+    """What the link holds: good for 24 hours, for this account, as long as it has its present address."""
+    return signing.dumps([user.pk, user.email, email], salt=_SALT)
 
 
 def asked_address(user: User, secret: str) -> str:

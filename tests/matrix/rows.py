@@ -239,6 +239,9 @@ PAGES: dict[tuple[str, str], Row] = {
     ("POST", "web:session-end"): Row(Right.SIGNED_IN, 302),
     ("GET", "web:profile"): _MINE,
     ("POST", "web:profile"): Row(Right.SIGNED_IN, 302, body={"name": "Ada", "email": "ada@example.com"}),
+    # Made for the owner's account.
+    ("GET", "web:address"): Row(Right.OWN_ELSE_HIDDEN, names={"secret": "address_link"}),
+    ("POST", "web:address"): Row(Right.OWN_ELSE_HIDDEN, 302, names={"secret": "address_link"}),
     ("GET", "web:components"): Row(Right.PLATFORM_ELSE_HIDDEN),
     ("GET", "web:overview"): _read(),
     ("GET", "web:apps"): _read(),

@@ -16,6 +16,7 @@ from django.test.client import ClientHandler
 from django.utils import timezone
 
 from console.accounts.access import Access
+from console.accounts.addresses import secret_for
 from console.accounts.enums import ALL_VERBS, Role, Verb
 from console.accounts.invitations import invite
 from console.accounts.members import create_service_account
@@ -182,6 +183,7 @@ def _fill(team: Team, place: str, owner: Access, outsider: Access, administrator
         "user": member.user.pk,
         "invitation": invitation.pk,
         "invitation_link": link,
+        "address_link": secret_for(owner.user, f"{place}-new@example.com"),
         "sign_in_link": create_sign_in_link(member.user),
         "webhook": webhook.pk,
         "delivery": ping(owner, webhook).pk,
