@@ -159,7 +159,7 @@ def _note_operations(step: Step, app: Rows, plan: model.Plan) -> datetime | None
     times = []
     for operation in app.operations:
         if text:
-            operations.note(operation, text, step.now)
+            operations.note(operation, text, step.now, _counted(plan.counts))
         if operation.kind in _BY_ROLLOUT:
             continue
         late = _late_at(step, app, operation)
@@ -181,6 +181,12 @@ def _late_at(step: Step, app: Rows, operation: Operation) -> datetime:
 
 def _without_verb(pending: str) -> str:
     return pending.removeprefix("waits ")
+
+
+def _counted(counts: Sequence[model.Counts]) -> operations.Progress:
+    """What is still to be replaced is not done, however well it is."""
+    done = sum(max(0, min(one.well, one.wanted - one.due)) for one in counts)
+    return operations.Progress(done, sum(one.wanted for one in counts))
 
 
 def _progress(counts: Sequence[model.Counts]) -> str:

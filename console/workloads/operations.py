@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import NamedTuple
 
 from django.utils import timezone
 
@@ -11,6 +12,18 @@ from console.workloads.enums import OperationKind, OperationState
 from console.workloads.models import App, Operation
 
 STEPS_KEPT = 50
+
+
+class Progress(NamedTuple):
+    """Of the slots that are wanted, how many are as the operation wants them. Kept with a step."""
+
+    done: int
+    wanted: int
+
+
+def progress_of(operation: Operation) -> dict[str, int] | None:
+    """As the last step that says so has it; None before the controller has looked."""
+    return next((step["progress"] for step in reversed(operation.steps) if "progress" in step), None)
 
 
 def begin(app: App, kind: OperationKind, *, actor: str, target: str = "", text: str) -> Operation:
@@ -30,14 +43,16 @@ def begin(app: App, kind: OperationKind, *, actor: str, target: str = "", text: 
     return operation
 
 
-def note(operation: Operation, text: str, now: datetime) -> None:
+def note(operation: Operation, text: str, now: datetime, progress: Progress | None = None) -> None:
     """Add a step. One on the same subject (the words before a colon) takes the last one's place."""
-    last = operation.steps[-1]["text"] if operation.steps else ""
-    if last == text:
+    last = operation.steps[-1] if operation.steps else {"text": ""}
+    step = {"at": now.isoformat(), "text": text} | ({"progress": progress._asdict()} if progress else {})
+    if last["text"] == text and last.get("progress") == step.get("progress"):
         return
     subject = text.partition(":")[0]
-    before = operation.steps[:-1] if ":" in text and last.partition(":")[0] == subject else operation.steps
-    operation.steps = [*before, {"at": now.isoformat(), "text": text}][-STEPS_KEPT:]
+    again = last["text"] == text or (":" in text and last["text"].partition(":")[0] == subject)
+    before = operation.steps[:-1] if again else operation.steps
+    operation.steps = [*before, step][-STEPS_KEPT:]
     operation.save(update_fields=["steps"])
     events.announce(operation.team_id, "operation", operation.app_id)
 

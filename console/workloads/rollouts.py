@@ -15,6 +15,7 @@ from console.workloads.enums import OperationKind, OperationState, RolloutState
 from console.workloads.models import App, Operation, Release, Rollout, Service
 from console.workloads.services import UNDER_WAY, go_back, lock_app
 
+ROLLED_OUT = (OperationKind.DEPLOY, OperationKind.ROLLBACK)
 _ROLLED_OUT_BEFORE = Prepared(
     lambda app, number: Release.objects.filter(
         app=app, number__lt=number, rollouts__state=RolloutState.SUCCEEDED
@@ -72,10 +73,13 @@ def cancel_rollout(access: Access, app: App) -> Operation:
 @transaction.atomic
 def cancel_operation(access: Access, operation: Operation) -> Operation:
     """Take back what it is doing: a deployment or rollback as `cancel_rollout`, whose operation is the answer; a
-    restart leaves the containers that it has not replaced yet. Raises Conflict for what has ended or cannot be."""
+    restart leaves the containers that it has not replaced yet. Asks for the verb that began it. Raises Conflict for
+    what has ended or cannot be."""
     app = App.objects.filter(pk=operation.app_id, team=access.team).first()
     operation = Operation.objects.select_for_update(no_key=True).get(pk=operation.pk)
-    if app is not None:
+    if app is not None and operation.kind in ROLLED_OUT:
+        access.require_deploy(app)
+    elif app is not None:
         access.require_write(app)
     if app is None or operation.state != OperationState.RUNNING:
         raise _not_cancellable(_("It has ended already."), operation)

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from console.accounts.enums import Verb
 from console.accounts.models import ApiToken
+from console.workloads.models import Rollout
 from tests import factories
 from tests.api.caller import Caller, People
 
@@ -110,6 +111,17 @@ def test_wrong_scopes_name_their_fields(people: People) -> None:
         assert (answer.status, list(answer.error["fields"])) == (400, [field])
     assert people.owner.post(TOKENS, {"name": "x", "apps": ["nix"]}).status == 404
     assert people.owner.post(TOKENS, {"name": "x", "service_account": "nix"}).status == 404
+
+
+def test_what_a_token_may_begin_it_may_cancel(people: People) -> None:
+    factories.make_ready(factories.make_app(people.access, "shop").releases.get())
+    Rollout.objects.update(state="succeeded")
+    holder = _holder(people.owner, verbs=["deploy"])
+    restart = people.owner.post(f"{SHOP}/restart").body["operation"]["id"]
+    assert holder.post(f"/teams/home/operations/{restart}/cancel").error["code"] == "token_scope"
+    deploy = holder.post(f"{SHOP}/releases", RELEASE).body["operation"]["id"]
+    cancelled = holder.post(f"/teams/home/operations/{deploy}/cancel")
+    assert (cancelled.status, cancelled.body["operation"]["kind"]) == (202, "rollback")
 
 
 def test_a_service_account_acts_by_its_tokens_with_its_role(people: People) -> None:

@@ -12,6 +12,7 @@ from console.common.models import Event
 from console.workloads import services
 from console.workloads.enums import AppState
 from console.workloads.models import App, Container, Operation, Release, Rollout, Slot, Volume
+from console.workloads.operations import progress_of
 from console.workloads.queries import summary
 from nodeagent import protocol
 from tests.controller.conftest import MakeAgents
@@ -42,6 +43,7 @@ def test_six_replicas_run_two_on_each_of_three_nodes(
     world.run(5)
     assert sorted(Counter(container.node_name for container in live(app)).values()) == [2, 2, 2]
     assert state_of(operation) == "succeeded"
+    assert progress_of(operation) == {"done": 6, "wanted": 6}
     assert Rollout.objects.get(app=app).state == "succeeded"
     assert summary(app).state is AppState.RUNNING
 

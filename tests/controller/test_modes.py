@@ -11,6 +11,7 @@ from console.cluster.models import Node
 from console.cluster.services import add_node, change_node, remove_node, set_cordoned, set_draining
 from console.workloads import services
 from console.workloads.models import App, Container, Slot
+from console.workloads.operations import progress_of
 from console.workloads.queries import remedies_of
 from tests.controller.conftest import MakeAgents
 from tests.controller.fakes import FakeAgent, World
@@ -160,6 +161,7 @@ def test_a_service_waits_until_what_it_depends_on_is_healthy(
     assert agent.starts == ["shop/db.1"]
     assert state_of(operation) == "running"
     assert operation.steps[-1]["text"].endswith("web: 0 of 1 well (waits until db is healthy)")
+    assert progress_of(operation) == {"done": 0, "wanted": 2}
     [key] = agent.containers
     agent.change(key, health="healthy")
     world.run(5)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from console.common.models import AuditEntry, Event
 from console.workloads.enums import OperationKind, OperationState
 from console.workloads.models import Operation
+from console.workloads.operations import progress_of
 
 
 class StoredTime(serializers.DateTimeField):
@@ -29,17 +31,27 @@ class OperationAppOutput(serializers.Serializer[Operation]):
     name = serializers.CharField(source="app_name")
 
 
+class ProgressOutput(serializers.Serializer[dict[str, int]]):
+    done = serializers.IntegerField(help_text="Slots that are as the operation wants them.")
+    wanted = serializers.IntegerField()
+
+
 class OperationOutput(serializers.Serializer[Operation]):
     id = serializers.CharField()
     kind = serializers.ChoiceField(choices=OperationKind.choices)
     app = OperationAppOutput(source="*")
     target = serializers.CharField(help_text="What of the app: a service, or a release as #3.")
     state = serializers.ChoiceField(choices=OperationState.choices)
+    progress = serializers.SerializerMethodField(help_text="null: the controller has not looked at it yet.")
     steps = StepOutput(many=True)
     error = serializers.CharField()
     actor = serializers.CharField()
     created_at = serializers.DateTimeField()
     ended_at = serializers.DateTimeField(allow_null=True)
+
+    @extend_schema_field(ProgressOutput(allow_null=True))
+    def get_progress(self, operation: Operation) -> dict[str, int] | None:
+        return progress_of(operation)
 
 
 class EventOutput(serializers.Serializer[Event]):
