@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from allauth.mfa.models import Authenticator
@@ -16,9 +17,9 @@ def members_of(team: Team) -> list[Membership]:
     return list(rows.order_by("user__email"))
 
 
-def without_factor(members: list[Membership]) -> set[str]:
-    """Ids of those users among them who have no second factor."""
-    users = {one.user_id for one in members}
+def without_factor(user_ids: Iterable[str]) -> set[str]:
+    """Those among them who have no second factor."""
+    users = set(user_ids)
     having = Authenticator.objects.filter(factors.REAL, user_id__in=users).values_list("user_id", flat=True)
     return users - set(having)
 

@@ -140,7 +140,7 @@ def _page(request: WebRequest, access: Access, *, status: int = 200, **context: 
     names = app_names(access.team)
     values = {
         "members": people,
-        "without_factor": without_factor(people) if access.role.may_own else set(),
+        "without_factor": without_factor(one.user_id for one in people) if access.role.may_own else set(),
         "accounts": accounts,
         "roles": Role.choices,
         "invitations": invitations_of(access.team) if access.role.may_own else [],

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from console.accounts import people as services
 from console.accounts.access import Access, require_administrator
-from console.accounts.queries import people
+from console.accounts.queries import people, without_factor
 from console.accounts.teams import create_team
 from console.common.errors import BerthError
 from console.web.forms import NewTeamForm
@@ -61,5 +61,13 @@ def new_team(request: WebRequest, access: Access) -> HttpResponse:
 
 
 def _page(request: WebRequest, access: Access, *, status: int = 200, **context: Any) -> HttpResponse:
-    values = {"people": people(), "team_form": NewTeamForm(), "sign_up": settings.SIGN_UP, **context}
+    everybody = people()
+    values = {
+        "people": everybody,
+        "without_factor": without_factor(one.pk for one in everybody),
+        "team_form": NewTeamForm(),
+        "sign_up": settings.SIGN_UP,
+        "two_factor": settings.REQUIRE_TWO_FACTOR,
+        **context,
+    }
     return render_settings(request, access, "platform", values, status=status)
