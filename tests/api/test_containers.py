@@ -111,6 +111,8 @@ def test_a_pending_slot_explains_itself(people: People) -> None:
     slot.pending, slot.explanation = why.summary, why
     slot.save()
     body = people.viewer.get(f"{SHOP}/services/web/slots/1").body
+    assert (body["desired"], body["observed_at"]) == ({"wanted": True}, None)
+    assert body["observed"] == {"state": None, "health": None}
     assert (body["name"], body["pending"], body["container"], body["older"], body["node"]) == (
         "web.1",
         "0 of 1 node fits",
@@ -160,4 +162,6 @@ def test_a_slot_shows_its_newest_container_and_older_ones_still_there(people: Pe
     older = factories.make_container(app, node, state=ContainerState.STOPPING)
     newest = factories.make_container(app, node)
     body = people.viewer.get(f"{SHOP}/services/web/slots/1").body
+    assert (body["desired"], body["observed"]["state"]) == ({"wanted": True}, "running")
+    assert body["observed_at"] == body["container"]["observed_at"] is not None
     assert (body["container"]["id"], [one["id"] for one in body["older"]]) == (newest.id, [older.id])

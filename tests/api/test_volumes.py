@@ -50,7 +50,11 @@ def test_a_volume_says_where_it_is_how_large_and_who_has_it(people: People, app:
     factories.make_container(app, node, volumes=[volume.key])
     body = people.viewer.get(f"{HOME}/volumes/{volume.id}").body
     assert body.pop("created_at")
-    assert body.pop("measured_at") == now.isoformat().replace("+00:00", "Z")
+    assert body.pop("measured_at") == body.pop("observed_at") == now.isoformat().replace("+00:00", "Z")
+    assert (body.pop("desired"), body.pop("observed")) == (
+        {"deleting": False, "forget": False},
+        {"bytes": 5000},
+    )
     assert body == {
         "id": volume.id,
         "name": "data",

@@ -150,6 +150,19 @@ class ServiceOutput(serializers.Serializer[ServiceDetail]):
         return _seen_at([service])
 
 
+class VolumeWantedOutput(serializers.Serializer[VolumeDetail]):
+    deleting = serializers.BooleanField(source="volume.deleting")
+    forget = serializers.BooleanField(
+        source="volume.forget", help_text="Deleting it strikes it out alone: its node is gone for good."
+    )
+
+
+class VolumeSeenOutput(serializers.Serializer[VolumeDetail]):
+    bytes = serializers.IntegerField(
+        source="volume.bytes", allow_null=True, help_text="On the node's disk; null: not measured yet."
+    )
+
+
 class VolumeOutput(serializers.Serializer[VolumeDetail]):
     id = serializers.CharField(source="volume.id")
     name = serializers.CharField(source="volume.name")
@@ -165,6 +178,9 @@ class VolumeOutput(serializers.Serializer[VolumeDetail]):
         source="volume.bytes", allow_null=True, help_text="On the node's disk; null: not measured yet."
     )
     measured_at = serializers.DateTimeField(source="volume.measured_at", allow_null=True)
+    desired = VolumeWantedOutput(source="*")
+    observed = VolumeSeenOutput(source="*")
+    observed_at = serializers.DateTimeField(source="volume.measured_at", allow_null=True)
     services = serializers.ListField(child=serializers.CharField(), help_text="Those that mount it.")
     containers = serializers.ListField(child=serializers.CharField(), help_text="Those that have it.")
     deleting = serializers.BooleanField(source="volume.deleting")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
@@ -101,6 +102,28 @@ class PlacedContainerOutput(ContainerOutput):
     slot = serializers.IntegerField(source="slot.index")
 
 
+class SlotWantedOutput(serializers.Serializer[SlotDetail]):
+    wanted = serializers.SerializerMethodField(help_text="False: what is left of it is to go.")
+
+    def get_wanted(self, detail: SlotDetail) -> bool:
+        return not detail.slot.retired
+
+
+class SlotSeenOutput(serializers.Serializer[SlotDetail]):
+    """Of its newest container; null: there is none."""
+
+    state = serializers.SerializerMethodField()
+    health = serializers.SerializerMethodField()
+
+    @extend_schema_field(serializers.ChoiceField(choices=ContainerState.choices, allow_null=True))
+    def get_state(self, detail: SlotDetail) -> str | None:
+        return detail.current.state if detail.current else None
+
+    @extend_schema_field(serializers.ChoiceField(choices=Health.choices, allow_null=True))
+    def get_health(self, detail: SlotDetail) -> str | None:
+        return detail.current.health if detail.current else None
+
+
 class SlotOutput(serializers.Serializer[SlotDetail]):
     index = serializers.IntegerField(source="slot.index")
     name = serializers.CharField(source="slot")
@@ -110,7 +133,14 @@ class SlotOutput(serializers.Serializer[SlotDetail]):
     )
     not_before = serializers.DateTimeField(source="slot.not_before", allow_null=True)
     pending = serializers.CharField(source="slot.pending", help_text="Why nothing fills it; empty otherwise.")
+    desired = SlotWantedOutput(source="*")
+    observed = SlotSeenOutput(source="*")
+    observed_at = serializers.SerializerMethodField(help_text="When its node last spoke of its container.")
     container = ContainerOutput(source="current", allow_null=True)
+
+    @extend_schema_field(serializers.DateTimeField(allow_null=True))
+    def get_observed_at(self, detail: SlotDetail) -> datetime | None:
+        return detail.current.observed_at if detail.current else None
 
 
 class SlotDetailOutput(SlotOutput):
