@@ -50,11 +50,11 @@ class Node(QuickRows, models.Model):
     pids = models.BigIntegerField(default=0)
     disk = models.BigIntegerField(default=0)
     """Bytes that containers may reserve; 0: unknown."""
-    disk_total = models.BigIntegerField(default=0)
+    disk_total = models.BigIntegerField(default=0, db_default=0)
     """Of the file system with the engine's data; 0: unknown."""
-    disk_free = models.BigIntegerField(default=0)
+    disk_free = models.BigIntegerField(default=0, db_default=0)
     """To about a hundredth of the total."""
-    disk_low = models.BooleanField(default=False)
+    disk_low = models.BooleanField(default=False, db_default=False)
     """So little is free that nothing new is placed there."""
     resources = models.JSONField(default=dict)
     """Whole units of generic resources: {"gpu": 2}."""
