@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from django.core.cache import cache
+from hypothesis import settings as hypothesis_settings
 from pytest_django.fixtures import Settings
 
 from lab import demo_image, requirements
@@ -19,6 +20,10 @@ from lab.lab import Lab
 from lab.postgres import PostgresServer
 from lab.redis_server import RedisServer
 from lab.state import Run
+
+# A busy machine is no defect.
+hypothesis_settings.register_profile("berth", deadline=None)
+hypothesis_settings.load_profile("berth")
 
 IN_CI = os.environ.get("BERTH_CI") == "1" or os.environ.get("CI") == "true"
 
