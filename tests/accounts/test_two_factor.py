@@ -181,6 +181,6 @@ def test_the_platform_asks_for_it(settings: Settings, whom: str, person: int, ad
     assert _error(_inside(staff.user), "/users")[0] == administrator
     TOTP.activate(staff.user, SEED)
     assert _error(_inside(staff.user), "/users") == (200, "")
-    page = _inside(staff.user).get("/t/free/settings/platform/").content.decode()
-    assert page.count("no second factor") == 1
-    assert (f"BERTH_REQUIRE_TWO_FACTOR={whom}" in page) is (whom != "nobody")
+    text = _inside(staff.user).get("/t/free/settings/platform/").content.decode()
+    assert text.count("no second factor") == 1
+    assert (f"BERTH_REQUIRE_TWO_FACTOR={whom}" in text) is (whom != "nobody")
