@@ -366,6 +366,8 @@ DISK_LOW_PERCENT = env.number("BERTH_DISK_LOW_PERCENT", 10, least=0, most=90)
 DISK_LOW_MIB = env.number("BERTH_DISK_LOW_MIB", 2048, least=0, most=2**30)
 """A node with less than both free takes nothing new; 0 of either: free disk does not count."""
 ROLLOUT_DEADLINE = env.number("BERTH_ROLLOUT_DEADLINE", 600, least=10, most=86400)
+PLACEMENT = env.one_of("BERTH_PLACEMENT", ("spread", "binpack", "fgd"))
+"""The scheduler's policy for what is newly placed, and for suggested moves. What runs stays where it is."""
 NETWORK_DRIVER = env.one_of("BERTH_NETWORK", ("bridge", "overlay"))
 """How far an app's networks reach: the node, or all nodes (docs/adr/0008-private-networks.md)."""
 OVERLAY_POOL, OVERLAY_SUBNET = env.subnets("BERTH_OVERLAY_POOL", "10.90.0.0/16 24")

@@ -31,14 +31,17 @@ class Cluster:
         allocations: Iterable[Allocation] = (),
         volumes: Mapping[str, str] = _NO_VOLUMES,
         quotas: Mapping[str, Quota] = _NO_QUOTAS,
+        policy: Policy = SPREAD,
     ) -> None:
+        self.policy = policy
+        """Of what is placed where no other one is named."""
         self.columns = Columns(nodes, volumes, quotas)
         self._unnamed = 0
         self._made = batch.Made([], [])
         """By the latest call; empty once anything else has changed."""
         self._bound: dict[str, tuple[str, ...]] = {}
         """Volumes that the latest call bound, by container."""
-        self._policy = SPREAD
+        self._policy = policy
         for allocation in allocations:
             self.columns.reserve(allocation)
 
@@ -64,7 +67,7 @@ class Cluster:
 
     def copy(self) -> Cluster:
         """The same, and independent of this one."""
-        other = Cluster(())
+        other = Cluster((), policy=self.policy)
         other.columns = self.columns.copy()
         other._unnamed = self._unnamed
         return other
@@ -120,7 +123,7 @@ class Cluster:
 
     # -- placing
 
-    def place(self, wants: Sequence[Want], policy: Policy = SPREAD) -> list[Decision]:
+    def place(self, wants: Sequence[Want], policy: Policy | None = None) -> list[Decision]:
         """One decision per want, in their order. What is decided is reserved; ValueError if a want names a
         container that holds something already, or two name the same."""
         columns = self.columns
@@ -130,7 +133,7 @@ class Cluster:
         if len(set(named)) < len(named):
             raise ValueError("Two wants name the same container")
         self._forget()
-        self._policy = policy
+        self._policy = policy = policy or self.policy
         if "fragmentation" in policy.weights:
             columns.fragments.learn(columns, wants)
         for run in batch.runs(wants):

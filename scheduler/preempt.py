@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 
 from scheduler.model import Allocation, Node, Request, Want
 from scheduler.placement import Cluster
-from scheduler.scores import SPREAD, Policy
+from scheduler.scores import Policy
 from scheduler.shortage import Amounts, Needs, fewest, needed_near, small_first
 
 Rank = tuple[bool, float, int, int, float, str]
@@ -58,7 +58,7 @@ class _Option:
     victims: tuple[Allocation, ...]
 
 
-def preempt(cluster: Cluster, want: Want, policy: Policy = SPREAD) -> Preemption | None:
+def preempt(cluster: Cluster, want: Want, policy: Policy | None = None) -> Preemption | None:
     """Where `want`, which no node can take now, fits with as few evictions as possible.
 
     None: not even if all of lower priority left any one node. `cluster` is not changed. Nothing of the
@@ -67,7 +67,9 @@ def preempt(cluster: Cluster, want: Want, policy: Policy = SPREAD) -> Preemption
     return preempt_each(cluster, (want,), policy)[0]
 
 
-def preempt_each(cluster: Cluster, wants: Sequence[Want], policy: Policy = SPREAD) -> list[Preemption | None]:
+def preempt_each(
+    cluster: Cluster, wants: Sequence[Want], policy: Policy | None = None
+) -> list[Preemption | None]:
     """As `preempt`, for several that were refused; answers in the order of `wants`. Higher priority first,
     each seeing the ones before in their places, so that no two count on the same room."""
     copy = cluster.copy()
@@ -95,7 +97,7 @@ def _dismiss(copy: Cluster) -> dict[str, tuple[str, ...]]:
 
 
 def _preempt(
-    copy: Cluster, want: Want, leaving: Mapping[str, tuple[str, ...]], policy: Policy
+    copy: Cluster, want: Want, leaving: Mapping[str, tuple[str, ...]], policy: Policy | None
 ) -> Preemption | None:
     """The answer; on `copy` the victims are gone then and the want is in its place."""
     [decision] = copy.place([want], policy)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from scheduler.evenness import Service
 from scheduler.moves import Move, Search
 from scheduler.placement import Cluster
-from scheduler.scores import SPREAD, Policy
+from scheduler.scores import Policy
 
 __all__ = ["LEAST_GAIN", "Move", "Rebalance", "rebalance"]
 
@@ -38,7 +38,7 @@ def rebalance(
     *,
     budget: int,
     gain: float,
-    policy: Policy = SPREAD,
+    policy: Policy | None = None,
     healthy: Mapping[Service, int],
 ) -> Rebalance:
     """At most `budget` moves, each of which lowers the measure by at least `gain` (ValueError: below
@@ -52,7 +52,7 @@ def rebalance(
     """
     if gain < LEAST_GAIN:
         raise ValueError(f"The least gain is {LEAST_GAIN:g}")
-    search = Search(cluster.copy(), movable, healthy, gain, policy)
+    search = Search(cluster.copy(), movable, healthy, gain, policy or cluster.policy)
     before = search.evenness.measure()
     moves: list[Move] = []
     stopped = ""

@@ -63,9 +63,7 @@ class Live:
         self._ports = rows.ports
         self._priorities = Counter(each.request.priority for each in rows.allocations)
         self._facts = {node.id: load.node_facts(node) for node in nodes.values()}
-        self._cluster = Cluster(
-            [load.scheduler_node(node) for node in nodes.values()], rows.allocations, rows.volumes
-        )
+        self._cluster = load.cluster_of(nodes.values(), rows)
 
     # -- nodes
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+from django.conf import settings
+
 from console.cluster.enums import NodeState
 from console.cluster.models import Node
 from console.common.prepared import Prepared
@@ -17,6 +19,7 @@ from nodeagent import protocol
 from scheduler import model
 from scheduler.lifecycle import State
 from scheduler.placement import Cluster
+from scheduler.scores import POLICIES
 
 _STATES = {
     NodeState.READY: model.NodeState.READY,
@@ -90,7 +93,13 @@ def read_cluster(now: datetime, releases: Releases) -> Cluster:
     nodes = {node.id: node for node in Node.objects.all()}
     releases.see_zones(nodes.values())
     rows = held(now, nodes, releases)
-    return Cluster([scheduler_node(node) for node in nodes.values()], rows.allocations, rows.volumes)
+    return cluster_of(nodes.values(), rows)
+
+
+def cluster_of(nodes: Iterable[Node], rows: Held) -> Cluster:
+    """With the policy that the operator chose."""
+    there = [scheduler_node(node) for node in nodes]
+    return Cluster(there, rows.allocations, rows.volumes, policy=POLICIES[settings.PLACEMENT])
 
 
 def held(now: datetime, nodes: Mapping[str, Node], releases: Releases) -> Held:
