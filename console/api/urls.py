@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
-from drf_spectacular.views import SpectacularJSONAPIView
 
 from console.api.views import (
     accounts,
@@ -30,6 +29,7 @@ from console.api.views import (
 )
 from console.api.views.eventstream import event_stream
 from console.api.views.logs import logs
+from console.api.views.schema import SchemaView
 from console.api.views.waiting import wait
 
 app_name = "api"
@@ -52,7 +52,7 @@ WEBHOOK = f"{TEAM}/webhooks/<name:webhook>"
 DELIVERY = f"{WEBHOOK}/deliveries/<name:delivery>"
 
 urlpatterns = [
-    path("schema", SpectacularJSONAPIView.as_view(), name="schema"),
+    path("schema", SchemaView.as_view(), name="schema"),
     path("join", joining.Join.as_view(), name="join"),
     path("me", accounts.Me.as_view(), name="me"),
     path("teams", accounts.Teams.as_view(), name="teams"),

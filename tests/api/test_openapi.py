@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest.mock import patch
 
 import yaml
 from django.core.management import call_command
 from django.test import Client
+from drf_spectacular.generators import SchemaGenerator
+from pytest_django import DjangoAssertNumQueries
 
 from console.api.urls import urlpatterns
 from tests.api.caller import BASE
@@ -30,3 +33,14 @@ def test_the_schema_is_there_for_everybody(db: None) -> None:
     logs = response.json()["paths"][f"{BASE}/teams/{{team}}/apps/{{app}}/logs"]["get"]
     kinds = {"application/x-ndjson", "text/event-stream", "text/plain"}
     assert set(logs["responses"]["200"]["content"]) == kinds
+
+
+def test_it_is_made_once_and_known_again(db: None, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    first = Client().get(f"{BASE}/schema")
+    with (
+        django_assert_num_queries(0),
+        patch.object(SchemaGenerator, "get_schema", side_effect=AssertionError),
+    ):
+        again = Client().get(f"{BASE}/schema", headers={"If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert Client().post(f"{BASE}/schema").status_code == 405
