@@ -12,7 +12,6 @@ export VENV
 
 # What needs neither an engine nor a browser nor PostgreSQL, and is quick.
 QUICK := not engine and not browser and not postgres and not slow
-REST := engine or browser or postgres or slow
 
 .PHONY: hostile help run agent join stop test test-fast check fmt lock lab bench bench-swarm bench-scheduler chaos simulate sim messages clean setup setup-dev bench-api fuzz matrix examples
 

@@ -1,4 +1,4 @@
-"""`make test`: quick tests on both cores, the simulation, then what needs the machine alone, then PostgreSQL."""
+"""`make test`: what can share the machine on both cores, the simulation, then what needs it alone, then PostgreSQL."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import sys
 from lab import requirements
 from ops import steps
 
-QUICK = "not engine and not browser and not postgres and not slow"
-REST = "engine or browser or postgres or slow"
+TOGETHER = "not engine and not browser and not postgres"
+ALONE = "engine or browser or postgres"
 ON_POSTGRES = "not engine and not browser and (races or not slow)"
 """Races are slow on SQLite alone, where writers take turns; there they run among the slow ones."""
 
@@ -17,14 +17,15 @@ ON_POSTGRES = "not engine and not browser and (races or not slow)"
 def main() -> int:
     pytest = [sys.executable, "-m", "pytest", "-q", "--color=auto"]
     failed = []
-    if not steps.run("quick tests", [*pytest, "-n", "2", "-m", QUICK]):
-        failed.append("quick tests")
+    # The slow ones among them last many seconds each: whoever is done takes some of the other's.
+    if not steps.run("quick and slow tests", [*pytest, "-n", "2", "--dist", "worksteal", "-m", TOGETHER]):
+        failed.append("quick and slow tests")
     # In processes of its own, with its progress shown: the seeds that once failed, and 1,000 more.
     if not steps.run(
         "the whole loop, simulated", [sys.executable, "-m", "sim", "--corpus", "--seeds", "1000"]
     ):
         failed.append("simulation")
-    if not steps.run("engines, browser, PostgreSQL, slow ones", [*pytest, "-v", "-m", REST]):
+    if not steps.run("engines, browser, PostgreSQL", [*pytest, "-v", "-m", ALONE]):
         failed.append("engine and browser tests")
     if not _on_postgres(pytest):
         failed.append("console on PostgreSQL")
