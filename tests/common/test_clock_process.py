@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,7 @@ def test_it_ends_with_a_worker_that_is_killed(redis_server: RedisServer, tmp_pat
         assert wait_until(lambda: list(tmp_path.glob(f"{schedule.name}*")), 30), (
             tmp_path / "log"
         ).read_text()
+        time.sleep(2)  # it opens its schedule right before it is said to have begun
         worker.kill()
         worker.wait()
         assert wait_until(lambda: _is_gone(clock), 10), "it rings on"
