@@ -42,9 +42,9 @@ def ahead(coming: Known, release: Known | None, containers: Iterable[Container])
 
 
 def begun(coming: Known, command: Spec, containers: Iterable[Container]) -> bool:
-    """It was given a container, whatever became of it."""
+    """It was given a container, whatever became of it. Two commands of a release may be alike."""
     digest = digest_of(coming, command)
-    return any(each.digest == digest for each in containers)
+    return any(each.digest == digest and each.slot.service.name == command.name for each in containers)
 
 
 def _needed(project: Project) -> Iterator[str]:

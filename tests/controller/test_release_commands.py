@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from console.accounts.access import Access
+from console.controller.ahead import begun
+from console.controller.requests import Known
 from console.workloads import rollouts, services
-from console.workloads.models import App, Release, Rollout, Slot
+from console.workloads.models import App, Container, Release, Rollout, Slot
 from tests.controller.conftest import MakeAgents
 from tests.controller.fakes import FakeAgent, World
 from tests.controller.test_loop import deploy, live, state_of
@@ -114,3 +116,17 @@ def test_cancelled_it_is_stopped_and_the_way_back_needs_none(
     assert state_of(back) == "succeeded"
     assert {one.id for one in live(app)} == kept
     assert Rollout.objects.get(release__number=2).state == "superseded"
+
+
+def test_of_two_that_are_alike_one_that_began_says_nothing_of_the_other(
+    access: Access, world: World, agent: FakeAgent
+) -> None:
+    service = "{image: berth/demo, x-berth: {release_command: [migrate]}}"
+    app, _operation = deploy(access, f"services: {{api: {service}, web: {service}}}")
+    world.run(5)
+    release = Release.objects.get(app=app)
+    of_api = list(Container.objects.filter(app=app, slot__service__name="api.release"))
+    assert of_api
+    coming, commands = Known(release, release.project), release.project.commands
+    assert begun(coming, commands["api.release"], of_api)
+    assert not begun(coming, commands["web.release"], of_api)
