@@ -126,7 +126,7 @@ def redeliver(access: Access, delivery: Delivery) -> Delivery:
     """Send it again, under the same id: its attempts begin anew, or the next one is due now."""
     access.require_owner()
     webhook = _active(access, delivery.webhook_id)
-    row = Delivery.objects.select_for_update(no_key=True).filter(pk=delivery.pk).first()
+    row = Delivery.objects.select_for_update(no_key=True).filter(webhook=webhook, pk=delivery.pk).first()
     if row is None:
         raise NotFound(_("There is no such delivery."))
     row.state, row.attempts = DeliveryState.PENDING, 0
@@ -184,7 +184,8 @@ def _url_problem(url: str) -> str:
 
 def _locked(access: Access, webhook_id: str) -> Webhook:
     """As it is now; nobody else changes it in this transaction."""
-    webhook = Webhook.objects.select_for_update(no_key=True).filter(pk=webhook_id).first()
+    rows = Webhook.objects.select_for_update(no_key=True)
+    webhook = rows.filter(team=access.team, pk=webhook_id).first()
     if webhook is None:
         raise NotFound(_("There is no such webhook."))
     webhook.team = access.team
