@@ -137,19 +137,18 @@ class Client:
     ) -> httpx.Response:
         """The answer to the first try that has one. A write has its key, so that it counts once however often it is
         sent; what merely passes (a broken connection, a proxy without a console, a rate limit) is tried again."""
-        for pause in (*PAUSES, None):
+        pauses, asked = list(PAUSES), 0.0
+        while True:
             try:
                 answer = self._http.request(method, url, params=_params(query), json=body, headers=headers)
             except httpx.TransportError as error:
-                if pause is None:
+                if not pauses:
                     raise self._unreachable(error) from error
             else:
                 asked = _retry_after(answer)
-                if pause is None or answer.status_code not in PASSING or asked > LONGEST_PAUSE:
+                if not pauses or answer.status_code not in PASSING or asked > LONGEST_PAUSE:
                     return answer
-                pause = max(pause, asked)  # noqa: PLW2901
-            time.sleep(pause)
-        raise AssertionError("the last try returns or raises")
+            time.sleep(max(pauses.pop(0), asked))
 
     def _look_at(self, answer: httpx.Response) -> None:
         """Raises what a stream's answer says, if it is an error."""
