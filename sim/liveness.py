@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from console.cluster.enums import NodeState
 from console.cluster.models import Job, Node
 from console.common.prepared import Prepared
-from console.workloads.enums import OperationState, ReleaseState, RolloutState
+from console.workloads.enums import UNDER_WAY, OperationState, ReleaseState, RolloutState
 from console.workloads.models import App, Container, Operation, Release, Rollout, Service, Slot
-from console.workloads.services import UNDER_WAY
 from scheduler.lifecycle import State
 from sim.shapes import ENDS
 

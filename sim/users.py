@@ -13,11 +13,10 @@ from console.cluster.models import Node
 from console.cluster.services import add_node, remove_node, set_cordoned, set_draining
 from console.common.errors import BerthError
 from console.workloads import services
-from console.workloads.enums import ReleaseState, RolloutState
+from console.workloads.enums import UNDER_WAY, ReleaseState, RolloutState
 from console.workloads.models import App, Container, Release, Rollout, Service, Volume
 from console.workloads.moves import WantedMove, mark_moves
 from console.workloads.rollouts import cancel_rollout, pause_rollout, resume_rollout
-from console.workloads.services import UNDER_WAY
 from console.workloads.volumes import delete_volume
 from sim.faults import Crashed
 from sim.shapes import BROKEN, Shape, compose, draw

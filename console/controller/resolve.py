@@ -18,9 +18,9 @@ from console.controller.rollouts import give_up
 from console.workloads import operations
 from console.workloads.compose import Project, spec_digest
 from console.workloads.compose import Service as Spec
-from console.workloads.enums import ReleaseState, RolloutState
+from console.workloads.enums import UNDER_WAY, ReleaseState, RolloutState
 from console.workloads.models import App, Release, Rollout
-from console.workloads.services import UNDER_WAY, take_services
+from console.workloads.services import take_services
 
 MOST_ASKED = 5
 """Nodes by way of which a registry is asked for one image of a release: somebody waits for the answer."""

@@ -13,9 +13,9 @@ from console.controller import appview
 from console.controller.appview import Rows
 from console.controller.context import Step
 from console.workloads import operations, quotas
-from console.workloads.enums import OperationKind, OperationState, ReleaseState, RolloutState
+from console.workloads.enums import UNDER_WAY, OperationKind, OperationState, ReleaseState, RolloutState
 from console.workloads.models import App, Container, Operation, Release, Rollout
-from console.workloads.services import UNDER_WAY, go_back, take_services
+from console.workloads.services import go_back, take_services
 from scheduler import model
 
 _BY_ROLLOUT = (OperationKind.DEPLOY, OperationKind.ROLLBACK, OperationKind.DELETE, OperationKind.VOLUME)

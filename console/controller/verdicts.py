@@ -13,9 +13,8 @@ from console.cluster.models import Node
 from console.common.prepared import Prepared
 from console.controller import jobs, rows, volumes
 from console.controller.context import Step
-from console.workloads.enums import OperationState
+from console.workloads.enums import ENDED, OperationState
 from console.workloads.models import Container, Slot, Volume
-from console.workloads.queries import ENDED
 from nodeagent import protocol
 from scheduler.lifecycle import Actor, State, move
 from scheduler.model import AppView, Plan

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from console.cluster.models import Node
 from console.cluster.services import DRAIN
 from console.common.models import Event
+from console.workloads.enums import ENDED
 from console.workloads.models import Container
 from console.workloads.moves import Tie, ties
-from console.workloads.queries import ENDED
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,10 @@ class ContainerState(Toned):
     LOST = "lost", _("Lost")
 
 
+ENDED = (ContainerState.EXITED, ContainerState.FAILED, ContainerState.LOST)
+"""States in which a container does nothing more."""
+
+
 class Health(Toned):
     NONE = "none", _("No check")
     STARTING = "starting", _("Checking")
@@ -55,6 +59,9 @@ class RolloutState(Toned):
     FAILED = "failed", _("Failed")
     ROLLED_BACK = "rolled_back", _("Rolled back")
     SUPERSEDED = "superseded", _("Superseded")
+
+
+UNDER_WAY = (RolloutState.RUNNING, RolloutState.PAUSED)
 
 
 class OperationState(Toned):

@@ -17,10 +17,9 @@ from console.cluster.enums import NodeState
 from console.cluster.models import Node
 from console.common import events
 from console.workloads.compose import Service as Spec
-from console.workloads.enums import ContainerState
+from console.workloads.enums import ENDED, UNDER_WAY, ContainerState
 from console.workloads.models import Container, Release, Rollout, Service
-from console.workloads.queries import ENDED, is_well
-from console.workloads.services import UNDER_WAY
+from console.workloads.queries import is_well
 from scheduler.model import Mode
 
 MOST_MOVES, USUAL_MOVES = 200, 10

@@ -18,6 +18,7 @@ from console.common.prepared import Prepared
 from console.workloads.compose import Service as Spec
 from console.workloads.compose import Update
 from console.workloads.enums import (
+    ENDED,
     AppState,
     ContainerState,
     Health,
@@ -27,7 +28,6 @@ from console.workloads.enums import (
 from console.workloads.models import App, Container, Operation, Release, Rollout, Service, Slot, Volume
 from scheduler.model import Mode
 
-ENDED = (ContainerState.EXITED, ContainerState.FAILED, ContainerState.LOST)
 _UNDER_WAY = {RolloutState.RUNNING: AppState.DEPLOYING, RolloutState.PAUSED: AppState.PAUSED}
 
 

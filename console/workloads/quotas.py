@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple, dataclass, replace
 
 from django.db.models import Aggregate, Count, Exists, Expression, OuterRef, Q, QuerySet, Sum, Value
 from django.utils.translation import gettext as _
@@ -20,12 +20,11 @@ from console.common.errors import Unprocessable
 from console.common.prepared import Prepared
 from console.workloads.compose import Project, spec_digest
 from console.workloads.compose import Service as Spec
-from console.workloads.enums import ContainerState, ReleaseState, RolloutState
+from console.workloads.enums import ENDED, UNDER_WAY, ReleaseState, RolloutState
 from console.workloads.models import App, Container, Release, Rollout, Service
 from scheduler.model import Mode
 
 _MIB = 1024 * 1024
-_ENDED = (ContainerState.EXITED, ContainerState.FAILED, ContainerState.LOST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +93,7 @@ def _sums(apps: QuerySet[App], number: Expression | Aggregate, kind: str) -> Que
     return apps.order_by().values("team").annotate(number=number).values_list("number", *sums)
 
 
-_GOING = Exists(
-    Rollout.objects.filter(app=OuterRef("pk"), state__in=[RolloutState.RUNNING, RolloutState.PAUSED])
-)
+_GOING = Exists(Rollout.objects.filter(app=OuterRef("pk"), state__in=UNDER_WAY))
 _STEADY = Prepared(
     lambda team: _sums(App.objects.filter(team=team, deleting=False), Count("pk"), "claimed"),
 )
@@ -109,7 +106,7 @@ _STOPPING = Prepared(
         Container.objects.filter(
             Q(slot__retired=True) | Q(app__deleting=True), app__team=team, removed_at=None
         )
-        .exclude(state__in=_ENDED)
+        .exclude(state__in=ENDED)
         .order_by()
         .values("app__team")
         .annotate(apps=Value(0), containers=Count("pk"), cpus=Sum("cpu_limit"), bytes=Sum("memory_limit"))
@@ -142,20 +139,18 @@ def used(team: Team) -> Amount:
     return sum((Amount(*row) for row in rows), Amount())
 
 
-def used_counted_anew(app: App) -> Amount:
-    """What its team uses, with this app counted as it is now: its global services grow with every node that joins.
-    In the transaction of a change, before it."""
-    rollout = Rollout.objects.filter(app=app, state__in=[RolloutState.RUNNING, RolloutState.PAUSED]).first()
-    settle(app, None, rollback=rollout is not None and rollout.rollback)
-    return used(app.team)
+def used_before(app: App) -> Amount:
+    """What its team uses before a change of this app, which is counted as it stands now: its global services have
+    grown with every node that joined since it was settled."""
+    return used(app.team) - _kept_claim(app) + _claim_now(app)
 
 
 def would_use(team: Team, app: App | None, project: Project, *, rollback: bool = False) -> WouldUse:
     """If `project` were the newest release of the app (None: of a new one)."""
     use = use_of(team)
-    had = _kept_claim(app) if app else Amount()
+    had, now = (_kept_claim(app), _claim_now(app)) if app else (Amount(), Amount())
     after = use.used - had + claim(app, project, rollback=rollback).whole
-    return _would(use, after)
+    return _would(replace(use, used=use.used - had + now), after)
 
 
 def would_scale(service: Service, replicas: int) -> WouldUse:
@@ -165,8 +160,9 @@ def would_scale(service: Service, replicas: int) -> WouldUse:
     if release is None:
         return _would(use, use.used)
     found = claim(service.app, release.project, release=release, scaled={service.name: replicas})
-    surge = found.surge if _under_way(service.app) else Amount()
-    return _would(use, use.used - _kept_claim(service.app) + found.steady + surge)
+    surge = found.surge if _rollout(service.app) else Amount()
+    others = use.used - _kept_claim(service.app)
+    return _would(replace(use, used=others + _claim_now(service.app)), others + found.steady + surge)
 
 
 def most_more(service: Service, limit: int) -> tuple[int, str]:
@@ -321,11 +317,21 @@ def _steady(app: App) -> Amount:
 def _kept_claim(app: App) -> Amount:
     steady, app = _steady(app), App.objects.get(pk=app.pk)
     surge = Amount(0, app.surge_containers, app.surge_cpu, app.surge_memory)
-    return steady + surge if _under_way(app) else steady
+    return steady + surge if _rollout(app) else steady
 
 
-def _under_way(app: App) -> bool:
-    return Rollout.objects.filter(app=app, state__in=[RolloutState.RUNNING, RolloutState.PAUSED]).exists()
+def _claim_now(app: App) -> Amount:
+    """As it would be settled now."""
+    release, rollout = _newest(app), _rollout(app)
+    if release is None:
+        return Amount(apps=1)
+    found = claim(app, release.project, release=release, rollback=rollout is not None and rollout.rollback)
+    return found.whole if rollout else found.steady
+
+
+def _rollout(app: App) -> Rollout | None:
+    """The one that is under way."""
+    return Rollout.objects.filter(app=app, state__in=UNDER_WAY).first()
 
 
 def _newest(app: App) -> Release | None:

@@ -11,9 +11,9 @@ from console.common import events
 from console.common.errors import Conflict
 from console.common.prepared import Prepared
 from console.workloads import operations, quotas
-from console.workloads.enums import OperationKind, OperationState, RolloutState
+from console.workloads.enums import UNDER_WAY, OperationKind, OperationState, RolloutState
 from console.workloads.models import App, Operation, Release, Rollout, Service
-from console.workloads.services import UNDER_WAY, go_back, lock_app
+from console.workloads.services import go_back, lock_app
 
 ROLLED_OUT = (OperationKind.DEPLOY, OperationKind.ROLLBACK)
 _ROLLED_OUT_BEFORE = Prepared(

@@ -19,13 +19,12 @@ from console.common import events
 from console.common.errors import BerthError, Conflict
 from console.workloads import operations, queries, quotas, secretstore
 from console.workloads.compose import Project
-from console.workloads.enums import OperationKind, OperationState, ReleaseState, RolloutState
+from console.workloads.enums import UNDER_WAY, OperationKind, OperationState, ReleaseState, RolloutState
 from console.workloads.models import App, Operation, Release, Rollout, Service, Slot
 from console.workloads.parsing import parse
 from scheduler.model import Mode
 
 MOST_REPLICAS = 1000
-UNDER_WAY = (RolloutState.RUNNING, RolloutState.PAUSED)
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 
 
@@ -74,7 +73,7 @@ def create_release(
     last = Release.objects.filter(app=app).first()
     variables = dict(last.variables if last else {}) if variables is None else variables
     files = dict(last.files if last else {}) if files is None else files
-    project, before = parse(compose, variables, files), quotas.used_counted_anew(app)
+    project, before = parse(compose, variables, files), quotas.used_before(app)
     return _release(access, app, project, compose, variables, files, before)
 
 
@@ -90,7 +89,7 @@ def roll_back(access: Access, app: App, *, to: Release) -> Operation:
     _check_readable(to)
     secretstore.check_versions(to)
     quotas.check_priorities(app, to.project)
-    before = quotas.used_counted_anew(app)
+    before = quotas.used_before(app)
     operation = go_back(app, to, actor=access.actor)
     quotas.settle(app, before, rollback=True)
     return operation
@@ -141,7 +140,7 @@ def scale(access: Access, service: Service, *, replicas: int) -> Operation:
     if (spec := queries.spec_of(service)) and Mode(spec.mode).everywhere:
         message = _("%(name)s is a global service: it runs once on every node that fits.") % {"name": service}
         raise Conflict(message, code="global_service")
-    before, used = service.replicas, quotas.used_counted_anew(app)
+    before, used = service.replicas, quotas.used_before(app)
     service.replicas = replicas
     service.save(update_fields=["replicas"])
     quotas.settle(app, used)

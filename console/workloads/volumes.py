@@ -17,10 +17,8 @@ from console.cluster.enums import NodeState
 from console.common import events
 from console.common.errors import Conflict, NotFound
 from console.common.prepared import Prepared
-from console.workloads.enums import ContainerState, OperationKind, ReleaseState
+from console.workloads.enums import ENDED, OperationKind, ReleaseState
 from console.workloads.models import App, Container, Operation, Release, Volume
-
-_ENDED = (ContainerState.EXITED, ContainerState.FAILED, ContainerState.LOST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +175,7 @@ def _used(apps: Sequence[App]) -> Mapping[str, list[str]]:
     """Containers by volume. One that has ended holds its volume until it is removed from its node; on a node that
     is gone nothing does."""
     rows = Container.objects.filter(app__in=apps, removed_at=None)
-    gone = Q(state__in=_ENDED, node__state=NodeState.DOWN)
+    gone = Q(state__in=ENDED, node__state=NodeState.DOWN)
     found: defaultdict[str, list[str]] = defaultdict(list)
     for name, keys in rows.exclude(gone).order_by("name").values_list("name", "volumes"):
         for key in keys:

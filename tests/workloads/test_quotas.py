@@ -158,7 +158,8 @@ def test_a_service_on_all_nodes_is_counted_with_those_that_came_since(access: Ac
     limit(access, containers=2)
     for _number in range(3):
         factories.make_node()
-    web = Service.objects.get(app=app, name="web")
+    web = Service.objects.select_related("app__team").get(app=app, name="web")
+    assert would_scale(web, 0).lacking == ()
     scale(access, web, replicas=0)
     assert use_of(access.team).used.containers == 4
     refused(lambda: scale(access, web, replicas=1))
