@@ -169,10 +169,8 @@ def room(service: Service, limit: int) -> RoomForecast:
     names = _names(cluster)
     nodes = (OnNode(node, names[node], count) for node, count in found.nodes)
     refusal = as_row(service.app, service.name, found.refusal, now) if found.refusal else None
-    return RoomForecast(
-        *(service, limit, found.fits, tuple(sorted(nodes, key=lambda one: one.name)), refusal),
-        over_quota="" if refusal else over_quota,
-    )
+    by_name = tuple(sorted(nodes, key=lambda one: one.name))
+    return RoomForecast(service, limit, found.fits, by_name, refusal, "" if refusal else over_quota)
 
 
 def rebalance_forecast(team: Team, *, budget: int, gain: float) -> RebalanceForecast:
