@@ -46,7 +46,7 @@ lab: setup-dev ## N=3 engines on this machine, each with an agent, joined to one
 	@exec $(PY) -m lab --nodes $(N)
 
 hostile: setup-dev ## hostile Compose files at every door, and CASES=10000 generated specs against the agent's hardening
-	@HOSTILE_CASES=$(or $(CASES),10000) $(PY) -m pytest -q -n 0 --timeout 3600 tests/api/test_hostile.py tests/nodeagent/test_generated_specs.py \
+	@HOSTILE_CASES=$(or $(CASES),10000) $(PY) -m pytest -q -n 0 --timeout 3600 -o faulthandler_timeout=3700 tests/api/test_hostile.py tests/nodeagent/test_generated_specs.py \
 	  tests/nodeagent/test_hardening.py
 
 bench: setup-dev ## measure deploys, log lines and memory; JSON lines on standard output

@@ -69,8 +69,13 @@ class PostgresServer:
         if not wait_until(self._answers, 20.0):
             raise RuntimeError(f"PostgreSQL did not come up:\n{self.process.tail()}")
         if fresh:
-            env = {"PGPASSWORD": self._password, "PATH": os.environ["PATH"]}
-            self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", USER, USER, env=env)
+            self._create_database(USER)
+
+    def new_database(self) -> str:
+        """An empty database beside the first one; its URL."""
+        name = f"{USER}_{secrets.token_hex(4)}"
+        self._create_database(name)
+        return f"{self.url.rpartition('/')[0]}/{name}"
 
     def stop(self) -> None:
         self.process.stop(20.0)
@@ -99,6 +104,10 @@ class PostgresServer:
             "--no-sync",
         )
         secret.unlink()
+
+    def _create_database(self, name: str) -> None:
+        env = {"PGPASSWORD": self._password, "PATH": os.environ["PATH"]}
+        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", USER, name, env=env)
 
     def _answers(self) -> bool:
         program = str(self._programs / "pg_isready")

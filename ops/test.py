@@ -10,8 +10,7 @@ from ops import steps
 
 TOGETHER = "not engine and not browser and not postgres"
 ALONE = "engine or browser or postgres"
-ON_POSTGRES = "not engine and not browser and (races or not slow)"
-"""Races are slow on SQLite alone, where writers take turns; there they run among the slow ones."""
+ON_POSTGRES = "not engine and not browser and not postgres and not slow"
 
 
 def main() -> int:

@@ -1,8 +1,4 @@
-"""The same write many times at once, on a database of its own. Run as a program: threads of one test would share an
-in-memory database, which no two of them may write.
-
-Prints what came of it, as JSON.
-"""
+"""The same write many times at once, as a program (`tests/programs.py`). Prints what came of it, as JSON."""
 
 from __future__ import annotations
 
@@ -31,7 +27,7 @@ def main() -> None:
     call_command("migrate", verbosity=0)
     user, team = create_first_owner(email="owner@example.com")
     secret = create_token(team_access(user, team.slug), name="race")[1]
-    barrier = Barrier(TIMES)
+    barrier = Barrier(TIMES, timeout=60)
     body = {"name": "shop", "compose": "services:\n  web:\n    image: berth/demo\n"}
     headers = {"authorization": f"Bearer {secret}", "idempotency-key": "once"}
 

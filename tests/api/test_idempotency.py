@@ -1,18 +1,11 @@
 from __future__ import annotations
 
-import json
-import os
-import secrets
-import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 from django.utils import timezone
-from psycopg import sql
 from pytest_django.fixtures import Settings
 
 from console.accounts.models import ApiToken
@@ -20,7 +13,7 @@ from console.api.models import KeptAnswer
 from console.api.tasks import forget_kept_answers
 from console.workloads.models import App
 from lab.postgres import PostgresServer
-from tests import factories
+from tests import factories, programs
 from tests.api.caller import Answer, Caller, People
 from tests.api.race import TIMES
 
@@ -115,25 +108,8 @@ def test_a_read_takes_no_notice(people: People) -> None:
 
 def race(home: Path, database: str) -> None:
     home.mkdir()
-    environment = {
-        **os.environ,
-        "DJANGO_SETTINGS_MODULE": "console.settings",
-        "BERTH_HOME": str(home),
-        "BERTH_SECRET_KEY": secrets.token_urlsafe(40),
-        "DATABASE_URL": database,
-        "REDIS_URL": "unix:///nonexistent/redis.sock",
-        "BERTH_ALLOWED_HOSTS": "testserver",
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.api.race"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=150,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout)
+    environment = programs.environment(home, database) | {"BERTH_ALLOWED_HOSTS": "testserver"}
+    said = programs.run("tests.api.race", environment)
     assert said["rows"] == {"App": 1, "Release": 1, "KeptAnswer": 1}
     answers = said["answers"]
     assert len(answers) == TIMES
@@ -148,7 +124,4 @@ def test_twenty_at_once_make_one_app(tmp_path: Path) -> None:
 
 @pytest.mark.postgres
 def test_twenty_at_once_make_one_app_on_postgresql(postgres_server: PostgresServer, tmp_path: Path) -> None:
-    name = f"race_{secrets.token_hex(4)}"
-    with psycopg.connect(postgres_server.url, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    race(tmp_path / "home", postgres_server.url.rpartition("/")[0] + f"/{name}")
+    race(tmp_path / "home", postgres_server.new_database())

@@ -13,7 +13,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg import sql
 
 from console.common.origin import operator
 from lab.manage import ManageError, manage
@@ -70,13 +69,6 @@ def panel(tmp_path: Path) -> Panel:
     return Panel(tmp_path / "home")
 
 
-def on_postgres(server: PostgresServer, home: Path) -> Panel:
-    name = f"panel_{secrets.token_hex(4)}"
-    with psycopg.connect(server.url, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    return Panel(home, server.url.rpartition("/")[0] + f"/{name}")
-
-
 def comes_back(panel: Panel, file: Path) -> None:
     said = panel.run(*START, panel.add("kept"), ["backup", str(file)])
     assert said.startswith(f"{file}: ")
@@ -97,7 +89,7 @@ def test_what_was_there_at_the_backup_is_there_after_the_restore(panel: Panel, t
 
 @pytest.mark.postgres
 def test_the_same_on_postgresql(postgres_server: PostgresServer, tmp_path: Path) -> None:
-    comes_back(on_postgres(postgres_server, tmp_path / "home"), tmp_path / "berth.backup")
+    comes_back(Panel(tmp_path / "home", postgres_server.new_database()), tmp_path / "berth.backup")
 
 
 def test_a_restore_under_a_running_controller_is_refused(panel: Panel, tmp_path: Path) -> None:

@@ -4,19 +4,16 @@ committed."""
 from __future__ import annotations
 
 import json
-import os
-import secrets
 import subprocess
 import sys
 import time
 from collections import Counter
 from pathlib import Path
 
-import psycopg
 import pytest
-from psycopg import sql
 
 from lab.postgres import PostgresServer
+from tests import programs
 from tests.webhooks.receiver import Receiver
 from tests.webhooks.receiver import receiver as serve
 
@@ -41,15 +38,7 @@ def finish(process: subprocess.Popen[str]) -> str:
 
 def race(home: Path, database: str) -> None:
     home.mkdir()
-    environment = {
-        **os.environ,
-        "DJANGO_SETTINGS_MODULE": "console.settings",
-        "BERTH_HOME": str(home),
-        "BERTH_SECRET_KEY": secrets.token_urlsafe(40),
-        "BERTH_WEBHOOK_NETWORKS": "127.0.0.0/8",
-        "DATABASE_URL": database,
-        "REDIS_URL": "unix:///nonexistent/redis.sock",
-    }
+    environment = programs.environment(home, database) | {"BERTH_WEBHOOK_NETWORKS": "127.0.0.0/8"}
     with serve() as receiver:
         receiver.answer(200, slow=0.001)
         finish(start(environment, "setup", receiver.url))
@@ -90,7 +79,4 @@ def test_nothing_is_lost_or_made_up(tmp_path: Path) -> None:
 @pytest.mark.postgres
 @pytest.mark.timeout(200)
 def test_nothing_is_lost_or_made_up_on_postgresql(postgres_server: PostgresServer, tmp_path: Path) -> None:
-    name = f"webhooks_{secrets.token_hex(4)}"
-    with psycopg.connect(postgres_server.url, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    race(tmp_path / "home", postgres_server.url.rpartition("/")[0] + f"/{name}")
+    race(tmp_path / "home", postgres_server.new_database())

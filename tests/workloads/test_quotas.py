@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection
 
 from console.accounts.access import Access
 from console.accounts.models import Quota
@@ -16,7 +15,9 @@ from console.workloads.models import App, Container, Release, Rollout, Service, 
 from console.workloads.parsing import parse
 from console.workloads.quotas import Amount, settle, use_of, would_scale, would_use
 from console.workloads.services import create_app, create_release, delete_app, roll_back, scale
-from tests import factories
+from lab.postgres import PostgresServer
+from tests import factories, programs
+from tests.workloads.race import REPLICAS, ROOM, TIMES
 
 MIB = 1024**2
 SERVICE = (
@@ -212,36 +213,25 @@ def test_other_teams_do_not_count(access: Access) -> None:
     create_app(access, name="one", compose=text())
 
 
-def _at_once(access: Access) -> None:
-    limit(access, containers=20)
-
-    def create(number: int) -> str:
-        try:
-            while True:
-                try:
-                    create_app(access, name=f"app{number}", compose=text(2))
-                except OperationalError as error:
-                    if "locked" not in str(error):
-                        raise
-                else:
-                    return "made"
-        except BerthError as error:
-            return error.code
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(50) as pool:
-        outcomes = list(pool.map(create, range(50)))
-    assert (outcomes.count("made"), outcomes.count("quota_exceeded")) == (10, 40)
-    assert use_of(access.team).used == amount(20, apps=10)
+def at_once(home: Path, database: str) -> None:
+    home.mkdir()
+    said = programs.run("tests.workloads.race", programs.environment(home, database))
+    assert said == {
+        "outcomes": {"made": ROOM, "quota_exceeded": TIMES - ROOM},
+        "apps": ROOM,
+        "containers": ROOM * REPLICAS,
+    }
 
 
-@pytest.mark.slow
-@pytest.mark.races
-@pytest.mark.django_db(transaction=True)
-def test_fifty_at_once_end_exactly_at_the_edge() -> None:
-    """On the database of the run: SQLite among the slow tests, and PostgreSQL (`ops/test.py`)."""
-    _at_once(factories.make_member(factories.make_team("home")))
+def test_fifty_at_once_end_exactly_at_the_edge(tmp_path: Path) -> None:
+    at_once(tmp_path / "home", f"sqlite:///{tmp_path}/home/berth.sqlite3")
+
+
+@pytest.mark.postgres
+def test_fifty_at_once_end_exactly_at_the_edge_on_postgresql(
+    postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    at_once(tmp_path / "home", postgres_server.new_database())
 
 
 # -- priorities
