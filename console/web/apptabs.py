@@ -13,7 +13,8 @@ from console.web.addresses import app_url
 from console.web.shell import Link, WebRequest, render_page
 from console.workloads.enums import ContainerState
 from console.workloads.models import App
-from console.workloads.queries import summary, volumes_of
+from console.workloads.queries import volumes_of
+from console.workloads.summaries import summary
 
 
 def render_tab(

@@ -19,7 +19,7 @@ from console.common import events
 from console.workloads.compose import Service as Spec
 from console.workloads.enums import ENDED, UNDER_WAY, ContainerState
 from console.workloads.models import Container, Release, Rollout, Service
-from console.workloads.queries import is_well
+from console.workloads.summaries import is_well
 from scheduler.model import Mode
 
 MOST_MOVES, USUAL_MOVES = 200, 10

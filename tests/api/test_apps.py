@@ -9,7 +9,7 @@ from msgspec.json import encode
 from pytest_django import DjangoAssertNumQueries
 
 from console.api.outputs.apps import AppOutput, app_item
-from console.workloads import queries
+from console.workloads import summaries
 from console.workloads.models import App, Operation, Release
 from tests import factories
 from tests.api.caller import People
@@ -211,7 +211,7 @@ def test_a_list_shows_apps_as_their_serializer_does(people: People) -> None:
     app = factories.make_app(people.access, "shop")
     factories.make_container(app, factories.make_node())
     factories.make_app(people.access, "idle")
-    for summary in queries.summaries(people.access.team):
+    for summary in summaries.summaries(people.access.team):
         assert encode(app_item(summary)) == encode(dict(AppOutput(summary).data))
 
 

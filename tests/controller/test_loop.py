@@ -13,7 +13,7 @@ from console.workloads import services
 from console.workloads.enums import AppState
 from console.workloads.models import App, Container, Operation, Release, Rollout, Slot, Volume
 from console.workloads.operations import progress_of
-from console.workloads.queries import summary
+from console.workloads.summaries import summary
 from nodeagent import protocol
 from tests.controller.conftest import MakeAgents
 from tests.controller.fakes import World

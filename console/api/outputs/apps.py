@@ -13,8 +13,8 @@ from console.api.outputs.containers import NodeNameOutput, SlotOutput
 from console.workloads.compose.model import Update
 from console.workloads.enums import AppState, ReleaseState, RolloutState
 from console.workloads.models import Release, Rollout
-from console.workloads.queries import AppSummary, ServiceDetail
 from console.workloads.reading import Texts
+from console.workloads.summaries import AppSummary, ServiceDetail
 from console.workloads.volumes import VolumeDetail
 from scheduler.model import Mode
 

@@ -11,7 +11,7 @@ from rest_framework import serializers
 from console.api.outputs.placement import ExplanationOutput
 from console.workloads.enums import ContainerState, Health
 from console.workloads.models import Container
-from console.workloads.queries import SlotDetail
+from console.workloads.summaries import SlotDetail
 
 
 class NodeNameOutput(serializers.Serializer[Any]):

@@ -24,7 +24,7 @@ from console.controller import pulse
 from console.controller.models import Lease
 from console.workloads.enums import AppState, ContainerState
 from console.workloads.models import Container
-from console.workloads.queries import all_summaries
+from console.workloads.summaries import all_summaries
 from nodeagent import protocol
 
 WORKER_QUEUE = "celery"

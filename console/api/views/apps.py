@@ -22,10 +22,10 @@ from console.api.outputs.history import OperationOutput
 from console.api.outputs.placement import DryRunOutput
 from console.api.paging import BY_NAME
 from console.api.views.base import ACCEPTED, AppView, TeamView, accepted, listing, version_of
-from console.workloads import queries, services, volumes
+from console.workloads import queries, services, summaries, volumes
 from console.workloads.models import App
 from console.workloads.parsing import parse
-from console.workloads.queries import AppSummary
+from console.workloads.summaries import AppSummary
 
 MOST_LOOKED_AT = 1000
 APP = inline_serializer("AppWithVolumes", {"app": AppDetailOutput(), "volumes": VolumeOutput(many=True)})
@@ -63,11 +63,11 @@ class Apps(TeamView):
         chosen = {name: query[name] for name in ("search", "service", "node") if name in query}
         rows = queries.apps_of(self.access.team, only=self.access.apps, **chosen)
         if "state" in query:
-            summaries, cursor = _in_state(rows, query)
+            shown, cursor = _in_state(rows, query)
         else:
             found = paging.select(rows, BY_NAME, limit=query["limit"], cursor=query.get("cursor", ""))
-            summaries, cursor = queries.summarize(found.rows, brief=True), found.cursor
-        return self.paged([app_item(one) for one in summaries], cursor)
+            shown, cursor = summaries.summarize(found.rows, brief=True), found.cursor
+        return self.paged([app_item(one) for one in shown], cursor)
 
     def subject(self) -> App | None:
         name = self.request.data.get("name") if isinstance(self.request.data, dict) else None
@@ -85,7 +85,7 @@ def _in_state(rows: QuerySet[App], query: Mapping[str, Any]) -> tuple[list[AppSu
     cursor: str = query.get("cursor", "")
     for _ in range(MOST_LOOKED_AT // MOST_ROWS):
         found = paging.select(rows, BY_NAME, limit=MOST_ROWS, cursor=cursor)
-        kept += [one for one in queries.summarize(found.rows, brief=True) if one.state == query["state"]]
+        kept += [one for one in summaries.summarize(found.rows, brief=True) if one.state == query["state"]]
         if len(kept) > query["limit"]:
             kept = kept[: query["limit"]]
             return kept, paging.encode(BY_NAME.of(kept[-1].app))
@@ -100,7 +100,7 @@ class AppDetail(AppView):
     def get(self, request: Request, team: str, app: str) -> Response:
         """The app with its services, slots, containers and volumes."""
         found = self.app
-        summary = queries.summary(found)
+        summary = summaries.summary(found)
         self.version = version_of(summary)
         return Response(
             {

@@ -33,7 +33,7 @@ from console.api.outputs.placement import DryRunOutput
 from console.api.parsers import BoundedJSONParser
 from console.common import events
 from console.controller import preview
-from console.workloads import queries, quotas, reading
+from console.workloads import quotas, reading, summaries
 from console.workloads.access import find_app
 from console.workloads.models import App, Operation
 
@@ -285,10 +285,10 @@ class AppView(TeamView):
     def current_version(self) -> str:
         app = self.app
         App.objects.select_for_update(of=("self",), no_key=True).get(pk=app.pk)
-        return version_of(queries.summary(app))
+        return version_of(summaries.summary(app))
 
 
-def version_of(summary: queries.AppSummary) -> str:
+def version_of(summary: summaries.AppSummary) -> str:
     """Differs once anybody has asked for something else of the app."""
     app, rollout = summary.app, summary.rollout
     asked = (app.id, app.stopped, app.deleting, rollout and (rollout.id, rollout.paused_at))

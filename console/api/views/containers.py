@@ -13,7 +13,7 @@ from console.api.outputs import shown_one
 from console.api.outputs.containers import PlacedContainerOutput, SlotDetailOutput
 from console.api.paging import NEWEST_FIRST
 from console.api.views.base import AppView, TeamView, listing
-from console.workloads import queries
+from console.workloads import queries, summaries
 from console.workloads.access import find_container, find_slot
 
 
@@ -42,5 +42,5 @@ class SlotDetail(AppView):
     def get(self, request: Request, team: str, app: str, service: str, index: int) -> Response:
         """A slot and its containers, and each node's verdict at its last placement."""
         found = self.app
-        _service, detail = queries.slot_detail(found, find_slot(found, service, index))
+        _service, detail = summaries.slot_detail(found, find_slot(found, service, index))
         return Response(SlotDetailOutput(detail).data)

@@ -15,7 +15,7 @@ from console.api.inputs import EventStreamQuery, checked
 from console.api.outputs.history import EventOutput
 from console.common.errors import BerthError
 from console.common.models import Event
-from console.workloads import queries
+from console.workloads import history
 from console.workloads.access import find_app
 from console.workloads.models import App
 
@@ -34,7 +34,7 @@ async def event_stream(request: HttpRequest, access: Access) -> HttpResponseBase
     app = await read(find_app, access, query["app"]) if "app" in query else None
     given = request.headers.get("Last-Event-ID", "")
     last = int(given) if given.isdecimal() and len(given) < 19 else query.get("after")
-    start = await read(queries.newest_event) if last is None else last
+    start = await read(history.newest_event) if last is None else last
     response = StreamingHttpResponse(
         _frames(Reader(request, access), access, app, start), content_type="text/event-stream"
     )
@@ -46,14 +46,14 @@ async def event_stream(request: HttpRequest, access: Access) -> HttpResponseBase
 async def _frames(reader: Reader, access: Access, app: App | None, last: int) -> AsyncIterator[bytes]:
     yield f"retry: {RETRY_MS}\n\n".encode()
     team, clock = access.team, asyncio.get_running_loop().time
-    before = await read(queries.events_between, team, max(0, last - LATE), last, app=app, limit=LATE)
+    before = await read(history.events_between, team, max(0, last - LATE), last, app=app, limit=LATE)
     seen, spoken = {event.pk for event in before} if last else set(), clock()
     while True:
         try:
             await reader.ask_again()
         except BerthError:  # the membership, the token or the session is gone; whoever asks again is told so
             return
-        found = await read(queries.events_between, team, max(0, last - LATE), 0, app=app, limit=2 * LATE)
+        found = await read(history.events_between, team, max(0, last - LATE), 0, app=app, limit=2 * LATE)
         fresh = [event for event in found if event.pk not in seen]
         if fresh:
             yield b"".join(map(_frame, fresh))

@@ -18,10 +18,10 @@ from console.api.outputs.history import EventOutput, OperationOutput
 from console.api.paging import NEWEST_FIRST
 from console.api.views.base import ACCEPTED, TeamView, accepted, listing
 from console.cluster.access import find_node
-from console.workloads import queries, rollouts
+from console.workloads import history, queries, rollouts
 from console.workloads.access import find_app, find_operation
+from console.workloads.history import EventFilter
 from console.workloads.models import App
-from console.workloads.queries import EventFilter
 
 
 class Operations(TeamView):
@@ -64,7 +64,7 @@ class _Events(TeamView):
     def events(self, query: Mapping[str, Any], app: App | None) -> Response:
         node = find_node(query["node"]) if "node" in query else None
         chosen = {name: query[name] for name in ("kind", "warning", "since", "until") if name in query}
-        found = queries.events_of(
+        found = history.events_of(
             self.access.team,
             before=paging.number_in(query.get("cursor", "")),
             limit=query["limit"] + 1,

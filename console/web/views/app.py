@@ -22,10 +22,10 @@ from console.web.files import as_mapping, posted_rows, rows_of
 from console.web.forms import ReleaseForm
 from console.web.shell import WebRequest, add_errors, team_page
 from console.workloads.access import find_app, find_container, find_release, find_service
+from console.workloads.history import events_of
 from console.workloads.models import App
 from console.workloads.queries import (
     containers_of,
-    events_of,
     operations_of,
     past_of,
     releases_of,

@@ -18,9 +18,9 @@ from console.web import composing
 from console.web.files import as_mapping, posted_rows
 from console.web.forms import ComposeForm, ImageForm
 from console.web.shell import Link, WebRequest, add_errors, render_page, team_page
-from console.workloads.queries import summaries
 from console.workloads.quotas import use_of
 from console.workloads.services import create_app
+from console.workloads.summaries import summaries
 
 EXAMPLE = """\
 services:

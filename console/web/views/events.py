@@ -7,7 +7,7 @@ from django.views.decorators.http import require_GET
 
 from console.accounts.access import Access
 from console.web.shell import WebRequest, render_page, team_page
-from console.workloads.queries import events_of
+from console.workloads.history import events_of
 
 PAGE = 50
 

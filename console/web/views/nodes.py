@@ -26,7 +26,8 @@ from console.web.forms import HostForm, NodeForm
 from console.web.nodecards import node_cards
 from console.web.shell import Link, WebRequest, add_errors, render_page, team_page
 from console.workloads.drains import drain_of
-from console.workloads.queries import containers_on, events_of
+from console.workloads.history import events_of
+from console.workloads.queries import containers_on
 
 
 def list_page(

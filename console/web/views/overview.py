@@ -13,7 +13,8 @@ from console.web.charts import MOST, charts
 from console.web.nodecards import node_cards
 from console.web.shell import WebRequest, render_page, team_page
 from console.workloads.enums import AppState
-from console.workloads.queries import events_of, summaries
+from console.workloads.history import events_of
+from console.workloads.summaries import summaries
 
 UNWELL = (AppState.FAILED, AppState.DEGRADED)
 

@@ -17,7 +17,8 @@ from console.web.forms import RoomForm
 from console.web.shell import Link, WebRequest, team_page
 from console.workloads.access import find_app, find_service, find_slot
 from console.workloads.models import Explanation
-from console.workloads.queries import past_of, remedies_of, slot_detail, summary
+from console.workloads.queries import past_of, remedies_of
+from console.workloads.summaries import slot_detail, summary
 
 USUAL_LIMIT = 100
 
