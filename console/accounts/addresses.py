@@ -50,7 +50,7 @@ def change_own(user: User, email: str) -> bool:
         "account.address_asked",
         "Another address asked for",
         actor=user.actor,
-        data={"before": {"email": user.email}, "after": {"email": email}},
+        data=audit.change({"email": user.email}, {"email": email}),
     )
     subject = _("Confirm this address for Berth")
     lines = (
@@ -92,8 +92,8 @@ def set_address(user: User, email: str, *, actor: str) -> User:
     if before == email:
         return user
     take(user, email)
-    change = {"before": {"email": before}, "after": {"email": email}}
-    audit.write("account.address", f"Address of {before} is now {email}", actor=actor, data=change)
+    data = audit.change({"email": before}, {"email": email})
+    audit.write("account.address", f"Address of {before} is now {email}", actor=actor, data=data)
     if settings.EMAIL_HOST:
         subject = _("Your address on Berth was changed")
         lines = (

@@ -45,7 +45,9 @@ def invite(access: Access, *, email: str, role: Role) -> tuple[Invitation, str]:
         message = _("%(email)s is in the team already.") % {"email": email}
         raise Conflict(message, code="member_exists", fields={"email": [message]})
     Team.objects.select_for_update(no_key=True).get(pk=access.team.pk)
-    Invitation.objects.filter(team=access.team, email__iexact=email).delete()
+    former = Invitation.objects.filter(team=access.team, email__iexact=email)
+    before = [_as_data(one) for one in former]
+    former.delete()
     secret = new_secret("invite")
     invitation = Invitation.objects.create(
         team=access.team,
@@ -60,7 +62,7 @@ def invite(access: Access, *, email: str, role: Role) -> tuple[Invitation, str]:
         f"{email} invited as {role.value}",
         actor=access.actor,
         team=access.team.id,
-        data={"email": email, "after": {"role": role.value}},
+        data=audit.change(before[0] if before else None, _as_data(invitation), email=email),
     )
     if settings.EMAIL_HOST:
         transaction.on_commit(lambda: _mail(invitation, secret))
@@ -95,8 +97,12 @@ def revoke_invitation(access: Access, invitation_id: str) -> None:
         f"Invitation of {invitation.email} revoked",
         actor=access.actor,
         team=access.team.id,
-        data={"email": invitation.email, "before": {"role": invitation.role}, "after": None},
+        data=audit.change(_as_data(invitation), None, email=invitation.email),
     )
+
+
+def _as_data(invitation: Invitation) -> dict[str, str]:
+    return {"role": str(invitation.role), "expires_at": invitation.expires_at.isoformat()}
 
 
 def find_invitation(secret: str) -> Invitation:
@@ -146,7 +152,7 @@ def accept_as_new(secret: str, *, name: str, password: str) -> tuple[User, Team]
         f"Account {user.email} made, invited by {invitation.created_by}",
         actor=user.actor,
         team=invitation.team_id,
-        data={"invited_by": invitation.created_by},
+        data=audit.change(None, {"email": user.email, "name": user.name}, invited_by=invitation.created_by),
     )
     return user, _join(invitation, user)
 
@@ -167,6 +173,6 @@ def _join(invitation: Invitation, user: User) -> Team:
         f"{user.email} joined as {invitation.role}, invited by {invitation.created_by}",
         actor=user.email,
         team=invitation.team_id,
-        data={"member": user.email, "before": None, "after": {"role": invitation.role}},
+        data=audit.change(None, {"role": invitation.role}, member=user.email),
     )
     return invitation.team

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext_lazy as _
@@ -11,7 +12,7 @@ from console.accounts.access import Access, App
 from console.accounts.enums import Role
 from console.accounts.models import AppRole, Membership, Team, User
 from console.accounts.tokens import end_tokens
-from console.common import events
+from console.common import audit, events
 from console.common.errors import BerthError, Conflict, NotFound
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
@@ -52,7 +53,7 @@ def set_role(access: Access, member: Membership, *, role: Role) -> Membership:
     """Another role in the team. The last owner stays one. Roles in single apps that it swallows end."""
     access.require_owner()
     member = _lock(access, member)
-    before = Role(member.role)
+    before, roles = Role(member.role), _roles(member)
     if before == role:
         return member
     _keep_an_owner(member, gone=role is not Role.OWNER)
@@ -65,7 +66,7 @@ def set_role(access: Access, member: Membership, *, role: Role) -> Membership:
         f"{member.user.actor} is {role.value} (before: {before.value})",
         actor=access.actor,
         team=access.team.id,
-        data={"member": member.user.actor, "before": {"role": before.value}, "after": {"role": role.value}},
+        data=audit.change(roles, _roles(member), member=member.user.actor),
     )
     return member
 
@@ -95,7 +96,7 @@ def set_app_role(access: Access, member: Membership, app: App, *, role: Role | N
         actor=access.actor,
         team=access.team.id,
         app=str(app.pk),
-        data={"member": member.user.actor, "before": {"role": before}, "after": {"role": after}},
+        data=audit.change({"role": before}, {"role": after}, member=member.user.actor),
     )
 
 
@@ -115,14 +116,14 @@ def leave_team(access: Access) -> None:
 
 def _leave(access: Access, member: Membership, kind: str, text: str) -> None:
     _keep_an_owner(member, gone=True)
-    tokens = end_tokens(member)
+    roles, tokens = _roles(member), end_tokens(member)
     member.delete()
     events.record(
         kind,
         text.format(member.user.actor),
         actor=access.actor,
         team=access.team.id,
-        data={"member": member.user.actor, "before": {"role": member.role}, "after": None, "tokens": tokens},
+        data=audit.change(roles, None, member=member.user.actor, tokens=tokens),
     )
 
 
@@ -146,7 +147,7 @@ def create_service_account(access: Access, *, name: str, role: Role) -> Membersh
         f"Service account {name} created as {role.value}",
         actor=access.actor,
         team=access.team.id,
-        data={"member": user.actor, "after": {"role": role.value}},
+        data=audit.change(None, _roles(member), member=user.actor),
     )
     return member
 
@@ -156,20 +157,26 @@ def delete_service_account(access: Access, account: Membership) -> None:
     """The account and its tokens are gone at once; what it did stays in history."""
     access.require_owner()
     account = _lock(access, account)
-    tokens, user = end_tokens(account), account.user
+    roles, tokens, user = _roles(account), end_tokens(account), account.user
     user.delete()
     events.record(
         "service_account.deleted",
         f"Service account {user.name} deleted",
         actor=access.actor,
         team=access.team.id,
-        data={"member": user.actor, "before": {"role": account.role}, "after": None, "tokens": tokens},
+        data=audit.change(roles, None, member=user.actor, tokens=tokens),
     )
 
 
 def forget_app(app_id: str) -> None:
     """Roles in an app end with it. In the caller's transaction."""
     AppRole.objects.filter(app_id=app_id).delete()
+
+
+def _roles(member: Membership) -> dict[str, Any]:
+    """In the team, and by app where it differs there."""
+    apps = AppRole.objects.filter(membership=member).order_by("app_id")
+    return {"role": str(member.role), "app_roles": dict(apps.values_list("app_id", "role"))}
 
 
 def _lock(access: Access, member: Membership) -> Membership:

@@ -68,5 +68,5 @@ def _note(user: User, kind: str, name: str, value: bool, actor: str) -> None:
         kind,
         f"{user.email}: {name} is now {'yes' if value else 'no'}",
         actor=actor,
-        data={"user": user.email, "before": {name: not value}, "after": {name: value}},
+        data=audit.change({name: not value}, {name: value}, user=user.email),
     )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from django.db import transaction
 from django.utils.translation import gettext as _
 
 from console.accounts.access import Access, require_administrator
 from console.accounts.models import InstanceSize, Quota
-from console.common import events
+from console.common import audit, events
 from console.common.errors import BerthError, NotFound
 
 LEAST_CPU, LEAST_MEMORY = 10, 6 * 1024 * 1024
@@ -36,7 +38,7 @@ def set_quota(
     row.save()
     if (after := _as_data(row)) != before:
         text = f"Quota of team “{access.team.name}” set"
-        data = {"before": before, "after": after}
+        data = audit.change(before, after)
         events.record("team.quota", text, actor=access.actor, team=access.team.id, data=data)
     return row
 
@@ -48,11 +50,22 @@ def set_size(access: Access, *, name: str, cpu: int, memory: int, default: bool 
     if not _NAME.fullmatch(name):
         message = _("Use up to 40 lower-case letters, digits and inner hyphens.")
         raise BerthError(message, fields={"name": [message]})
-    if default:
-        InstanceSize.objects.filter(default=True).exclude(name=name).update(default=False)
+    sizes = InstanceSize.objects.select_for_update(no_key=True)
+    for other in sizes.filter(default=True).exclude(name=name) if default else ():
+        _put_size(access, other, other.name, {**_size_data(other), "default": False})
     values = {"cpu": cpu, "memory": memory, "default": default}
+    return _put_size(access, sizes.filter(name=name).first(), name, values)
+
+
+def _put_size(
+    access: Access, size: InstanceSize | None, name: str, values: Mapping[str, Any]
+) -> InstanceSize:
+    before = _size_data(size) if size else None
+    if size and before == values:
+        return size
     size, _made = InstanceSize.objects.update_or_create(name=name, defaults=values)
-    events.record("size.set", f"Instance size {name} set", actor=access.actor, data={"after": values})
+    data = audit.change(before, values, size=name)
+    events.record("size.set", f"Instance size {name} set", actor=access.actor, data=data)
     return size
 
 
@@ -60,9 +73,16 @@ def set_size(access: Access, *, name: str, cpu: int, memory: int, default: bool 
 def delete_size(access: Access, name: str) -> None:
     """Apps that have it keep their limits until their next release. For administrators."""
     require_administrator(access.user, access.token)
-    if not InstanceSize.objects.filter(name=name).delete()[0]:
+    size = InstanceSize.objects.select_for_update().filter(name=name).first()
+    if size is None:
         raise NotFound(_("There is no such instance size."))
-    events.record("size.deleted", f"Instance size {name} deleted", actor=access.actor)
+    size.delete()
+    data = audit.change(_size_data(size), None, size=name)
+    events.record("size.deleted", f"Instance size {name} deleted", actor=access.actor, data=data)
+
+
+def _size_data(size: InstanceSize) -> dict[str, Any]:
+    return {"cpu": size.cpu, "memory": size.memory, "default": size.default}
 
 
 def _as_data(row: Quota) -> dict[str, int | None]:

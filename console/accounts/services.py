@@ -31,7 +31,8 @@ def create_first_owner(*, email: str) -> tuple[User, Team]:
         return owner.user, team
     user = User.objects.create_user(email=email, is_staff=True)
     Membership.objects.create(user=user, team=team, role=Role.OWNER)
-    events.record("team.created", "Team “Default” created", actor="bootstrap", team=team.id)
+    data = audit.change(None, {"slug": team.slug, "name": team.name}, owner=user.actor)
+    events.record("team.created", "Team “Default” created", actor="bootstrap", team=team.id, data=data)
     return user, team
 
 
@@ -51,7 +52,7 @@ def set_log_retention(access: Access, *, days: int) -> Team:
             f"Logs of ended containers are kept for {days} days (before: {before})",
             actor=access.actor,
             team=team.id,
-            data={"before": {"log_retention_days": before}, "after": {"log_retention_days": days}},
+            data=audit.change({"log_retention_days": before}, {"log_retention_days": days}),
         )
     return team
 
@@ -74,7 +75,7 @@ def set_two_factor_required(access: Access, *, required: bool) -> Team:
             f"A second factor is {'required' if required else 'no longer required'} of members",
             actor=access.actor,
             team=team.id,
-            data={"before": {"two_factor_required": before}, "after": {"two_factor_required": required}},
+            data=audit.change({"two_factor_required": before}, {"two_factor_required": required}),
         )
     return team
 
@@ -91,8 +92,13 @@ def create_sign_in_link(user: User) -> str:
     """A fresh one-time secret; older links of this user end."""
     SignInLink.objects.filter(user=user).delete()
     secret = new_secret("link")
-    SignInLink.objects.create(user=user, digest=digest(secret), expires_at=timezone.now() + LINK_LIFETIME)
-    audit.write("link.created", f"One-time sign-in link for {user.actor} made", actor=origin.operator())
+    link = SignInLink.objects.create(
+        user=user, digest=digest(secret), expires_at=timezone.now() + LINK_LIFETIME
+    )
+    data = audit.change(None, {"expires_at": link.expires_at.isoformat()}, user=user.actor)
+    audit.write(
+        "link.created", f"One-time sign-in link for {user.actor} made", actor=origin.operator(), data=data
+    )
     return secret
 
 
@@ -117,7 +123,8 @@ def use_sign_in_link(secret: str) -> User:
     deleted, _rows = SignInLink.objects.filter(pk=link.pk).delete()
     if not deleted:
         raise NotFound(_("This link has just been used."))
-    audit.write("link.used", "One-time sign-in link used", actor=link.user.actor)
+    data = audit.change({"expires_at": link.expires_at.isoformat()}, None)
+    audit.write("link.used", "One-time sign-in link used", actor=link.user.actor, data=data)
     return link.user
 
 
@@ -147,7 +154,7 @@ def set_up(user: User, *, name: str, email: str, password: str) -> User:
         addresses.set_address(user, email, actor=user.actor)
     after = {"name": user.name, "email": user.email}
     text = "Own account changed" + (", with a new password" if password else "")
-    data = {"before": before, "after": after, "password": bool(password)}
+    data = audit.change(before, after, password_changed=bool(password))
     audit.write("account.changed", text, actor=before["email"], data=data)
     return user
 
@@ -158,8 +165,8 @@ def set_name(user: User, name: str) -> User:
     before, user.name = user.name, _short(name)
     if before != user.name:
         user.save(update_fields=["name"])
-        change = {"before": {"name": before}, "after": {"name": user.name}}
-        audit.write("account.changed", "Own account changed", actor=user.actor, data=change)
+        data = audit.change({"name": before}, {"name": user.name})
+        audit.write("account.changed", "Own account changed", actor=user.actor, data=data)
     return user
 
 

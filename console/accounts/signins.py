@@ -58,7 +58,8 @@ def _refused(sender: Any, credentials: dict[str, Any], **more: Any) -> None:  # 
 
 
 def _password(sender: Any, request: HttpRequest, user: User, **more: Any) -> None:  # noqa: ARG001
-    audit.write("account.password", "Password changed", actor=user.actor)
+    """Nothing of either password is told."""
+    audit.write("account.password", "Password changed", actor=user.actor, data={"changed": True})
 
 
 def _signed_up(sender: Any, request: HttpRequest, user: User, **more: Any) -> None:  # noqa: ARG001
@@ -67,7 +68,9 @@ def _signed_up(sender: Any, request: HttpRequest, user: User, **more: Any) -> No
         "account.created",
         f"Account {user.email} made",
         actor=user.actor,
-        data=_identity(login.account) if login else {},
+        data=audit.change(
+            None, {"email": user.email, "name": user.name, **(_identity(login.account) if login else {})}
+        ),
     )
 
 
@@ -80,7 +83,7 @@ def _linked(sender: Any, request: HttpRequest, sociallogin: SocialLogin, **more:
         "account.linked",
         f"Account {user.email} linked to an identity of {sociallogin.account.provider}, {how}",
         actor=user.actor,
-        data={**_identity(sociallogin.account), "address": address},
+        data=audit.change(None, _identity(sociallogin.account), address=address),
     )
 
 
@@ -89,7 +92,7 @@ def _unlinked(sender: Any, request: HttpRequest, socialaccount: SocialAccount, *
         "account.unlinked",
         f"Account {socialaccount.user.email} unlinked from an identity of {socialaccount.provider}",
         actor=socialaccount.user.actor,
-        data=_identity(socialaccount),
+        data=audit.change(_identity(socialaccount), None),
     )
 
 
@@ -98,11 +101,15 @@ def _identity(account: SocialAccount) -> dict[str, str]:
 
 
 def _factor_added(sender: Any, user: User, authenticator: Authenticator, **more: Any) -> None:  # noqa: ARG001
-    audit.write("account.factor_added", f"Second factor set up: {authenticator.type}", actor=user.actor)
+    kind = authenticator.type
+    data = audit.change(None, {"type": kind})
+    audit.write("account.factor_added", f"Second factor set up: {kind}", actor=user.actor, data=data)
 
 
 def _factor_removed(sender: Any, user: User, authenticator: Authenticator, **more: Any) -> None:  # noqa: ARG001
-    audit.write("account.factor_removed", f"Second factor removed: {authenticator.type}", actor=user.actor)
+    kind = authenticator.type
+    data = audit.change({"type": kind}, None)
+    audit.write("account.factor_removed", f"Second factor removed: {kind}", actor=user.actor, data=data)
 
 
 def _factor_refused(sender: Any, user: User, **more: Any) -> None:  # noqa: ARG001
@@ -127,5 +134,5 @@ def end_sessions(user: User, sessions: Iterable[UserSession], *, actor: str = ""
     UserSession.objects.filter(pk__in=[one.pk for one in ended]).delete()
     if ended:
         text = f"{len(ended)} session{'s' * (len(ended) != 1)} of {user.actor} ended"
-        data = {"from": [one.ip for one in ended]}
+        data = audit.change({"from": [one.ip for one in ended]}, None, user=user.actor)
         audit.write("session.ended", text, actor=actor or user.actor, data=data)

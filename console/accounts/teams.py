@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from console.accounts.access import Access
 from console.accounts.enums import Role
 from console.accounts.models import ApiToken, Membership, Team, User
-from console.common import events
+from console.common import audit, events
 from console.common.errors import BerthError, Conflict, Forbidden
 
 _SLUG = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
@@ -37,7 +37,7 @@ def create_team(user: User, *, slug: str, name: str = "", token: ApiToken | None
                 f"Team “{team.name}” created",
                 actor=user.actor,
                 team=team.id,
-                data={"before": None, "after": {"slug": slug, "name": team.name}},
+                data=audit.change(None, {"slug": slug, "name": team.name}),
             )
     except IntegrityError as error:
         message = _("A team of this address exists.")
@@ -62,7 +62,7 @@ def rename_team(access: Access, *, name: str) -> Team:
             f"Team “{before}” renamed to “{name}”",
             actor=access.actor,
             team=team.id,
-            data={"before": {"name": before}, "after": {"name": name}},
+            data=audit.change({"name": before}, {"name": name}),
         )
     return team
 

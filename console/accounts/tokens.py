@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -13,7 +14,7 @@ from console.accounts.access import Access
 from console.accounts.enums import ALL_VERBS, Verb, with_included
 from console.accounts.models import ApiToken, Membership, User
 from console.accounts.secrets import digest, new_secret
-from console.common import events
+from console.common import audit, events
 from console.common.errors import BerthError, Forbidden, NotFound
 
 
@@ -59,7 +60,7 @@ def create_token(
         f"API token “{token.name}”{whose} created",
         actor=access.actor,
         team=access.team.id,
-        data={"token": token.id, "holder": holder.actor, "verbs": token.verbs, "apps": token.apps},
+        data=audit.change(None, _as_data(token), token=token.id, holder=holder.actor),
     )
     return token, secret
 
@@ -124,8 +125,13 @@ def revoke_token(access: Access, token_id: str) -> None:
         f"API token “{token.name}”{whose} revoked",
         actor=access.actor,
         team=access.team.id,
-        data={"token": token_id, "holder": token.user.actor},
+        data=audit.change(_as_data(token), None, token=token_id, holder=token.user.actor),
     )
+
+
+def _as_data(token: ApiToken) -> dict[str, Any]:
+    expires = token.expires_at.isoformat() if token.expires_at else None
+    return {"name": token.name, "verbs": token.verbs, "apps": token.apps, "expires_at": expires}
 
 
 def end_tokens(membership: Membership) -> int:

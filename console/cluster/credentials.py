@@ -15,7 +15,7 @@ from console.cluster.access import require_administrator
 from console.cluster.enums import CredentialEnd
 from console.cluster.models import Node
 from console.cluster.tokens import FormerCredential, Rotation
-from console.common import events
+from console.common import audit, events
 from console.common.errors import Conflict
 from console.common.models import Event
 from console.common.prepared import Prepared
@@ -77,7 +77,7 @@ def _promote(node_id: str, shown: str) -> Node:
     rotation.asked_at, rotation.renewed_at = None, timezone.now()
     rotation.save()
     text = f"Node {node.name} uses new credentials; its old ones hold no more"
-    events.record("node.rotated", text, actor=f"node {node.name}", node=node.id)
+    events.record("node.rotated", text, actor=f"node {node.name}", node=node.id, data={"changed": True})
     transaction.on_commit(lambda: broker.try_now(node.id, [node.broker_digest]))
     return node
 
@@ -123,10 +123,13 @@ def ask_rotation(access: Access, node: Node) -> Rotation:
     """Have the agent make new credentials: now, or at its next hello."""
     require_administrator(access)
     rotation, _made = Rotation.objects.select_for_update().get_or_create(node=node)
-    rotation.asked_at = timezone.now()
+    before, rotation.asked_at = rotation.asked_at, timezone.now()
     rotation.save(update_fields=["asked_at"])
     text = f"Node {node.name} is asked to make new credentials"
-    events.record("node.rotation_asked", text, actor=access.actor, node=node.id)
+    data = audit.change(
+        {"asked_at": before.isoformat() if before else None}, {"asked_at": rotation.asked_at.isoformat()}
+    )
+    events.record("node.rotation_asked", text, actor=access.actor, node=node.id, data=data)
     if node.protocol >= protocol.ROTATES_SINCE:
         message = protocol.encode(protocol.Rotate())
         transaction.on_commit(
@@ -152,7 +155,8 @@ def revoke_credential(access: Access, node: Node) -> None:
     replace(node, digest(new_secret("node")), digest(new_secret("broker")))
     Rotation.objects.create(node=node, revoked_at=timezone.now())
     text = f"The credentials of node {node.name} were revoked; its containers run on without a link"
-    events.record("node.revoked", text, actor=access.actor, node=node.id, warning=True)
+    data = {"changed": True}
+    events.record("node.revoked", text, actor=access.actor, node=node.id, data=data, warning=True)
     transaction.on_commit(events.poke)
 
 

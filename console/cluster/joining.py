@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -18,9 +19,9 @@ from console.cluster import broker, credentials, trust
 from console.cluster.access import require_administrator
 from console.cluster.enums import CredentialEnd, JoinTokenState
 from console.cluster.models import Node
-from console.cluster.services import check_labels, check_name
+from console.cluster.services import check_labels, check_name, settled
 from console.cluster.tokens import JoinToken
-from console.common import events
+from console.common import audit, events
 from console.common.errors import BerthError, Conflict, NotFound
 from nodeagent import protocol
 
@@ -88,7 +89,14 @@ def create_join_token(
     )
     whom = f"node {node.name} again" if node else f"node {name}" if name else "a host"
     text = f"Join token {token} made for {whom}, valid until {token.expires_at:%Y-%m-%d %H:%M} UTC"
-    events.record("join_token.created", text, actor=actor, node=node.id if node else "")
+    after = {
+        "name": token.name,
+        "zone": zone,
+        "labels": token.labels,
+        "expires_at": token.expires_at.isoformat(),
+    }
+    data = audit.change(None, after, join_token=token.id)
+    events.record("join_token.created", text, actor=actor, node=node.id if node else "", data=data)
     return Invitation(token, secret)
 
 
@@ -110,7 +118,8 @@ def revoke_join_token(access: Access, token_id: str) -> None:
         return
     token.revoked_at = timezone.now()
     token.save(update_fields=["revoked_at"])
-    events.record("join_token.revoked", f"Join token {token} revoked", actor=access.actor)
+    data = audit.change({"state": str(state)}, {"state": str(JoinTokenState.REVOKED)}, join_token=token.id)
+    events.record("join_token.revoked", f"Join token {token} revoked", actor=access.actor, data=data)
 
 
 def join(secret: str, asked: protocol.JoinRequest) -> protocol.Joined:
@@ -173,14 +182,17 @@ def _take_in(token: JoinToken, asked: protocol.JoinRequest) -> Node:
         node = Node.objects.select_for_update().get(pk=token.node_id)
         credentials.end(node, CredentialEnd.RENEWED)
         credentials.replace(node, asked.token_digest, asked.broker_digest)
+        data: dict[str, Any] = {"changed": True}
     else:
         node = _new_node(token, asked)
+        data = audit.change(None, settled(node))
     token.used_at, token.used_for, token.used_by = timezone.now(), node.name, asked.token_digest
     token.save(update_fields=["used_at", "used_for", "used_by"])
     text = f"Node {node.name} joined with token {token} of {token.created_by}" + (
         f" from {asked.address[:200]}" if asked.address else ""
     )
-    events.record("node.joined", text, actor=f"node {node.name}", node=node.id)
+    data |= {"join_token": token.id}
+    events.record("node.joined", text, actor=f"node {node.name}", node=node.id, data=data)
     transaction.on_commit(events.poke)
     return node
 

@@ -11,7 +11,7 @@ from console.accounts.access import Access
 from console.cluster.access import require_administrator
 from console.cluster.models import Departure, Node
 from console.cluster.services import forget_node, set_draining
-from console.common import events
+from console.common import audit, events
 from console.common.errors import Conflict
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,8 @@ def drain_and_remove(access: Access, node: Node) -> bool:
         _departure, made = Departure.objects.get_or_create(node=node, defaults=values)
         if made:
             text = f"Node {node.name} leaves: it is removed once nothing is on it"
-            events.record("node.leaving", text, actor=access.actor, node=node.id)
+            data = audit.change({"leaving": False}, {"leaving": True})
+            events.record("node.leaving", text, actor=access.actor, node=node.id, data=data)
     return finish(node)
 
 

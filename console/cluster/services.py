@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -17,7 +18,7 @@ from console.cluster import broker, credentials, trust
 from console.cluster.access import require_administrator
 from console.cluster.enums import CredentialEnd, NodeState
 from console.cluster.models import Departure, Node
-from console.common import events
+from console.common import audit, events
 from console.common.errors import BerthError, Conflict
 from scheduler.lifecycle import Actor, State, move
 
@@ -108,9 +109,9 @@ def add_node(
                 token_digest=digest(token),
                 broker_digest=digest(password),
             )
-            events.record(
-                "node.added", f"Node {name} added, waiting for its agent", actor=actor, node=node.id
-            )
+            text = f"Node {name} added, waiting for its agent"
+            data = audit.change(None, settled(node))
+            events.record("node.added", text, actor=actor, node=node.id, data=data)
             transaction.on_commit(events.poke)
     except IntegrityError as error:
         message = _("A node named “%(name)s” exists already.") % {"name": name}
@@ -125,7 +126,8 @@ def renew_credential(node: Node, *, actor: str) -> NodeCredential:
         node = Node.objects.select_for_update().get(pk=node.pk)
         credentials.end(node, CredentialEnd.RENEWED)
         credentials.replace(node, digest(token), digest(password))
-        events.record("node.renewed", f"Node {node.name} got new credentials", actor=actor, node=node.id)
+        text = f"Node {node.name} got new credentials"
+        events.record("node.renewed", text, actor=actor, node=node.id, data={"changed": True})
         transaction.on_commit(events.poke)
     return NodeCredential(node, token, password)
 
@@ -139,18 +141,22 @@ def change_node(
     require_administrator(access)
     check_labels(labels or {})
     node = Node.objects.select_for_update(no_key=True).get(pk=node.pk)
-    before = {"zone": node.zone, "labels": node.labels}
+    before = settled(node)
     node.zone = node.zone if zone is None else zone.strip()
     node.labels = node.labels if labels is None else dict(sorted(labels.items()))
-    after = {"zone": node.zone, "labels": node.labels}
-    if after == before:
+    if settled(node) == before:
         return node
     node.save(update_fields=["zone", "labels"])
-    data = {"before": before, "after": after}
+    data = audit.change(before, settled(node))
     text = f"Zone and labels of node {node.name} set"
     events.record("node.changed", text, actor=access.actor, node=node.id, data=data)
     transaction.on_commit(events.poke)
     return node
+
+
+def settled(node: Node) -> dict[str, Any]:
+    """What people settle of a node, as the audit tells it."""
+    return {"name": node.name, "zone": node.zone, "labels": node.labels}
 
 
 @transaction.atomic
@@ -162,7 +168,8 @@ def set_cordoned(access: Access, node: Node, *, cordoned: bool) -> Node:
     node.cordoned = cordoned
     node.save(update_fields=["cordoned"])
     word = "cordoned: nothing new is placed on it" if cordoned else "uncordoned"
-    events.record("node.cordoned", f"Node {node.name} {word}", actor=access.actor, node=node.id)
+    data = audit.change({"cordoned": not cordoned}, {"cordoned": cordoned})
+    events.record("node.cordoned", f"Node {node.name} {word}", actor=access.actor, node=node.id, data=data)
     transaction.on_commit(events.poke)
     return node
 
@@ -185,11 +192,13 @@ def set_draining(access: Access, node: Node, *, draining: bool) -> Node:
     count = there.count()
     if draining:
         text = f"Node {node.name} is being drained of its {count} container{'s' * (count != 1)}"
-        events.record(DRAIN, text, actor=access.actor, node=node.id, data={"containers": count})
+        data = audit.change({"draining": False}, {"draining": True}, containers=count)
+        events.record(DRAIN, text, actor=access.actor, node=node.id, data=data)
     else:
-        Departure.objects.filter(node=node).delete()
+        left = bool(Departure.objects.filter(node=node).delete()[0])
         text = f"Node {node.name} is drained no more and takes containers again"
-        events.record("node.undrained", text, actor=access.actor, node=node.id)
+        data = audit.change({"draining": True, "leaving": left}, {"draining": False, "leaving": False})
+        events.record("node.undrained", text, actor=access.actor, node=node.id, data=data)
     for app in set(there.values_list("app_id", flat=True)):
         events.mark_dirty(app)
     transaction.on_commit(events.poke)
@@ -227,7 +236,8 @@ def forget_node(node: Node, *, actor: str) -> None:
         raise Conflict(
             _("Drain or cordon the node first: nothing may be placed on it now."), code="node_in_use"
         )
-    events.record("node.removed", f"Node {node.name} removed", actor=actor, node=node.id)
+    data = audit.change(settled(node), None)
+    events.record("node.removed", f"Node {node.name} removed", actor=actor, node=node.id, data=data)
     for app in set(node.containers.values_list("app_id", flat=True)):
         events.mark_dirty(app)
     _part_from_containers(node)

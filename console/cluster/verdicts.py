@@ -11,7 +11,7 @@ from console.cluster.access import require_administrator
 from console.cluster.enums import HoldState, NodeState
 from console.cluster.lost import Death, Hold
 from console.cluster.models import Node
-from console.common import events
+from console.common import audit, events
 from console.common.errors import Conflict
 
 
@@ -37,9 +37,11 @@ def declare_dead(access: Access, node: Node, *, volumes: bool = False) -> Death:
     death, _made = Death.objects.update_or_create(node=node, defaults=values)
     what = "with its volumes, whose data is given up" if volumes else "its volumes wait for it"
     text = f"Node {node.name} is declared dead, {what}"
-    events.record(
-        "node.dead", text, actor=access.actor, node=node.id, warning=True, data={"volumes": volumes}
+    data = audit.change(
+        {"dead": before is not None, "volumes": before is not None and before.volumes},
+        {"dead": True, "volumes": volumes},
     )
+    events.record("node.dead", text, actor=access.actor, node=node.id, warning=True, data=data)
     transaction.on_commit(events.poke)
     return death
 
@@ -56,10 +58,11 @@ def confirm_assignment(access: Access, node: Node) -> None:
         raise Conflict(
             _("Node %(name)s waits for no confirmation.") % {"name": node.name}, code="node_not_held"
         )
-    hold.state = HoldState.CONFIRMED
+    before, hold.state = hold.state, HoldState.CONFIRMED
     hold.save(update_fields=["state"])
     text = f"Node {node.name}: the database is confirmed, what it does not know is stopped there"
-    events.record("node.confirmed", text, actor=access.actor, node=node.id)
+    data = audit.change({"hold": str(before)}, {"hold": str(hold.state)})
+    events.record("node.confirmed", text, actor=access.actor, node=node.id, data=data)
     transaction.on_commit(events.poke)
 
 

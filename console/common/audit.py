@@ -39,7 +39,7 @@ def write(
     data: Mapping[str, Any] | None = None,
     at: datetime | None = None,
 ) -> AuditEntry:
-    """One row, in the caller's transaction. `data` has no secret values; `before` and `after` are a change's."""
+    """One row, in the caller's transaction. `data` has no secret values; of a change it is what `change` makes."""
     where = origin.current() or origin.Origin()
     return AuditEntry.objects.create(
         at=at or timezone.now(),
@@ -56,6 +56,17 @@ def write(
         node_id=node,
         data=dict(data or {}),
     )
+
+
+def change(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None, **about: Any) -> dict[str, Any]:
+    """What a row says of a change: the fields that differ, as they were and as they are now. Of what is new `before`
+    is None, of what is gone `after` is, and the other one is whole. Secret values stay out: a version, or a digest of
+    what is no secret, tells enough. `about` says what it is that changed, where the row itself does not."""
+    if before is not None and after is not None:
+        differ = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+        before = {name: before.get(name) for name in differ}
+        after = {name: after.get(name) for name in differ}
+    return {**about, "before": before, "after": after}
 
 
 def fields_of(entry: AuditEntry) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from console.accounts import envelope
 from console.accounts.access import Access
 from console.accounts.models import Team
-from console.common import events
+from console.common import audit, events
 from console.common.errors import BerthError, Conflict, NotFound
 from console.images.models import RegistryCredential
 
@@ -70,9 +70,8 @@ def store_credential(access: Access, *, host: str, username: str, password: str)
             credential = RegistryCredential.objects.create(
                 team=access.team, host=host, username=username, sealed_password=sealed
             )
-            events.record(
-                "registry.stored", f"Login for {host} stored", actor=access.actor, team=access.team.id
-            )
+            text, data = f"Login for {host} stored", audit.change(None, _as_data(credential))
+            events.record("registry.stored", text, actor=access.actor, team=access.team.id, data=data)
     except IntegrityError as error:
         message = _("A login for this registry exists. Delete it first.")
         raise Conflict(message, fields={"host": [message]}) from error
@@ -86,6 +85,10 @@ def delete_credential(access: Access, credential_id: str) -> None:
     if credential is None:
         raise NotFound(_("There is no such registry login."))
     credential.delete()
-    events.record(
-        "registry.deleted", f"Login for {credential.host} deleted", actor=access.actor, team=access.team.id
-    )
+    text, data = f"Login for {credential.host} deleted", audit.change(_as_data(credential), None)
+    events.record("registry.deleted", text, actor=access.actor, team=access.team.id, data=data)
+
+
+def _as_data(credential: RegistryCredential) -> dict[str, str]:
+    """All but the password."""
+    return {"host": credential.host, "username": credential.username}

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from console.accounts.access import Access
 from console.accounts.models import Team
-from console.common import events
+from console.common import audit, events
 from console.common.errors import BerthError, Conflict, NotFound
 from console.common.models import Event
 from console.webhooks import guard, secretbox
@@ -56,7 +56,8 @@ def create_webhook(
     _take(webhook, dict(zip(_FIELDS, given, strict=True)))
     webhook.save()
     secret = secretbox.add_secret(webhook)
-    _tell(access, webhook, "created", f"Webhook “{webhook.name}” created", after=_as_data(webhook))
+    data = audit.change(None, _as_data(webhook))
+    _tell(access, webhook, "created", f"Webhook “{webhook.name}” created", **data)
     return webhook, secret
 
 
@@ -76,10 +77,8 @@ def change_webhook(access: Access, webhook: Webhook, **given: Any) -> Webhook:
         webhook.disabled_by, webhook.disabled_at = "", None
     webhook.updated_at = timezone.now()
     webhook.save()
-    text = f"Webhook “{webhook.name}” changed"
-    _tell(
-        access, webhook, "changed", text, before=before, after=after, address_changed=webhook.url != was_url
-    )
+    data = audit.change(before, after, address_changed=webhook.url != was_url)
+    _tell(access, webhook, "changed", f"Webhook “{webhook.name}” changed", **data)
     return webhook
 
 
@@ -90,7 +89,8 @@ def delete_webhook(access: Access, webhook: Webhook) -> None:
     before, key = _as_data(webhook), webhook.pk
     webhook.delete()
     webhook.pk = key
-    _tell(access, webhook, "deleted", f"Webhook “{webhook.name}” deleted", before=before)
+    data = audit.change(before, None)
+    _tell(access, webhook, "deleted", f"Webhook “{webhook.name}” deleted", **data)
 
 
 @transaction.atomic
@@ -105,7 +105,7 @@ def rotate_secret(access: Access, webhook: Webhook, *, overlap_hours: int = USUA
     secret = secretbox.add_secret(webhook)
     Webhook.objects.filter(pk=webhook.pk).update(updated_at=timezone.now())
     text = f"Secret of webhook “{webhook.name}” rotated"
-    _tell(access, webhook, "rotated", text, overlap_hours=overlap_hours)
+    _tell(access, webhook, "rotated", text, changed=True, overlap_hours=overlap_hours)
     return secret
 
 

@@ -15,7 +15,7 @@ from console.accounts.access import Access
 from console.cluster.access import require_administrator
 from console.cluster.enums import NodeState
 from console.cluster.models import Node
-from console.common import events
+from console.common import audit, events
 from console.workloads.compose import Service as Spec
 from console.workloads.enums import ENDED, UNDER_WAY, ContainerState
 from console.workloads.models import Container, Release, Rollout, Service
@@ -192,7 +192,7 @@ def _tell(access: Access, marked: Sequence[tuple[Container, Node]]) -> None:
     for container, target in marked:
         text = f"{container.slot} is to move from {container.node_name} to {target.name}"
         team = container.app.team_id
-        data = {"from": container.node_name, "to": target.name}
+        data = audit.change({"node": container.node_name}, {"node": target.name}, slot=str(container.slot))
         events.record(
             "slot.move", text, actor=access.actor, team=team, app=container.app_id, node=target.id, data=data
         )

@@ -7,13 +7,13 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from console.accounts.access import Access
-from console.common import events
+from console.common import audit, events
 from console.common.errors import Conflict
 from console.common.prepared import Prepared
 from console.workloads import operations, quotas
 from console.workloads.enums import UNDER_WAY, OperationKind, OperationState, RolloutState
 from console.workloads.models import App, Operation, Release, Rollout, Service
-from console.workloads.services import go_back, lock_app
+from console.workloads.services import go_back, lock_app, restarts
 
 ROLLED_OUT = (OperationKind.DEPLOY, OperationKind.ROLLBACK)
 _ROLLED_OUT_BEFORE = Prepared(
@@ -91,11 +91,15 @@ def cancel_operation(access: Access, operation: Operation) -> Operation:
         raise _not_cancellable(message, operation)
     app = lock_app(app)
     chosen = Service.objects.filter(app=app)
-    (chosen.filter(name=operation.target) if operation.target else chosen).update(restart_at=None)
+    if operation.target:
+        chosen = chosen.filter(name=operation.target)
+    before = restarts(chosen)
+    chosen.update(restart_at=None)
     text = f"Restart of {operation.target or app.name} cancelled"
     operations.note(operation, text, timezone.now())
     operations.end(operation, OperationState.SUPERSEDED, timezone.now(), f"Cancelled by {access.actor}")
-    events.record("app.cancel", text, actor=access.actor, team=app.team_id, app=app.id)
+    data = audit.change(before, restarts(chosen))
+    events.record("app.cancel", text, actor=access.actor, team=app.team_id, app=app.id, data=data)
     events.mark_dirty(app.id)
     return operation
 
@@ -133,7 +137,8 @@ def _tell(access: Access, app: App, rollout: Rollout, verb: str, step: str) -> O
     else:
         operations.note(operation, step, timezone.now())
     text = f"Rollout of release {rollout.release.number} {verb}"
-    events.record(f"rollout.{verb}", text, actor=access.actor, team=app.team_id, app=app.id)
+    data = audit.change({"paused": verb == "resumed"}, {"paused": verb == "paused"}, rollout=target)
+    events.record(f"rollout.{verb}", text, actor=access.actor, team=app.team_id, app=app.id, data=data)
     events.mark_dirty(app.id)
     events.announce(app.team_id, "app", app.id)
     return operation

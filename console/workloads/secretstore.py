@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Count, Max, Q
@@ -15,7 +16,7 @@ from django.utils.translation import gettext as _
 from console.accounts import envelope
 from console.accounts.access import Access
 from console.accounts.models import Team
-from console.common import events
+from console.common import audit, events
 from console.common.errors import BerthError, Conflict, NotFound, Unprocessable
 from console.workloads.compose import Project
 from console.workloads.models import App, Release, Secret, SecretVersion
@@ -69,8 +70,10 @@ def delete_secret(access: Access, app: App | None, name: str) -> None:
     if found.used_by:
         message = _("%(apps)s takes this secret. Deploy without it first.")
         raise Conflict(message % {"apps": ", ".join(found.used_by)}, code="secret_in_use")
+    number = found.secret.versions.aggregate(most=Max("number"))["most"] or 0
     found.secret.delete()
-    _tell(access, app, "secret.deleted", f"Secret {name} deleted")
+    data = audit.change({"version": number}, None, secret=name)
+    _tell(access, app, "secret.deleted", f"Secret {name} deleted", data)
 
 
 def take_secrets(
@@ -180,7 +183,8 @@ def _store(access: Access, app: App | None, name: str, value: bytes) -> SecretVe
         created_by=access.actor,
     )
     what = f"Version {number + 1} of secret {name} stored" if number else f"Secret {name} stored"
-    _tell(access, app, "secret.stored", what)
+    data = audit.change({"version": number} if number else None, {"version": number + 1}, secret=name)
+    _tell(access, app, "secret.stored", what, data)
     return version
 
 
@@ -256,5 +260,5 @@ def _plain(path: str) -> str:
     return posixpath.normpath(path)
 
 
-def _tell(access: Access, app: App | None, kind: str, text: str) -> None:
-    events.record(kind, text, actor=access.actor, team=access.team.id, app=app.id if app else "")
+def _tell(access: Access, app: App | None, kind: str, text: str, data: Mapping[str, Any]) -> None:
+    events.record(kind, text, actor=access.actor, team=access.team.id, app=app.id if app else "", data=data)

@@ -11,11 +11,12 @@ from typing import Any
 import msgspec
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from console.accounts.access import Access
-from console.common import events
+from console.common import audit, events
 from console.common.errors import BerthError, Conflict
 from console.workloads import operations, queries, quotas, secretstore
 from console.workloads.compose import Project
@@ -50,7 +51,12 @@ def create_app(
             before = quotas.used(access.team)
             app = App.objects.create(team=access.team, name=name)
             events.record(
-                "app.created", f"App {name} created", actor=access.actor, team=app.team_id, app=app.id
+                "app.created",
+                f"App {name} created",
+                actor=access.actor,
+                team=app.team_id,
+                app=app.id,
+                data=audit.change(None, {"name": name}),
             )
             return _release(access, app, project, compose, variables or {}, files or {}, before)
     except IntegrityError as error:
@@ -145,7 +151,7 @@ def scale(access: Access, service: Service, *, replicas: int) -> Operation:
     service.save(update_fields=["replicas"])
     quotas.settle(app, used)
     text = f"{service.name} scaled from {before} to {replicas}"
-    change = {"before": {"replicas": before}, "after": {"replicas": replicas}}
+    change = audit.change({"replicas": before}, {"replicas": replicas}, service=service.name)
     return _operate(app, OperationKind.SCALE, actor=access.actor, target=service.name, text=text, data=change)
 
 
@@ -158,6 +164,7 @@ def restart(access: Access, app: App, service: Service | None = None) -> Operati
     chosen = Service.objects.filter(app=app, present=True)
     if service:
         chosen = chosen.filter(pk=service.pk)
+    before = restarts(chosen)
     chosen.update(restart_at=timezone.now())
     name = service.name if service else app.name
     return _operate(
@@ -166,7 +173,14 @@ def restart(access: Access, app: App, service: Service | None = None) -> Operati
         actor=access.actor,
         target=service.name if service else "",
         text=f"Restart of {name} asked for",
+        data=audit.change(before, restarts(chosen)),
     )
+
+
+def restarts(services: QuerySet[Service]) -> dict[str, str | None]:
+    """When a restart of each was asked for last, by name, as the audit tells it."""
+    rows = services.order_by("name").values_list("name", "restart_at")
+    return {f"restart_at.{name}": at.isoformat() if at else None for name, at in rows}
 
 
 @transaction.atomic
@@ -186,7 +200,7 @@ def set_stopped(access: Access, app: App, service: Service | None = None, *, sto
     name = service.name if service else app.name
     text = f"{'Stop' if stopped else 'Start'} of {name} asked for"
     target = service.name if service else ""
-    change = {"service": target, "before": {"stopped": before}, "after": {"stopped": stopped}}
+    change = audit.change({"stopped": before}, {"stopped": stopped}, service=target)
     return _operate(app, kind, actor=access.actor, target=target, text=text, data=change)
 
 
@@ -205,7 +219,9 @@ def delete_app(access: Access, app: App, *, delete_volumes: bool) -> Operation:
         else ""
     )
     text = f"Deletion of {app.name} asked for{fate}"
-    change = {"before": {"name": app.name}, "after": None, "delete_volumes": delete_volumes}
+    last = Release.objects.filter(app=app).first()
+    before = {"name": app.name, "stopped": app.stopped, "release": last.number if last else None}
+    change = audit.change(before, None, delete_volumes=delete_volumes)
     return _operate(app, OperationKind.DELETE, actor=access.actor, text=text, data=change)
 
 
@@ -275,7 +291,7 @@ def _roll_out(
     Slot.objects.filter(service__app=app).update(failures=0, not_before=None)
     _supersede(app, reason)
     before = Release.objects.filter(app=app, number__lt=release.number).order_by("-number").first()
-    change = {"before": _sketch(before), "after": _sketch(release)}
+    change = audit.change(_sketch(before), _sketch(release), **_changed_names(before, release))
     operation = _operate(app, kind, actor=actor, target=f"#{release.number}", text=text, data=change)
     now = timezone.now()
     Rollout.objects.create(
@@ -339,6 +355,16 @@ def _sketch(release: Release | None) -> dict[str, Any] | None:
     images = {name: project.written.get(name, spec.image) for name, spec in project.services.items()}
     digest = hashlib.sha256(release.compose.encode()).hexdigest()
     return {"release": release.number, "compose_sha256": digest, "images": images}
+
+
+def _changed_names(before: Release | None, after: Release) -> dict[str, list[str]]:
+    """Of variables, files and secrets that are new, gone, or other than before: their names. Values may be secret."""
+    found: dict[str, list[str]] = {}
+    for kind in ("variables", "files", "secrets"):
+        was: Mapping[str, str] = getattr(before, kind) if before else {}
+        now: Mapping[str, str] = getattr(after, kind)
+        found[kind] = sorted(name for name in {**was, **now} if was.get(name) != now.get(name))
+    return found
 
 
 def _operate(

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from console.accounts.access import Access
 from console.cluster.access import require_administrator
 from console.cluster.enums import NodeState
-from console.common import events
+from console.common import audit, events
 from console.common.errors import Conflict, NotFound
 from console.common.prepared import Prepared
 from console.workloads.enums import ENDED, OperationKind, ReleaseState
@@ -137,7 +137,12 @@ def _operate(access: Access, volume: Volume, *, forget: bool) -> Operation:
         team=volume.team_id,
         app=volume.app_ref,
         node=volume.node_id or "",
-        data={"volume": volume.id, "bytes": volume.bytes, "forget": forget},
+        data=audit.change(
+            {"name": name, "node": volume.node.name if volume.node else "", "bytes": volume.bytes},
+            None,
+            volume=volume.id,
+            forget=forget,
+        ),
         warning=True,
     )
     events.mark_dirty(volume.app_ref)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -143,11 +144,9 @@ CALLS: dict[tuple[str, str], tuple[Callable[[World], None], str]] = {
     ("POST", "cancel-rollout"): (_cancel, "app.rollback"),
     ("POST", "restart-app"): (_call(f"{SHOP}/restart"), "app.restart"),
     ("POST", "stop-app"): (_call(f"{SHOP}/stop"), "app.stop"),
-    ("POST", "start-app"): (_call(f"{SHOP}/start"), "app.start"),
     ("POST", "scale"): (_call(f"{SHOP}/services/web/scale", {"replicas": 3}), "app.scale"),
     ("POST", "restart-service"): (_call(f"{SHOP}/services/web/restart"), "app.restart"),
     ("POST", "stop-service"): (_call(f"{SHOP}/services/web/stop"), "app.stop"),
-    ("POST", "start-service"): (_call(f"{SHOP}/services/web/start"), "app.start"),
     ("POST", "app-members"): (
         _call(f"{SHOP}/members", {"member": "viewer@example.com", "role": "developer"}),
         "member.app_role",
@@ -259,6 +258,14 @@ def _redeliver(world: World) -> None:
     _call(f"{TEAM}/webhooks/{made}/deliveries/{sent}/redeliver")(world)
 
 
+def _start(path: str) -> Callable[[World], None]:
+    def go(world: World) -> None:
+        _call(f"{path}/stop")(world)
+        _call(f"{path}/start")(world)
+
+    return go
+
+
 CALLS |= {
     ("POST", "webhooks"): (_call(f"{TEAM}/webhooks", WEBHOOK), "webhook.created"),
     ("PATCH", "webhook"): (_webhook("PATCH", "", {"active": False}), "webhook.changed"),
@@ -266,7 +273,25 @@ CALLS |= {
     ("POST", "rotate-webhook"): (_webhook("POST", "/rotate"), "webhook.rotated"),
     ("POST", "ping-webhook"): (_webhook("POST", "/ping"), "webhook.pinged"),
     ("POST", "redeliver"): (_redeliver, "webhook.redelivered"),
+    ("POST", "start-app"): (_start(SHOP), "app.start"),
+    ("POST", "start-service"): (_start(f"{SHOP}/services/web"), "app.start"),
 }
+MAKES = re.compile(r".*\.(created|added)|registry\.stored")
+"""Kinds of rows of something new: there is no before."""
+MAKES_OR_CHANGES = {"app.deploy": "release", "secret.stored": "version", "size.set": ""}
+"""Kinds of rows of either, with what numbers them: of the first there is no before."""
+ENDS = re.compile(r".*\.(deleted|delete|removed)|(token|invitation)\.revoked")
+"""Kinds of rows of something that is gone, or goes: there is no after."""
+TELLS_NO_MORE = {
+    "webhook.rotated": "of the old and the new signing secret nothing may be told",
+    "node.revoked": "of the old and the new credentials nothing may be told",
+}
+"""Rows of a change of what is secret: that it changed, and why that is all."""
+LEAVES_ALL_AS_IT_WAS = {
+    "webhook.pinged": "a test event is sent; the webhook stays as it is",
+    "webhook.redelivered": "an event that is there is sent again; the webhook stays as it is",
+}
+"""Rows of what people did that changed nothing of what is kept, and why."""
 WRITES = [
     (method, pattern)
     for pattern in urlpatterns
@@ -297,6 +322,36 @@ def test_every_write_leaves_a_row(world: World, method: str, pattern: URLPattern
     assert "canary" not in json.dumps(row.data) + row.message
 
 
+@pytest.mark.parametrize(("method", "pattern"), WRITES, ids=[f"{m} {p.name}" for m, p in WRITES])
+def test_every_row_of_a_change_says_before_and_after(world: World, method: str, pattern: URLPattern) -> None:
+    known = set(AuditEntry.objects.values_list("pk", flat=True))
+    CALLS[method, str(pattern.name)][0](world)
+    rows = AuditEntry.objects.exclude(pk__in=known)
+    assert rows
+    assert {row.kind: lacks for row in rows if (lacks := _lacks(row))} == {}
+    assert "canary" not in json.dumps([row.data for row in rows])
+    audit.seal()
+    assert audit.verify().broken == ""
+
+
+def _lacks(row: AuditEntry) -> str:
+    """What a row of this kind has to say and does not; empty: nothing."""
+    before, after = row.data.get("before"), row.data.get("after")
+    if row.kind in LEAVES_ALL_AS_IT_WAS:
+        return "" if before is after is None else "it changes something after all"
+    if row.kind in TELLS_NO_MORE:
+        return "" if row.data["changed"] is True else "that it changed"
+    if not {"before", "after"} <= set(row.data):
+        return "before and after"
+    new, gone = bool(MAKES.fullmatch(row.kind)), bool(ENDS.fullmatch(row.kind))
+    if row.kind in MAKES_OR_CHANGES:
+        new = after.get(MAKES_OR_CHANGES[row.kind], 1) == 1
+    if (before is None, after is None) != (new, gone) or not (before or after):
+        return f"{'nothing' if new else 'something'} before, {'nothing' if gone else 'something'} after"
+    same = [name for name in before or {} if after is not None and before[name] == after.get(name, ...)]
+    return f"nothing of what stayed as it was: {same}" if same else ""
+
+
 def world_email(row: AuditEntry) -> str:
     """An administrator's address is made up by the factory."""
     return str(User.objects.get(email=row.actor, is_staff=True).email) if "owner" not in row.actor else ""
@@ -310,6 +365,23 @@ def test_a_change_says_before_and_after(world: World) -> None:
     release = AuditEntry.objects.filter(kind="app.deploy").latest("id").data
     assert release["before"]["images"] == {"web": "berth/demo"}
     assert release["after"]["images"] == {"web": "berth/demo:2"}
+
+
+def test_a_deployment_names_what_may_be_secret_and_tells_no_value(world: World) -> None:
+    _call(f"{SHOP}/releases", {**NEXT, "variables": {"KEY": "canary-1", "SAME": "s"}})(world)
+    _call(f"{SHOP}/releases", {**NEXT, "variables": {"KEY": "canary-2", "SAME": "s"}})(world)
+    data = AuditEntry.objects.filter(kind="app.deploy").latest("id").data
+    assert (data["before"], data["after"]) == ({"release": 2}, {"release": 3})
+    assert (data["variables"], data["files"], data["secrets"]) == (["KEY"], [], [])
+
+
+def test_a_new_default_size_tells_of_the_one_before_it(world: World) -> None:
+    for name in ("small", "large"):
+        size = {"name": name, "cpu": 500, "memory": 64 * 1024**2, "default": True}
+        _admin(f"{TEAM}/sizes", size)(world)
+    rows = AuditEntry.objects.filter(kind="size.set", data__size="small").order_by("-id")
+    assert (rows[0].data["before"], rows[0].data["after"]) == ({"default": True}, {"default": False})
+    assert rows[1].data["before"] is None
 
 
 def test_reading_what_may_be_secret_leaves_a_row_without_it(people: People) -> None:

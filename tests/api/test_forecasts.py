@@ -185,7 +185,11 @@ def test_a_rebalance_is_planned_and_then_made(people: People, administrator: Cal
     assert marked == {move["container"]: move["target"] for move in asked["moves"]}
     assert Dirty.objects.count() == 2
     told = people.viewer.get("/teams/home/apps/shop/events").body["items"][0]
-    assert (told["kind"], told["details"]) == ("slot.move", {"from": "n1", "to": "n2"})
+    assert (told["kind"], told["details"]["before"], told["details"]["after"]) == (
+        "slot.move",
+        {"node": "n1"},
+        {"node": "n2"},
+    )
     assert Event.objects.filter(kind="slot.move").count() == 2
 
     assert administrator.get(REBALANCE).body["moves"] == []

@@ -70,8 +70,8 @@ def test_zone_and_labels_can_be_changed(people: People, administrator: Caller) -
     assert administrator.send("PATCH", f"{NODES}/n1", {"zone": "b"}).status == 200
     first, second = Event.objects.filter(kind="node.changed").order_by("id")
     assert first.data == {
-        "before": {"zone": "", "labels": {}},
-        "after": {"zone": "", "labels": {"disk": "ssd"}},
+        "before": {"labels": {}},
+        "after": {"labels": {"disk": "ssd"}},
     }
     assert (second.node_id, second.data["after"]["zone"]) == (node.id, "b")
     assert administrator.send("PATCH", f"{NODES}/n1", {"labels": {}}).body["labels"]["disk"] == "hdd"

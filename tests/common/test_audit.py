@@ -56,6 +56,23 @@ def test_the_first_broken_row_is_named(change: dict[str, object], said: str) -> 
         call_command("audit_verify")
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (None, {"a": 1, "b": 2}, (None, {"a": 1, "b": 2})),
+        ({"a": 1, "b": 2}, None, ({"a": 1, "b": 2}, None)),
+        ({"a": 1, "b": 2}, {"a": 1, "b": 3}, ({"b": 2}, {"b": 3})),
+        ({"a": 1}, {"b": 3}, ({"a": 1, "b": None}, {"a": None, "b": 3})),
+        ({"a": 1}, {"a": 1}, ({}, {})),
+    ],
+)
+def test_a_change_has_the_fields_that_differ(
+    before: dict[str, int] | None, after: dict[str, int] | None, told: tuple[object, object]
+) -> None:
+    data = audit.change(before, after, of="x")
+    assert (data["of"], data["before"], data["after"]) == ("x", *told)
+
+
 @pytest.mark.django_db
 def test_a_row_that_was_rewritten_with_its_hash_breaks_the_next() -> None:
     _write()

@@ -60,6 +60,7 @@ class Command(BaseCommand):
             raise CommandError("Set BERTH_MASTER_KEY_FILE: there is no file of master keys to rotate.")
         path = Path(settings.MASTER_KEY_FILE)
         try:
+            before = keyring.keyring().newest
             if not options["rewrap_only"]:
                 self.stdout.write(f"new master key {keyring.add_key(path)}")
             done, needed = rewrap()
@@ -73,7 +74,7 @@ class Command(BaseCommand):
             "keys.rotated",
             f"{done} data keys put under the master key {ring.newest}",
             actor=origin.operator(),
-            data={"newest": ring.newest, "new": not options["rewrap_only"], "dropped": dropped},
+            data=audit.change({"newest": before}, {"newest": ring.newest}, dropped=dropped),
         )
         if options["drop_old"]:
             keyring.drop_keys(path, unused)
