@@ -12,7 +12,7 @@ from console.common import events
 from console.controller import appview
 from console.controller.appview import Rows
 from console.controller.context import Step
-from console.workloads import operations, quotas
+from console.workloads import operations, quotas, restarts
 from console.workloads.enums import UNDER_WAY, OperationKind, OperationState, ReleaseState, RolloutState
 from console.workloads.models import App, Container, Operation, Release, Rollout
 from console.workloads.services import go_back, take_services
@@ -61,7 +61,7 @@ def _end(step: Step, app: Rows, rollout: Rollout, wanted: model.RolloutMove) -> 
     number, reason = rollout.release.number, wanted.reason
     if before is not None:
         operation = go_back(app.app, before, actor=events.CONTROLLER)
-        quotas.settle(app.app, None, rollback=True)
+        quotas.settle(app.app, None)
         made = _restart_clock(step, app.app)
         reason = f"{reason} (rolled back to release {before.number}, as release {made.release.number})"
         operations.note(operation, f"Release {number} failed: {wanted.reason}", step.now)
@@ -143,7 +143,7 @@ def _restart_clock(step: Step, app: App) -> Rollout:
 
 def _note_operations(step: Step, app: Rows, plan: model.Plan) -> datetime | None:
     """What is there of what is wanted, and what holds it up. One that has reached its end, ends, and one that has
-    had as much time as a rollout fails."""
+    had as much time as a rollout fails; a restart then leaves what it has not replaced."""
     if not app.operations:
         return None
     pending = [slot for slot in app.slots.values() if slot.pending and not slot.retired]
@@ -167,6 +167,8 @@ def _note_operations(step: Step, app: Rows, plan: model.Plan) -> datetime | None
             operations.end(operation, OperationState.SUCCEEDED, step.now)
         elif late <= step.now:
             operations.end(operation, OperationState.FAILED, step.now, f"{text} when its time was up")
+            if operation.kind == OperationKind.RESTART:
+                restarts.take_back(operation)
         else:
             times.append(late)
     return min(times, default=None)

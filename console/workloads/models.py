@@ -374,6 +374,7 @@ class Operation(models.Model):
         indexes = [
             models.Index(fields=["team", "-created_at", "-id"], name="operation_of_team"),
             models.Index(fields=["app_id", "-created_at", "-id"], name="operation_of_app"),
+            models.Index(fields=["app_id"], condition=models.Q(state="running"), name="operation_running"),
         ]
 
     def __str__(self) -> str:

@@ -1,6 +1,6 @@
 """What a team may have, has, and would have. An app claims its containers at their limits, stopped or not, and while it
-is rolled out also those that a start-first update runs beside them. What is no longer wanted, after a scale or a
-deletion, counts until it has ended: a long grace period makes no room.
+is rolled out or restarted also those that a start-first update runs beside them. What is no longer wanted, after a
+scale, a deletion or a restart that was taken back, counts until it has ended: a long grace period makes no room.
 
 A change settles its app's claim in its own transaction, with the team's row locked: whoever comes second sees it.
 """
@@ -8,20 +8,28 @@ A change settles its app's claim in its own transaction, with the team's row loc
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, replace
 
-from django.db.models import Aggregate, Count, Exists, Expression, OuterRef, Q, QuerySet, Sum, Value
+from django.db.models import Aggregate, Count, Exists, Expression, F, OuterRef, Q, QuerySet, Sum, Value
 from django.utils.translation import gettext as _
 
 from console.accounts.models import Quota, Team
 from console.cluster.models import Node
 from console.common.errors import Unprocessable
 from console.common.prepared import Prepared
+from console.workloads import restarts
 from console.workloads.compose import Project, spec_digest
 from console.workloads.compose import Service as Spec
-from console.workloads.enums import ENDED, UNDER_WAY, ReleaseState, RolloutState
-from console.workloads.models import App, Container, Release, Rollout, Service
+from console.workloads.enums import (
+    ENDED,
+    UNDER_WAY,
+    OperationKind,
+    OperationState,
+    ReleaseState,
+    RolloutState,
+)
+from console.workloads.models import App, Container, Operation, Release, Rollout, Service
 from scheduler.model import Mode
 
 _MIB = 1024 * 1024
@@ -48,7 +56,7 @@ class Amount:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Of one app: what it has for good, and what comes on top while it is rolled out."""
+    """Of one app: what it has for good, and what comes on top while it is rolled out or restarted."""
 
     steady: Amount
     surge: Amount
@@ -93,18 +101,32 @@ def _sums(apps: QuerySet[App], number: Expression | Aggregate, kind: str) -> Que
     return apps.order_by().values("team").annotate(number=number).values_list("number", *sums)
 
 
-_GOING = Exists(Rollout.objects.filter(app=OuterRef("pk"), state__in=UNDER_WAY))
+def _going(app: str) -> Q:
+    """Containers of the app (a column) are replaced: by a rollout, or by a restart that was asked for."""
+    return Q(Exists(Rollout.objects.filter(app=OuterRef(app), state__in=UNDER_WAY))) | Q(
+        Exists(
+            Operation.objects.filter(
+                app_id=OuterRef(app), kind=OperationKind.RESTART, state=OperationState.RUNNING
+            )
+        )
+    )
+
+
 _STEADY = Prepared(
     lambda team: _sums(App.objects.filter(team=team, deleting=False), Count("pk"), "claimed"),
 )
 _SURGING = Prepared(
-    lambda team: _sums(App.objects.filter(_GOING, team=team, deleting=False), Value(0), "surge"),
+    lambda team: _sums(App.objects.filter(_going("pk"), team=team, deleting=False), Value(0), "surge"),
 )
 
 _STOPPING = Prepared(
     lambda team: (
         Container.objects.filter(
-            Q(slot__retired=True) | Q(app__deleting=True), app__team=team, removed_at=None
+            Q(slot__retired=True)
+            | Q(app__deleting=True)
+            | Q(generation__lt=F("slot__generation")) & ~_going("app_id"),
+            app__team=team,
+            removed_at=None,
         )
         .exclude(state__in=ENDED)
         .order_by()
@@ -113,7 +135,8 @@ _STOPPING = Prepared(
         .values_list("apps", "containers", "cpus", "bytes")
     )
 )
-"""Containers that run though nothing wants them: of slots that are no more, and of apps that are being deleted."""
+"""Containers that run though nothing wants them: of slots that are no more, of apps that are being deleted, and beside
+the next one of their slot where no surge counts them: a restart was taken back, or a node is drained."""
 
 
 def allowed(team: Team) -> dict[str, int | None]:
@@ -160,9 +183,8 @@ def would_scale(service: Service, replicas: int) -> WouldUse:
     if release is None:
         return _would(use, use.used)
     found = claim(service.app, release.project, release=release, scaled={service.name: replicas})
-    surge = found.surge if _rollout(service.app) else Amount()
     others = use.used - _kept_claim(service.app)
-    return _would(replace(use, used=others + _claim_now(service.app)), others + found.steady + surge)
+    return _would(replace(use, used=others + _claim_now(service.app)), others + found.whole)
 
 
 def most_more(service: Service, limit: int) -> tuple[int, str]:
@@ -207,18 +229,14 @@ def check_priorities(app: App, project: Project) -> None:
     raise Unprocessable(message, code="quota_exceeded", data=data)
 
 
-def settle(app: App, before: Amount | None, *, rollback: bool = False) -> None:
+def settle(app: App, before: Amount | None) -> None:
     """Write what the app claims now that it was changed, in the transaction that changed it. Raises `Unprocessable`
     `quota_exceeded` where the team then has more than it may, and more than `before` the change (None: let it pass).
 
-    Called after the app's rollout, if any, was begun: its surge counts for as long as that one is under way.
+    Called after the app's rollout or restart, if any, was begun: its surge counts for as long as that is under way.
     """
     release = _newest(app)
-    found = (
-        claim(app, release.project, release=release, rollback=rollback)
-        if release
-        else Claim(Amount(), Amount())
-    )
+    found = claim(app, release.project, release=release) if release else Claim(Amount(), Amount())
     fields = {f"claimed_{key}": value for key, value in asdict(found.steady).items() if key != "apps"}
     fields |= {f"surge_{key}": value for key, value in asdict(found.surge).items() if key != "apps"}
     App.objects.filter(pk=app.pk).update(**fields)
@@ -235,12 +253,15 @@ def claim(
     rollback: bool = False,
     scaled: Mapping[str, int] | None = None,
 ) -> Claim:
-    """What the app claims with this project as its newest: that of `release`, or (None) of one yet to be made."""
+    """What the app claims with this project as its newest: that of `release`, or (None) of one yet to be made, whose
+    rollout, or rollback, then begins."""
     rows = dict(Service.objects.filter(app=app).values_list("name", "replicas")) if app else {}
     ready = Release.objects.filter(app=app, state=ReleaseState.READY) if app else Release.objects.none()
     before = ready.filter(number__lt=release.number).first() if release else ready.first()
     old = before.project if before else None
     taken = release is not None and release.state == ReleaseState.READY
+    rollout = _rollout(app) if app and release else None
+    rollback = rollback or (rollout is not None and rollout.rollback)
     nodes = max(1, Node.objects.count())
     new = {
         name: nodes if Mode(spec.mode).everywhere else _replicas(spec, None if taken else old, rows)
@@ -248,14 +269,33 @@ def claim(
     }
     new |= scaled or {}
     steady = Amount(apps=1) + _sum(project, new)
-    if app is None or old is None:
-        return Claim(steady, _commands(project))
-    beside = _commands(project)
-    for name, spec in project.services.items():
-        if name in old.services and _changes(old.services[name], spec):
-            beside += _beside(spec, new[name], rollback)
-    had = _steady(app).most(_to_go_back_to(app, project, rows))
-    return Claim(steady, steady.most(had) + beside - steady)
+    present = [project] if taken or old is None else [project, old]
+    beside = _restarting(app, present, {**rows, **new}, rollback) if app else {}
+    if release is not None and rollout is None:
+        return Claim(steady, sum(beside.values(), Amount()))
+    most = steady
+    if app is not None and old is not None:
+        for name, spec in project.services.items():
+            if name in old.services and _changes(old.services[name], spec):
+                beside[name] = beside.get(name, Amount()).most(_beside(spec, new[name], rollback))
+        most = steady.most(_steady(app)).most(_to_go_back_to(app, project, rows))
+    return Claim(steady, most + sum(beside.values(), _commands(project)) - steady)
+
+
+def _restarting(
+    app: App, projects: Sequence[Project], replicas: Mapping[str, int], rollback: bool
+) -> dict[str, Amount]:
+    """What restarts run beside the others, by service. `projects`: those whose services may be there now. A rollback
+    that is under way replaces by its own config, and may end before the restart does."""
+    found: dict[str, Amount] = {}
+    specs = [spec for project in projects for spec in project.services.values()]
+    names = restarts.under_way(app, specs)
+    for spec in specs:
+        if spec.name in names:
+            count = replicas.get(spec.name, spec.replicas)
+            beside = _beside(spec, count, False).most(_beside(spec, count, rollback))
+            found[spec.name] = found.get(spec.name, Amount()).most(beside)
+    return found
 
 
 def exceeded(
@@ -315,18 +355,16 @@ def _steady(app: App) -> Amount:
 
 
 def _kept_claim(app: App) -> Amount:
-    steady, app = _steady(app), App.objects.get(pk=app.pk)
-    surge = Amount(0, app.surge_containers, app.surge_cpu, app.surge_memory)
-    return steady + surge if _rollout(app) else steady
+    steady, going = _steady(app), App.objects.filter(_going("pk"), pk=app.pk).first()
+    if going is None:
+        return steady
+    return steady + Amount(0, going.surge_containers, going.surge_cpu, going.surge_memory)
 
 
 def _claim_now(app: App) -> Amount:
     """As it would be settled now."""
-    release, rollout = _newest(app), _rollout(app)
-    if release is None:
-        return Amount(apps=1)
-    found = claim(app, release.project, release=release, rollback=rollout is not None and rollout.rollback)
-    return found.whole if rollout else found.steady
+    release = _newest(app)
+    return claim(app, release.project, release=release).whole if release else Amount(apps=1)
 
 
 def _rollout(app: App) -> Rollout | None:

@@ -10,10 +10,10 @@ from console.accounts.access import Access
 from console.common import audit, events
 from console.common.errors import Conflict
 from console.common.prepared import Prepared
-from console.workloads import operations, quotas
+from console.workloads import operations, quotas, restarts
 from console.workloads.enums import UNDER_WAY, OperationKind, OperationState, RolloutState
-from console.workloads.models import App, Operation, Release, Rollout, Service
-from console.workloads.services import go_back, lock_app, restarts
+from console.workloads.models import App, Operation, Release, Rollout
+from console.workloads.services import go_back, lock_app
 
 ROLLED_OUT = (OperationKind.DEPLOY, OperationKind.ROLLBACK)
 _ROLLED_OUT_BEFORE = Prepared(
@@ -66,7 +66,7 @@ def cancel_rollout(access: Access, app: App) -> Operation:
         raise _conflict(message, "no_earlier_release", rollout)
     operation = go_back(app, before, actor=access.actor, reason=f"Cancelled by {access.actor}")
     # What it goes back to ran before; no quota keeps a team from that.
-    quotas.settle(app, None, rollback=True)
+    quotas.settle(app, None)
     return operation
 
 
@@ -90,17 +90,13 @@ def cancel_operation(access: Access, operation: Operation) -> Operation:
         message = _("An operation of this kind is not taken back. Ask for the opposite instead.")
         raise _not_cancellable(message, operation)
     app = lock_app(app)
-    chosen = Service.objects.filter(app=app)
-    if operation.target:
-        chosen = chosen.filter(name=operation.target)
-    before = restarts(chosen)
-    chosen.update(restart_at=None)
+    before = restarts.requests(restarts.concerned(operation))
+    restarts.take_back(operation)
     text = f"Restart of {operation.target or app.name} cancelled"
     operations.note(operation, text, timezone.now())
     operations.end(operation, OperationState.SUPERSEDED, timezone.now(), f"Cancelled by {access.actor}")
-    data = audit.change(before, restarts(chosen))
+    data = audit.change(before, dict.fromkeys(before))
     events.record("app.cancel", text, actor=access.actor, team=app.team_id, app=app.id, data=data)
-    events.mark_dirty(app.id)
     return operation
 
 

@@ -11,14 +11,13 @@ from typing import Any
 import msgspec
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from console.accounts.access import Access
 from console.common import audit, events
 from console.common.errors import BerthError, Conflict
-from console.workloads import operations, queries, quotas, secretstore
+from console.workloads import operations, queries, quotas, restarts, secretstore
 from console.workloads.compose import Project
 from console.workloads.enums import UNDER_WAY, OperationKind, OperationState, ReleaseState, RolloutState
 from console.workloads.models import App, Operation, Release, Rollout, Service, Slot
@@ -97,7 +96,7 @@ def roll_back(access: Access, app: App, *, to: Release) -> Operation:
     quotas.check_priorities(app, to.project)
     before = quotas.used_before(app)
     operation = go_back(app, to, actor=access.actor)
-    quotas.settle(app, before, rollback=True)
+    quotas.settle(app, before)
     return operation
 
 
@@ -157,30 +156,27 @@ def scale(access: Access, service: Service, *, replicas: int) -> Operation:
 
 @transaction.atomic
 def restart(access: Access, app: App, service: Service | None = None) -> Operation:
-    """Replace the running containers one by one."""
+    """Replace the running containers one by one. What a start-first update config runs beside them meanwhile counts
+    for the quota as in a rollout."""
     access.require_write(app)
     app = lock_app(app)
     _check_service(service)
     chosen = Service.objects.filter(app=app, present=True)
     if service:
         chosen = chosen.filter(pk=service.pk)
-    before = restarts(chosen)
+    before, used = restarts.requests(chosen), quotas.used_before(app)
     chosen.update(restart_at=timezone.now())
     name = service.name if service else app.name
-    return _operate(
+    operation = _operate(
         app,
         OperationKind.RESTART,
         actor=access.actor,
         target=service.name if service else "",
         text=f"Restart of {name} asked for",
-        data=audit.change(before, restarts(chosen)),
+        data=audit.change(before, restarts.requests(chosen)),
     )
-
-
-def restarts(services: QuerySet[Service]) -> dict[str, str | None]:
-    """When a restart of each was asked for last, by name, as the audit tells it."""
-    rows = services.order_by("name").values_list("name", "restart_at")
-    return {f"restart_at.{name}": at.isoformat() if at else None for name, at in rows}
+    quotas.settle(app, used)
+    return operation
 
 
 @transaction.atomic

@@ -257,6 +257,28 @@ def test_a_scale_for_which_there_is_no_room_fails_when_its_time_is_up(
     )
 
 
+@override_settings(ROLLOUT_DEADLINE=10)
+def test_a_restart_whose_time_is_up_leaves_the_rest(access: Access, world: World, agents: MakeAgents) -> None:
+    [agent] = agents(1)
+    app, _operation = deploy(access, WEB % (3, ""))
+    world.run(5)
+    agent.holding = True
+    first, second = services.restart(access, app), services.restart(access, app)
+    # Services take the machine's clock, and the world has one of its own.
+    app.services.update(restart_at=world.now)
+    Operation.objects.filter(pk=first.pk).update(created_at=world.now - timedelta(seconds=1))
+    Operation.objects.filter(pk=second.pk).update(created_at=world.now)
+    world.run(9.5)
+    assert (state_of(first), state_of(second)) == ("failed", "running")
+    assert app.services.get().restart_at is not None, "it was asked to again since"
+    world.run(2)
+    assert (state_of(second), app.services.get().restart_at) == ("failed", None)
+    agent.let_go()
+    world.run(20)
+    generations = sorted(container.generation for container in live(app))
+    assert (len(generations), generations[0]) == (3, 1)
+
+
 def test_a_pause_that_comes_while_a_step_is_under_way_holds(
     access: Access, world: World, agents: MakeAgents, monkeypatch: pytest.MonkeyPatch
 ) -> None:

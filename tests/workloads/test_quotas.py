@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from console.accounts.access import Access
 from console.accounts.models import Quota
 from console.common.errors import BerthError
-from console.workloads.enums import ContainerState, ReleaseState, RolloutState
-from console.workloads.models import App, Container, Release, Rollout, Service, Slot
+from console.workloads import operations
+from console.workloads.enums import ContainerState, OperationState, ReleaseState, RolloutState
+from console.workloads.models import App, Container, Operation, Release, Rollout, Service, Slot
 from console.workloads.parsing import parse
 from console.workloads.quotas import Amount, settle, use_of, would_scale, would_use
-from console.workloads.services import create_app, create_release, delete_app, roll_back, scale
+from console.workloads.services import create_app, create_release, delete_app, restart, roll_back, scale
 from lab.postgres import PostgresServer
 from tests import factories, programs
 from tests.workloads.race import REPLICAS, ROOM, TIMES
@@ -110,6 +112,67 @@ def test_a_surge_counts_while_it_is_under_way(access: Access) -> None:
     assert use_of(access.team).used == amount(5)
     refused(lambda: create_app(access, name="two", compose=text()))
     settled(app)
+    assert use_of(access.team).used == amount(4)
+
+
+def ended(operation: Operation) -> None:
+    operations.end(operation, OperationState.SUCCEEDED, timezone.now())
+
+
+def test_a_restart_counts_what_it_runs_beside_the_others(access: Access) -> None:
+    app = factories.make_app(access, "one", compose=text(4, "start-first"))
+    settled(app)
+    limit(access, containers=4)
+    error = refused(lambda: restart(access, app))
+    assert "containers: 4 used, 1 more asked, 4 allowed" in error.message
+    assert Service.objects.get(app=app).restart_at is None
+    assert not Operation.objects.filter(kind="restart").exists()
+    limit(access, containers=5)
+    operation = restart(access, app)
+    assert use_of(access.team).used == amount(5)
+    refused(lambda: create_app(access, name="two", compose=text()))
+    ended(restart(access, app))
+    assert use_of(access.team).used == amount(5), "the first one goes on"
+    ended(operation)
+    assert use_of(access.team).used == amount(4)
+
+
+def test_a_restart_that_stops_first_needs_no_room(access: Access) -> None:
+    app = factories.make_app(access, "one", compose=text(4))
+    settled(app)
+    limit(access, containers=4)
+    restart(access, app)
+    assert use_of(access.team).used == amount(4)
+
+
+def test_a_restart_counts_what_is_replaced_because_of_it(access: Access) -> None:
+    """`b` depends on `a` with restart, `c` on `b`; `d` on `a` without."""
+    spec = SERVICE % (1, "start-first")
+    after = "{%s: {condition: service_started, restart: %s}}"
+    lines = [f"a: {spec}"] + [
+        f"{name}: {spec[:-1]}, depends_on: {after % (on, again)}}}"
+        for name, on, again in (("b", "a", "true"), ("c", "b", "true"), ("d", "a", "false"))
+    ]
+    app = factories.make_app(access, "one", compose=f"services: {{{', '.join(lines)}}}")
+    settled(app)
+    for name, more in (("a", 3), ("c", 1), ("d", 1)):
+        operation = restart(access, app, Service.objects.get(app=app, name=name))
+        assert use_of(access.team).used == amount(4 + more), name
+        ended(operation)
+    operation = restart(access, app)
+    assert use_of(access.team).used == amount(8)
+
+
+def test_a_restart_within_a_rollout_counts_once(access: Access) -> None:
+    app = factories.make_app(access, "one", compose=text(4, "start-first"))
+    settled(app)
+    create_release(access, app, compose=text(4, "start-first").replace("berth/demo", "berth/demo:2"))
+    assert use_of(access.team).used == amount(5)
+    operation = restart(access, app)
+    assert use_of(access.team).used == amount(5)
+    settled(app)
+    assert use_of(access.team).used == amount(5), "the restart goes on"
+    ended(operation)
     assert use_of(access.team).used == amount(4)
 
 
