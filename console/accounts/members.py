@@ -147,7 +147,7 @@ def create_service_account(access: Access, *, name: str, role: Role) -> Membersh
         f"Service account {name} created as {role.value}",
         actor=access.actor,
         team=access.team.id,
-        data=audit.change(None, _roles(member), member=user.actor),
+        data=audit.change(None, {"name": name, **_roles(member)}, member=user.actor),
     )
     return member
 
@@ -164,7 +164,7 @@ def delete_service_account(access: Access, account: Membership) -> None:
         f"Service account {user.name} deleted",
         actor=access.actor,
         team=access.team.id,
-        data=audit.change(roles, None, member=user.actor, tokens=tokens),
+        data=audit.change({"name": user.name, **roles}, None, member=user.actor, tokens=tokens),
     )
 
 

@@ -171,6 +171,16 @@ class AuditQuery(PageQuery):
         required=False,
         help_text="One kind, as `member.role`, or all that begin with a word, as `member`.",
     )
+    token = serializers.CharField(
+        required=False, max_length=200, help_text="Name or id of the API token that it was done with."
+    )
+    target = serializers.CharField(
+        required=False,
+        max_length=254,
+        help_text="What it was done to: name or id of an app, a node, a member, a token, a webhook, a secret, …",
+    )
+    since = serializers.DateTimeField(required=False, help_text="At or after this time.")
+    until = serializers.DateTimeField(required=False, help_text="Before this time.")
 
 
 class AuditExportQuery(Input):

@@ -9,12 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from console.common import origin
@@ -179,13 +182,52 @@ def export(*, team: str = "", after: int = 0) -> Iterator[dict[str, Any]]:
         yield {**fields_of(entry), "hash": entry.hash}
 
 
-def entries(
-    *, team: str = "", app: str = "", actor: str = "", kind: str = "", before: int = 0, limit: int = 50
-) -> list[AuditEntry]:
-    """Newest first: the installation's, one team's, one app's. `kind` also finds what begins with `kind.`."""
-    rows = AuditEntry.objects.order_by("-id")
-    wanted = {"team_id": team, "app_id": app, "actor": actor}
-    rows = rows.filter(**{name: value for name, value in wanted.items() if value})
-    if kind:
-        rows = rows.filter(kind=kind) | rows.filter(kind__startswith=f"{kind}.")
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which rows; what is empty narrows nothing. `kind` also finds what begins with `kind.`, `token` is an id or a
+    name. `targets`: words for one thing, its id and its name, say, of which a row has one as what it was done to.
+    `since` is the first moment, `until` the first one after the last."""
+
+    team: str = ""
+    app: str = ""
+    actor: str = ""
+    kind: str = ""
+    token: str = ""
+    targets: Collection[str] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def rows(self) -> QuerySet[AuditEntry]:
+        same: dict[str, str | datetime | None] = {
+            "team_id": self.team,
+            "app_id": self.app,
+            "actor": self.actor,
+            "at__gte": self.since,
+            "at__lt": self.until,
+        }
+        rows = AuditEntry.objects.filter(**{name: value for name, value in same.items() if value})
+        if self.kind:
+            rows = rows.filter(Q(kind=self.kind) | Q(kind__startswith=f"{self.kind}."))
+        if self.token:
+            rows = rows.filter(Q(token_id=self.token) | Q(token_name=self.token))
+        if self.targets:
+            alike = (Q(**{f"{field}__in": list(self.targets)}) for field in _TARGETS)
+            rows = rows.filter(reduce(or_, alike))
+        return rows
+
+
+_ABOUT = (
+    *("member", "user", "holder", "email", "token", "join_token", "secret", "size", "webhook"),
+    *("service", "slot", "container", "volume"),
+)
+"""What `change` and its like call the thing that a row is about, where that is no app and no node."""
+_TARGETS = (
+    *("app_id", "node_id", "data__before__name", "data__after__name"),
+    *(f"data__{name}" for name in _ABOUT),
+)
+
+
+def entries(wanted: Wanted, *, before: int = 0, limit: int = 50) -> list[AuditEntry]:
+    """Newest first; `before`: those with a smaller id alone."""
+    rows = wanted.rows().order_by("-id")
     return list((rows.filter(pk__lt=before) if before else rows)[:limit])

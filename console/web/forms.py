@@ -57,6 +57,15 @@ def _unquote(value: str) -> str:
     return value[1:-1] if quoted else value
 
 
+class _Moment(forms.DateTimeInput):
+    """As a browser asks for it and sends it: to the minute, without a zone."""
+
+    input_type = "datetime-local"
+
+    def __init__(self) -> None:
+        super().__init__(format="%Y-%m-%dT%H:%M")
+
+
 class SignInForm(LoginForm):  # type: ignore[misc]
     """allauth's, which also counts attempts, with our words."""
 
@@ -338,6 +347,21 @@ class ServiceAccountForm(forms.Form):
         ),
     )
     role = forms.ChoiceField(label=_("Role"), choices=Role.choices, initial=Role.DEVELOPER)
+
+
+class AuditForm(forms.Form):
+    """What narrows the audit. Times are UTC."""
+
+    narrows = True
+    """All of it may be left out, and no field says so."""
+    scope = forms.CharField(required=False, max_length=20, widget=forms.HiddenInput)
+    actor = forms.CharField(label=_("Who"), required=False, max_length=254)
+    kind = forms.CharField(label=_("What: app.scale, token, …"), required=False, max_length=64)
+    target = forms.CharField(label=_("Done to: an app, a node, a member, …"), required=False, max_length=254)
+    token = forms.CharField(label=_("API token"), required=False, max_length=200)
+    app = forms.CharField(label=_("App"), required=False, max_length=40)
+    since = forms.DateTimeField(label=_("From (UTC)"), required=False, widget=_Moment)
+    until = forms.DateTimeField(label=_("Until (UTC)"), required=False, widget=_Moment)
 
 
 class AppRoleForm(forms.Form):

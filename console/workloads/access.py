@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.utils.translation import gettext_lazy as _
 
 from console.accounts.access import Access
+from console.accounts.models import Team
+from console.cluster.models import Node
 from console.common.errors import NotFound
 from console.common.prepared import Prepared
 from console.workloads.models import App, Container, Operation, Release, Service, Slot
@@ -21,6 +23,14 @@ def find_app(access: Access, name: str) -> App:
     if app is None or not access.sees(app.pk):
         raise NotFound(_("There is no such app."))
     return app
+
+
+def ids_called(name: str, team: Team | None) -> set[str]:
+    """The word itself, which may be an id, with the ids of apps (of the team; None: of all) and of nodes of this name:
+    by any of them a row of the audit may say what it was done to."""
+    apps = App.objects.filter(name=name) if team is None else App.objects.filter(team=team, name=name)
+    nodes = Node.objects.filter(name=name)
+    return {name, *apps.values_list("pk", flat=True), *nodes.values_list("pk", flat=True)}
 
 
 def find_release(app: App, number: int) -> Release:

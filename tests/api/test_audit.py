@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -411,6 +412,40 @@ def test_owners_see_their_teams_rows_and_administrators_all(people: People, admi
         assert people.owner.get(path).status == 403
         assert people.anonymous.get(path).status == 401
     assert people.owner.get(f"{TEAM}/audit?kind=..").status == 400
+
+
+def test_the_audit_is_narrowed_by_token_target_and_time(people: People, administrator: Caller) -> None:
+    shop, node = factories.make_app(people.access, "shop"), factories.make_node("n1")
+    people.owner.post(f"{SHOP}/restart")
+    people.owner.post(f"{TEAM}/webhooks", WEBHOOK)
+    people.owner.post(f"{TEAM}/service-accounts", {"name": "ci"})
+    administrator.post(f"{TEAM}/nodes/n1/cordon")
+    token = ApiToken.objects.get(user__email="owner@example.com")
+    rows = AuditEntry.objects.filter(team_id=people.access.team.pk).order_by("-id")
+    rows.filter(kind="app.restart").update(at=datetime(2026, 1, 31, 12, tzinfo=UTC))
+
+    def kinds(query: str, path: str = f"{TEAM}/audit", caller: Caller = people.owner) -> list[str]:
+        answer = caller.get(f"{path}?{query}")
+        assert answer.status == 200, answer.body
+        return [row["kind"] for row in answer.body["items"]]
+
+    account = "service_account.created"
+    assert kinds("token=test") == kinds(f"token={token.pk}") == [account, "webhook.created", "app.restart"]
+    assert kinds("token=other") == []
+    assert kinds("target=shop") == kinds(f"target={shop.pk}") == ["app.restart"]
+    assert kinds("target=chat") == ["webhook.created"]
+    assert kinds("target=ci") == kinds("target=service account ci") == [account]
+    assert kinds("target=nobody") == []
+    for target in ("n1", node.pk):
+        assert kinds(f"target={target}", "/audit", administrator) == ["node.cordoned"]
+    assert kinds("until=2026-01-31T12:00:01Z") == ["app.restart"]
+    assert kinds("until=2026-01-31T12:00:00Z") == []
+    assert kinds("since=2026-01-31T12:00:00Z&until=2026-02-01T00:00:00Z") == ["app.restart"]
+    assert kinds("since=2026-01-31T12:00:01Z&token=test") == [account, "webhook.created"]
+    assert kinds("since=2026-01-31T12:00:00Z", f"{SHOP}/audit") == ["app.restart"]
+    for wrong in ("since=yesterday", "until=", "token=" + "x" * 201, "target=" + "x" * 255):
+        answer = people.owner.get(f"{TEAM}/audit?{wrong}")
+        assert (answer.status, list(answer.error["fields"])) == (400, [wrong.split("=")[0]]), wrong
 
 
 def test_pages_of_the_audit_follow_each_other(people: People) -> None:

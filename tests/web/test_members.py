@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from django.test import Client
 
 from console.accounts.models import AppRole, Invitation, Membership, User
@@ -140,6 +141,36 @@ def test_the_audit_shows_what_fits(people: Visitors) -> None:
     assert "eve@example.com" in _text(people.owner, "/t/ours/settings/audit/?scope=platform&kind=session")
     assert "Restart of shop" in _text(people.owner, f"/t/ours/settings/audit/?app={app.pk}")
     assert "Restart of shop" not in _text(people.owner, "/t/ours/settings/audit/?actor=nobody")
+
+
+@pytest.mark.parametrize(
+    ("query", "fits"),
+    [
+        ("target=shop", True),
+        ("target=other", False),
+        ("token=ci", False),
+        ("since=2020-01-01T00:00", True),
+        ("until=2020-01-01T00:00", False),
+        ("since=2020-01-01T00:00&until=2100-01-01T00:00&kind=app", True),
+    ],
+)
+def test_the_audit_is_narrowed(people: Visitors, query: str, fits: bool) -> None:
+    factories.make_app(people.access, "shop")
+    people.owner.post("/t/ours/apps/shop/restart/")
+    page = _text(people.owner, f"/t/ours/settings/audit/?{query}")
+    assert ("Restart of shop asked for" in page) is fits
+    for pair in query.split("&"):
+        name, value = pair.split("=")
+        assert f'name="{name}" value="{value}"' in page
+
+
+def test_a_wrong_time_is_said_at_its_field_and_shows_no_rows(people: Visitors) -> None:
+    factories.make_app(people.access, "shop")
+    people.owner.post("/t/ours/apps/shop/restart/")
+    answer = people.owner.get("/t/ours/settings/audit/?since=yesterday")
+    page = answer.content.decode()
+    assert (answer.status_code, "Restart of shop" in page) == (400, False)
+    assert 'id="id_since-error"' in page
 
 
 def test_administrators_change_people(people: Visitors) -> None:

@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from console.accounts.access import Access, require_administrator
-from console.accounts.models import User
+from console.accounts.models import Team, User
 from console.api import paging
 from console.api.asynchronous import platform_stream, read, team_stream
 from console.api.inputs import AuditExportQuery, AuditQuery, checked
@@ -23,12 +23,15 @@ from console.api.outputs import shown
 from console.api.outputs.history import AuditOutput
 from console.api.views.base import ApiView, AppView, TeamView, listing
 from console.common import audit
+from console.workloads.access import ids_called
 
 
-def _page(view: ApiView, *, team: str = "", app: str = "") -> Response:
+def _page(view: ApiView, *, team: Team | None = None, app: str = "") -> Response:
     query = view.query(AuditQuery)
     limit, before = query.pop("limit"), paging.number_in(query.pop("cursor", ""))
-    found = audit.entries(team=team, app=app, before=before, limit=limit + 1, **query)
+    targets = ids_called(query.pop("target"), team) if "target" in query else ()
+    wanted = audit.Wanted(team=team.pk if team else "", app=app, targets=targets, **query)
+    found = audit.entries(wanted, before=before, limit=limit + 1)
     cut = paging.cut(found, limit, lambda entry: (entry.pk,))
     return view.paged(shown(AuditOutput, cut.rows), cut.cursor)
 
@@ -46,7 +49,7 @@ class TeamAudit(TeamView):
     def get(self, request: Request, team: str) -> Response:
         """The team's, newest first. For owners."""
         self.access.require_owner()
-        return _page(self, team=self.access.team.pk)
+        return _page(self, team=self.access.team)
 
 
 class AppAudit(AppView):
@@ -55,7 +58,7 @@ class AppAudit(AppView):
         """One app's, newest first. For owners."""
         found = self.app
         self.access.require_owner()
-        return _page(self, team=self.access.team.pk, app=found.pk)
+        return _page(self, team=self.access.team, app=found.pk)
 
 
 @team_stream

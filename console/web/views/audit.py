@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlencode
 
 from django.http import HttpResponse
 from django.views.decorators.http import require_GET
 
 from console.accounts.access import Access, require_administrator
-from console.common.audit import entries
+from console.common.audit import Wanted, entries
+from console.web.forms import AuditForm
 from console.web.settingstabs import render_settings
 from console.web.shell import WebRequest, team_page
-from console.workloads.access import find_app
+from console.workloads.access import find_app, ids_called
 from console.workloads.queries import app_names
 
 PAGE = 50
@@ -21,30 +24,46 @@ PAGE = 50
 @team_page
 def audit(request: WebRequest, access: Access) -> HttpResponse:
     """`?scope=platform` is the whole installation's, for administrators; `?app=` one app's."""
-    asked = {key: request.GET.get(key, "")[:254].strip() for key in ("scope", "app", "actor", "kind")}
-    whole = asked["scope"] == "platform"
+    form = AuditForm(request.GET)
+    asked = form.cleaned_data if form.is_valid() else {}
+    whole = request.GET.get("scope") == "platform"
     if whole:
         require_administrator(access.user)
     else:
         access.require_owner()
-    app = find_app(access, asked["app"]) if asked["app"] and not whole else None
+    app = find_app(access, asked["app"]) if asked.get("app") and not whole else None
     before = request.GET.get("before", "")
-    found = entries(
-        team="" if whole else access.team.pk,
-        app=app.pk if app else "",
-        actor=asked["actor"],
-        kind=asked["kind"],
-        before=int(before) if before.isdecimal() and len(before) < 19 else 0,
-        limit=PAGE + 1,
+    found = (
+        entries(
+            _wanted(access, asked, whole=whole, app=app.pk if app else ""),
+            before=int(before) if before.isdecimal() and len(before) < 19 else 0,
+            limit=PAGE + 1,
+        )
+        if asked
+        else []
     )
-    query = {key: value for key, value in asked.items() if value}
+    query = {name: request.GET[name] for name in form.fields if request.GET.get(name)}
     context = {
         "entries": found[:PAGE],
-        "asked": asked,
+        "form": form,
         "whole": whole,
         "app": app,
         "app_names": app_names(access.team),
         "older": f"?{urlencode({**query, 'before': found[PAGE - 1].pk})}" if len(found) > PAGE else "",
         "newer": f"?{urlencode(query)}" if before else "",
     }
-    return render_settings(request, access, "audit", context)
+    return render_settings(request, access, "audit", context, status=200 if form.is_valid() else 400)
+
+
+def _wanted(access: Access, asked: Mapping[str, Any], *, whole: bool, app: str) -> Wanted:
+    team = None if whole else access.team
+    return Wanted(
+        team=team.pk if team else "",
+        app=app,
+        actor=asked["actor"],
+        kind=asked["kind"],
+        token=asked["token"],
+        targets=ids_called(asked["target"], team) if asked["target"] else (),
+        since=asked["since"],
+        until=asked["until"],
+    )
