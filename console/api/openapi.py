@@ -11,7 +11,8 @@ from typing import Any
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 
-from console.api.inputs import LONGEST_WAIT, MOST_TAIL
+from console.api.inputs.history import LONGEST_WAIT
+from console.api.inputs.logs import MOST_TAIL
 from console.workloads.enums import OperationState
 from console.workloads.logevents import MOST_PATTERN
 

@@ -19,7 +19,8 @@ from console.accounts.members import find_service_account
 from console.accounts.models import ApiToken, Team, User
 from console.accounts.queries import tokens_in, tokens_of
 from console.accounts.teams import create_team, rename_team
-from console.api.inputs import NewTeamInput, PageQuery, TeamInput, TokenInput, TokensQuery, checked
+from console.api.inputs import PageQuery, checked
+from console.api.inputs.accounts import NewTeamInput, TeamInput, TokenInput, TokensQuery
 from console.api.outputs import shown
 from console.api.outputs.accounts import TeamDetailOutput, TeamOutput, TokenOutput, UserOutput
 from console.api.paging import BY_NAME, NEWEST_FIRST

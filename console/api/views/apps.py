@@ -15,7 +15,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from console.api import paging
-from console.api.inputs import MOST_ROWS, AppInput, AppsQuery, ComposeInput, DeleteQuery, checked
+from console.api.inputs import MOST_ROWS, checked
+from console.api.inputs.apps import AppInput, AppsQuery, ComposeInput, DeleteQuery
 from console.api.outputs import shown, shown_one
 from console.api.outputs.apps import AppDetailOutput, AppOutput, ProblemOutput, VolumeOutput, app_item
 from console.api.outputs.history import OperationOutput

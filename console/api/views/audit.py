@@ -18,7 +18,8 @@ from console.accounts.access import Access, require_administrator
 from console.accounts.models import Team, User
 from console.api import paging
 from console.api.asynchronous import platform_stream, read, team_stream
-from console.api.inputs import AuditExportQuery, AuditQuery, checked
+from console.api.inputs import checked
+from console.api.inputs.history import AuditExportQuery, AuditQuery
 from console.api.outputs import shown
 from console.api.outputs.history import AuditOutput
 from console.api.views.base import ApiView, AppView, TeamView, listing

@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from console.api.inputs import ContainersQuery
+from console.api.inputs.containers import ContainersQuery
 from console.api.outputs import shown_one
 from console.api.outputs.containers import PlacedContainerOutput, SlotDetailOutput
 from console.api.paging import NEWEST_FIRST

@@ -11,7 +11,8 @@ from rest_framework.renderers import JSONRenderer
 
 from console.accounts.access import Access
 from console.api.asynchronous import Reader, read, team_stream
-from console.api.inputs import EventStreamQuery, checked
+from console.api.inputs import checked
+from console.api.inputs.history import EventStreamQuery
 from console.api.outputs.history import EventOutput
 from console.common.errors import BerthError
 from console.common.models import Event

@@ -10,7 +10,8 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from console.api.inputs import ExecInput, checked
+from console.api.inputs import checked
+from console.api.inputs.containers import ExecInput
 from console.api.views.base import TeamView
 from console.workloads import terminals
 from console.workloads.access import find_container

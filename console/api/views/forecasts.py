@@ -8,7 +8,8 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from console.api.inputs import MovesInput, RebalanceQuery, RoomQuery, WhatIfQuery, checked
+from console.api.inputs import checked
+from console.api.inputs.placement import MovesInput, RebalanceQuery, RoomQuery, WhatIfQuery
 from console.api.outputs.placement import MarkedOutput, NodeForecastOutput, RebalanceOutput, RoomOutput
 from console.api.views.base import AppView, TeamView
 from console.cluster.access import find_node, require_administrator

@@ -12,7 +12,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from console.api import paging
-from console.api.inputs import AppEventsQuery, EventsQuery, NoInput, OperationsQuery, checked
+from console.api.inputs import NoInput, checked
+from console.api.inputs.history import AppEventsQuery, EventsQuery, OperationsQuery
 from console.api.outputs import shown, shown_one
 from console.api.outputs.history import EventOutput, OperationOutput
 from console.api.paging import NEWEST_FIRST

@@ -17,7 +17,8 @@ from rest_framework.response import Response
 from rest_framework.throttling import SimpleRateThrottle
 from rest_framework.views import APIView
 
-from console.api.inputs import JoinInput, JoinTokenInput, NoInput, PageQuery, checked
+from console.api.inputs import NoInput, PageQuery, checked
+from console.api.inputs.cluster import JoinInput, JoinTokenInput
 from console.api.outputs.cluster import JoinTokenOutput, NodeOutput, loaded
 from console.api.paging import NEWEST_FIRST
 from console.api.views.base import ApiView, TeamView, listing

@@ -16,7 +16,8 @@ from django.utils.translation import gettext_lazy as _
 
 from console.accounts.access import Access
 from console.api.asynchronous import Reader, read, team_stream
-from console.api.inputs import MOST_TAIL, LogsQuery, checked
+from console.api.inputs import checked
+from console.api.inputs.logs import MOST_TAIL, LogsQuery
 from console.common.errors import BerthError, NotFound
 from console.workloads import queries
 from console.workloads.access import find_app, find_container, find_service

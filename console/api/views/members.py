@@ -11,7 +11,8 @@ from rest_framework.response import Response
 from console.accounts import members as services
 from console.accounts import queries
 from console.accounts.enums import Role
-from console.api.inputs import AppRoleInput, NoInput, PageQuery, RoleInput, ServiceAccountInput, checked
+from console.api.inputs import NoInput, PageQuery, checked
+from console.api.inputs.accounts import AppRoleInput, RoleInput, ServiceAccountInput
 from console.api.outputs.accounts import AppMemberOutput, MemberOutput, ServiceAccountOutput
 from console.api.paging import Order
 from console.api.views.base import AppView, TeamView, listing, page

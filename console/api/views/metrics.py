@@ -11,12 +11,12 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from console.api.inputs import (
+from console.api.inputs import checked
+from console.api.inputs.metrics import (
     AppMetricsQuery,
     ServiceMetricsQuery,
     SingleMetricsQuery,
     TeamMetricsQuery,
-    checked,
 )
 from console.api.outputs.metrics import MetricsOutput
 from console.api.views.base import AppView, TeamView

@@ -10,7 +10,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from console.api import conditions
-from console.api.inputs import DeathInput, NodeChangeInput, NodeInput, NodesQuery, NoInput, checked
+from console.api.inputs import NoInput, checked
+from console.api.inputs.cluster import DeathInput, NodeChangeInput, NodeInput, NodesQuery
 from console.api.outputs import shown
 from console.api.outputs.cluster import DrainOutput, HeldOutput, LoadedNode, NodeOutput, loaded
 from console.api.outputs.containers import PlacedContainerOutput

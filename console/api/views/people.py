@@ -13,7 +13,8 @@ from rest_framework.response import Response
 from console.accounts import addresses, invitations, people, queries
 from console.accounts.access import require_administrator
 from console.accounts.enums import Role
-from console.api.inputs import InvitationInput, PageQuery, UserInput, checked
+from console.api.inputs import PageQuery, checked
+from console.api.inputs.accounts import InvitationInput, UserInput
 from console.api.outputs.accounts import InvitationOutput, PersonOutput
 from console.api.paging import Order
 from console.api.views.base import ApiView, TeamView, listing

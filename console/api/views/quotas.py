@@ -9,7 +9,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from console.accounts.quotas import delete_size, set_quota, set_size
-from console.api.inputs import PageQuery, QuotaInput, SizeInput, checked
+from console.api.inputs import PageQuery, checked
+from console.api.inputs.quotas import QuotaInput, SizeInput
 from console.api.outputs.quotas import QuotaOutput, SizeOutput
 from console.api.paging import Order
 from console.api.views.base import TeamView, listing

@@ -8,7 +8,8 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from console.api.inputs import PageQuery, RegistryInput, checked
+from console.api.inputs import PageQuery, checked
+from console.api.inputs.accounts import RegistryInput
 from console.api.outputs.accounts import RegistryOutput
 from console.api.paging import Order
 from console.api.views.base import TeamView, listing

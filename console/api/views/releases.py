@@ -8,7 +8,8 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from console.api.inputs import ComposeInput, ReleasesQuery, RollbackInput, checked
+from console.api.inputs import checked
+from console.api.inputs.apps import ComposeInput, ReleasesQuery, RollbackInput
 from console.api.outputs.apps import ReleaseDetailOutput, ReleaseOutput
 from console.api.paging import Order
 from console.api.views.base import ACCEPTED, AppView, accepted, listing

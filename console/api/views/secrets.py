@@ -8,7 +8,8 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from console.api.inputs import PageQuery, SecretInput, checked
+from console.api.inputs import PageQuery, checked
+from console.api.inputs.secrets import SecretInput
 from console.api.outputs.secrets import SecretOutput
 from console.api.paging import Order
 from console.api.views.base import AppView, TeamView, listing

@@ -8,7 +8,8 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from console.api.inputs import NoInput, ScaleInput, checked
+from console.api.inputs import NoInput, checked
+from console.api.inputs.apps import ScaleInput
 from console.api.views.base import ACCEPTED, AppView, accepted
 from console.workloads import services
 from console.workloads.access import find_service

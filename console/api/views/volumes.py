@@ -8,7 +8,8 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from console.api.inputs import ForgetQuery, PageQuery
+from console.api.inputs import PageQuery
+from console.api.inputs.apps import ForgetQuery
 from console.api.outputs.apps import VolumeOutput
 from console.api.paging import Order
 from console.api.views.base import ACCEPTED, AppView, TeamView, accepted, listing

@@ -15,7 +15,8 @@ from rest_framework.renderers import JSONRenderer
 
 from console.accounts.access import Access
 from console.api.asynchronous import read, team_stream
-from console.api.inputs import WaitQuery, checked
+from console.api.inputs import checked
+from console.api.inputs.history import WaitQuery
 from console.api.outputs.history import OperationOutput
 from console.workloads.access import find_operation
 from console.workloads.enums import OperationState

@@ -12,15 +12,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from console.api import conditions
-from console.api.inputs import (
-    DeliveriesQuery,
-    NoInput,
-    PageQuery,
-    RotationInput,
-    WebhookChangeInput,
-    WebhookInput,
-    checked,
-)
+from console.api.inputs import NoInput, PageQuery, checked
+from console.api.inputs.webhooks import DeliveriesQuery, RotationInput, WebhookChangeInput, WebhookInput
 from console.api.outputs import shown_one
 from console.api.outputs.webhooks import DeliveryDetailOutput, DeliveryOutput, WebhookOutput
 from console.api.paging import BY_NAME, NEWEST_FIRST
