@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from console.cluster.models import Node
+from console.common.prepared import Prepared
 from console.controller.wire import Beat
 from nodeagent import protocol
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from sim.world import World
 
 DIALLED = 0.05
+_SESSION: Prepared[int] = Prepared(
+    lambda node: Node.objects.filter(pk=node).values_list("session", flat=True)
+)
 
 
 class Link:
@@ -87,7 +91,7 @@ class Door:
         host = agent.host
         if host.cut or self.world.redis.away:
             return None, False
-        known = Node.objects.filter(pk=host.node).values_list("session", flat=True).first()
+        known = _SESSION.first(host.node)
         if known is None:
             return None, True
         before = self._links.get(host.node)

@@ -24,7 +24,9 @@ _RELEASES_THAT_ARE = Prepared(lambda state: Release.objects.filter(state=state).
 _NEWEST_READY = Prepared(
     lambda app: Release.objects.filter(app=app, state=ReleaseState.READY).order_by("-number")[:1]
 )
-_ROLLOUTS = Prepared(lambda states: Rollout.objects.filter(state__in=states).select_related("app"))
+_ROLLOUTS = Prepared(
+    lambda states: Rollout.objects.filter(state__in=states).select_related("app", "release__app")
+)
 _LATEST_ROLLOUT = Prepared(
     lambda app: Rollout.objects.filter(app=app).order_by("-started_at", "-release__number")[:1]
 )

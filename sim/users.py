@@ -12,6 +12,7 @@ from console.accounts.models import Quota, User
 from console.cluster.models import Node
 from console.cluster.services import add_node, remove_node, set_cordoned, set_draining
 from console.common.errors import BerthError
+from console.common.prepared import Prepared
 from console.workloads import services
 from console.workloads.enums import UNDER_WAY, ReleaseState, RolloutState
 from console.workloads.models import App, Container, Release, Rollout, Service, Volume
@@ -26,6 +27,24 @@ if TYPE_CHECKING:
 
 MOST_APPS = 3
 MOST_NODES = 5
+_APPS = Prepared(lambda: App.objects.filter(deleting=False).order_by("id"))
+_SERVICES = Prepared(
+    lambda app: Service.objects.filter(app=app, present=True).select_related("app").order_by("name")
+)
+_READY = Prepared(lambda app: Release.objects.filter(app=app, state=ReleaseState.READY).order_by("number"))
+_ROLLED_BACK = Prepared(lambda app: Release.objects.filter(app=app).exclude(rolled_back_from=None)[:1])
+_VOLUMES = Prepared(lambda: Volume.objects.order_by("created_at", "id"))
+_UNDER_WAY = Prepared(
+    lambda: Rollout.objects.filter(state__in=UNDER_WAY).select_related("app").order_by("id")[:1]
+)
+_LAST_ROLLOUT = Prepared(
+    lambda app: Rollout.objects.filter(app=app).order_by("-started_at", "-release__number")[:1]
+)
+_RUNNING = Prepared(lambda: Container.objects.filter(state="running").order_by("id"))
+_FATAL = Prepared(lambda app: Container.objects.filter(app=app, fatal=True)[:1])
+_NODES = Prepared(lambda: Node.objects.order_by("name"))
+_CORDONED = Prepared(lambda: Node.objects.filter(cordoned=True).order_by("name"))
+_DRAINING = Prepared(lambda: Node.objects.filter(draining=True).order_by("name"))
 
 
 class Users:
@@ -63,11 +82,11 @@ class Users:
     # -- apps
 
     def _app(self) -> App | None:
-        apps = list(App.objects.filter(deleting=False).order_by("id"))
+        apps = _APPS()
         return self._random.choice(apps) if apps else None
 
     def _service(self, app: App) -> Service | None:
-        rows = list(Service.objects.filter(app=app, present=True).select_related("app").order_by("name"))
+        rows = _SERVICES(app.id)
         return self._random.choice(rows) if rows else None
 
     def deploy(self) -> None:
@@ -118,7 +137,7 @@ class Users:
 
     def roll_back(self) -> None:
         if app := self._app():
-            ready = list(Release.objects.filter(app=app, state=ReleaseState.READY).order_by("number"))
+            ready = _READY(app.id)
             if ready:
                 release = self._random.choice(ready)
                 self._say(f"rolls {app.name} back to #{release.number}")
@@ -133,14 +152,14 @@ class Users:
 
     def delete_volume(self) -> None:
         """Of an app, or kept when its app was deleted."""
-        volumes = list(Volume.objects.order_by("created_at", "id"))
+        volumes = _VOLUMES()
         if volumes:
             volume = self._random.choice(volumes)
             self._say(f"deletes volume {volume.app_name}/{volume.name}")
             delete_volume(self.access, volume)
 
     def pause_or_resume(self) -> None:
-        rollout = Rollout.objects.filter(state__in=UNDER_WAY).select_related("app").order_by("id").first()
+        rollout = _UNDER_WAY.first()
         if rollout is None:
             return
         paused = rollout.state == RolloutState.PAUSED
@@ -148,18 +167,13 @@ class Users:
         (resume_rollout if paused else pause_rollout)(self.access, rollout.app)
 
     def cancel(self) -> None:
-        if (
-            rollout := Rollout.objects.filter(state__in=UNDER_WAY)
-            .select_related("app")
-            .order_by("id")
-            .first()
-        ):
+        if rollout := _UNDER_WAY.first():
             self._say(f"cancels the rollout of {rollout.app.name}")
             cancel_rollout(self.access, rollout.app)
 
     def move(self) -> None:
         """As a rebalance would have it."""
-        running = list(Container.objects.filter(state="running").order_by("id"))
+        running = _RUNNING()
         if running and (node := self._node()):
             container = self._random.choice(running)
             self._say(f"moves {container.name} to {node.name}")
@@ -168,7 +182,7 @@ class Users:
     # -- nodes
 
     def _node(self) -> Node | None:
-        nodes = list(Node.objects.order_by("name"))
+        nodes = _NODES()
         return self._random.choice(nodes) if nodes else None
 
     def join(self) -> None:
@@ -201,21 +215,20 @@ class Users:
 
     def settle(self) -> None:
         """No more faults: nodes take containers again, what was released broken is mended."""
-        for node in Node.objects.filter(cordoned=True).order_by("name"):
+        for node in _CORDONED():
             set_cordoned(self.access, node, cordoned=False)
-        for node in Node.objects.filter(draining=True).order_by("name"):
+        for node in _DRAINING():
             set_draining(self.access, node, draining=False)
-        for app in App.objects.filter(deleting=False).order_by("id"):
+        for app in _APPS():
             if self._troubled(app):
                 self._release(app, [shape.mended() for shape in self.files[app.id]])
 
     def _troubled(self, app: App) -> bool:
         """It needs a person: its release cannot run, its rollout failed, or a container is given up for good."""
-        last = Rollout.objects.filter(app=app).order_by("-started_at", "-release__number").first()
+        last = _LAST_ROLLOUT.first(app.id)
         ended = last is not None and last.state != RolloutState.SUCCEEDED
         broken = any(shape.broken for shape in self.files[app.id])
-        rolled_back = Release.objects.filter(app=app).exclude(rolled_back_from=None).exists()
-        return broken or ended or rolled_back or Container.objects.filter(app=app, fatal=True).exists()
+        return broken or ended or bool(_ROLLED_BACK(app.id)) or bool(_FATAL(app.id))
 
     def _say(self, text: str) -> None:
         self._world.note(f"a user {text}")

@@ -5,16 +5,18 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Mapping
+from datetime import datetime
 from random import Random
 
 from django.db import connection
-from django.db.models import DateTimeField, Func, Max
+from django.db.models import DateTimeField, Func
 from django.utils import timezone
 
 from console.cluster import broker
 from console.cluster.queries import cluster
 from console.common import events
 from console.common.ids import use_source
+from console.common.prepared import Prepared
 from console.controller import lease
 from console.workloads.models import Slot
 from nodeagent.facts import identity_of
@@ -43,6 +45,11 @@ LATEST = 15.0
 """Seconds from the last fault until the last doubled job has come and the last pull has ended."""
 QUIET = 7.0
 MIB = 1 << 20
+_SLOTS = Slot.objects.filter(retired=False)
+_BACKOFF_ENDS: Prepared[datetime | None] = Prepared(
+    lambda: _SLOTS.exclude(not_before=None).order_by("-not_before").values_list("not_before", flat=True)[:1]
+)
+_PENDING: Prepared[str] = Prepared(lambda: _SLOTS.exclude(pending="").values_list("pk", flat=True))
 
 
 class VirtualNow(Func):
@@ -187,12 +194,12 @@ class World:
         self._be_quiet()
 
     def _backoff_ends(self) -> float:
-        ends = Slot.objects.filter(retired=False).aggregate(last=Max("not_before"))["last"]
+        ends = _BACKOFF_ENDS.first()
         return (ends - BEGIN).total_seconds() if ends else 0.0
 
     def _be_quiet(self) -> None:
         """Steps change nothing but the lease and the time of the last contact."""
-        if Slot.objects.filter(retired=False).exclude(pending="").exists():
+        if _PENDING():
             # What finds no node is tried again and again, and says why anew.
             return
         self.consoles.calm_down()

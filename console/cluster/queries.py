@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from django.db.models import Max
 
 from console.cluster.models import Cluster, Node
+from console.common.prepared import Prepared
+
+_CLUSTER = Prepared(lambda: Cluster.objects.order_by("created_at")[:1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +21,7 @@ class Largest:
 
 def cluster() -> Cluster:
     """The installation's one row, made on first use."""
-    return Cluster.objects.order_by("created_at").first() or Cluster.objects.create()
+    return _CLUSTER.first() or Cluster.objects.create()
 
 
 def all_nodes() -> list[Node]:

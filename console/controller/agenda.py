@@ -72,11 +72,5 @@ class Agenda:
         for ids in rows.chunks([app for app, at in changed.items() if at is None]):
             _DELETE_WAKES(ids)
         wanted = {app: at for app, at in changed.items() if at is not None}
-        Wake.objects.bulk_create(
-            (Wake(app_id=app, at=at) for app, at in wanted.items()),
-            batch_size=rows.BATCH,
-            update_conflicts=True,
-            unique_fields=["app_id"],
-            update_fields=["at"],
-        )
+        rows.save((Wake(app_id=app, at=at) for app, at in wanted.items()), ("at",))
         self._wakes = {app: at for app, at in known.items() if app not in changed} | wanted

@@ -65,7 +65,7 @@ def _stop(step: Step, app: Rows, victims: dict[str, Chosen]) -> None:
     jobs.close(found, None, step.now)
     jobs.for_containers(step, found)
     others = sorted({container.app_id for container in found} - {app.app.id})
-    Dirty.objects.bulk_create(Dirty(app_id=id_) for id_ in others)
+    rows.add(Dirty(app_id=id_) for id_ in others)
 
 
 def _containers(app: Rows, ids: Iterable[str]) -> list[Container]:

@@ -43,7 +43,7 @@ class Reasons:
 
     def save(self) -> None:
         """Before the slots that point at them are saved."""
-        Explanation.objects.bulk_create(self.made, batch_size=rows.BATCH)
+        rows.add(self.made)
 
     def clear(self) -> None:
         """After the slots were saved: what no slot points at any more goes."""

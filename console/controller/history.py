@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from console.common.inserts import insert
 from console.common.models import Event
-from console.controller.rows import BATCH
 
 FEW = 5
 """Up to so many alike are told one by one."""
@@ -64,7 +64,7 @@ class History:
                 rows.append(self._row(line))
             elif alike[0] is line:
                 rows.append(self._row(self._together(alike)))
-        Event.objects.bulk_create(rows, batch_size=BATCH)
+        insert(rows)
         told = {(line.team, line.app or line.node or line.team) for line in self._lines if line.team}
         self.clear()
         return told

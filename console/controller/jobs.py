@@ -14,10 +14,11 @@ from console.cluster.enums import JobKind
 from console.cluster.models import Job, Node
 from console.cluster.queries import cluster
 from console.common.ids import new_id
+from console.common.inserts import insert
 from console.common.prepared import Prepared, PreparedUpdate
 from console.controller import overlay, specs
 from console.controller.context import Step
-from console.controller.rows import BATCH, chunks, save_one
+from console.controller.rows import chunks, save_one
 from console.images.services import credential_for
 from console.workloads.models import App, Container, Release, Slot, Volume
 from nodeagent import protocol
@@ -107,7 +108,7 @@ def _save(step: Step, made: Iterable[_Made]) -> None:
     for row, message in made:
         rows.append(row)
         step.messages[row.id] = message
-    Job.objects.bulk_create(rows, batch_size=BATCH)
+    insert(rows)
 
 
 class _Maker:

@@ -37,7 +37,7 @@ def place(
     reasons.save()
     rows.save({one.slot.id: one.slot for one in chosen}.values(), _SLOT)
     reasons.clear()
-    Container.objects.bulk_create(started, batch_size=rows.BATCH)
+    rows.add(started)
     jobs.for_containers(step, started)
     return [one.placement for one in refused]
 

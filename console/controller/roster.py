@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from console.cluster.models import Node
 from console.common.prepared import Prepared
+from console.controller.rows import chunks
 
 _BY_HELLO = {
     *("address", "agent_version", "protocol", "engine", "observed_labels", "cpu", "memory", "pids", "disk"),
@@ -18,6 +19,7 @@ _READ = tuple(
     each.attname for each in Node._meta.concrete_fields if not each.primary_key and each.name not in _BY_HELLO
 )
 _NODES = Prepared(lambda: Node.objects.select_for_update().order_by("name").values_list("id", *_READ))
+_WHOLE = Prepared(lambda ids: Node.objects.filter(pk__in=ids))
 
 
 class Roster:
@@ -32,7 +34,7 @@ class Roster:
         """All nodes by id, in the order of their names; locked. In a transaction."""
         found = {id_: values for id_, *values in _NODES()}
         if new := found.keys() - self._nodes.keys():
-            self._nodes |= Node.objects.in_bulk(new)
+            self._nodes |= {node.id: node for ids in chunks(new) for node in _WHOLE(ids)}
         self._nodes = {id_: self._known(id_, values) for id_, values in found.items() if id_ in self._nodes}
         return dict(self._nodes)
 

@@ -11,8 +11,15 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection
 from django.db.models import Model
 
+from console.common.inserts import insert, upsert
+
 BATCH = 1000
-"""Rows per statement."""
+"""Ids per statement."""
+
+
+def add(rows: Iterable[Model]) -> None:
+    """Insert rows of one model."""
+    insert(list(rows))
 
 
 def save(rows: Iterable[Model], fields: Sequence[str]) -> None:
@@ -21,11 +28,7 @@ def save(rows: Iterable[Model], fields: Sequence[str]) -> None:
     As an insert that meets its own id and updates: a `CASE` over a thousand rows, which is what `bulk_update`
     writes, costs their square. In the order of ids, so that two such statements do not wait for each other.
     """
-    ordered = sorted(rows, key=lambda row: str(row.pk))
-    if ordered:
-        type(ordered[0])._default_manager.bulk_create(
-            ordered, batch_size=BATCH, update_conflicts=True, unique_fields=["id"], update_fields=fields
-        )
+    upsert(sorted(rows, key=lambda row: str(row.pk)), fields)
 
 
 def save_alike(rows: Iterable[Model], fields: Sequence[str]) -> None:

@@ -24,6 +24,9 @@ MOST_GENERATIONS = 2**53
 MOST_NAMED = 50
 _LIVE = {"running", "paused", "restarting"}
 _DEATHS = Prepared(Death.objects.all)
+_SLOTS = Slot.objects.select_related("service__app").distinct()
+_ASKED = Prepared(lambda node: _SLOTS.filter(containers__node=node))
+_ASKED_OR_SHOWN = Prepared(lambda node, shown: _SLOTS.filter(Q(containers__node=node) | Q(pk__in=shown)))
 
 
 # -- this node is dead
@@ -103,15 +106,15 @@ def _ahead(node: Node, hello: protocol.Hello, *, trusted: bool) -> list[Slot]:
     """Slots whose generation the node knows to be above the database's; they go on from the node's number. Of others
     than its own it is believed only right after a restore, and only what it shows."""
     known = dict(hello.generations)
-    asked = Q(containers__node=node)
+    shown: dict[str, int] = {}
     if trusted:
         shown = {one.identity.slot: one.identity.generation for one in hello.containers if one.state in _LIVE}
         known = {slot: max(known.get(slot, 0), shown.get(slot, 0)) for slot in (*known, *shown)}
-        asked |= Q(pk__in=list(shown)[: rows.BATCH])
     if not known:
         return []
     found = []
-    for slot in Slot.objects.filter(asked).distinct().select_related("service__app"):
+    asked = _ASKED_OR_SHOWN(node.id, list(shown)[: rows.BATCH]) if shown else _ASKED(node.id)
+    for slot in asked:
         if slot.generation < known.get(slot.id, 0) < MOST_GENERATIONS:
             slot.generation = known[slot.id]
             Slot.objects.filter(pk=slot.pk).update(generation=slot.generation)

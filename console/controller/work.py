@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import OperationalError
 
@@ -28,6 +28,13 @@ APP_AGAIN = timedelta(seconds=10)
 SIGHT_AGAIN = timedelta(seconds=2)
 """After this an app that was worked on while the console was blind is looked at again."""
 _DIRTY: Prepared[tuple[int, str]] = Prepared(lambda: Dirty.objects.values_list("id", "app_id"))
+_LATE: Prepared[datetime] = Prepared(
+    lambda app: (
+        Rollout.objects.filter(app=app, state=RolloutState.RUNNING)
+        .order_by("pk")
+        .values_list("deadline", flat=True)[:1]
+    )
+)
 
 
 def work(step: Step) -> None:
@@ -44,7 +51,7 @@ def work(step: Step) -> None:
     volumes.carry_on(step)
     wishes = _in_order(step)
     left = sorted(wish.app.id for wish in wishes[MOST_APPS:])
-    Dirty.objects.bulk_create((Dirty(app_id=app) for app in left), batch_size=rows.BATCH)
+    rows.add(Dirty(app_id=app) for app in left)
     step.more = bool(left)
     for wish in wishes[:MOST_APPS]:
         app = wish.app
@@ -110,8 +117,7 @@ def _keep(step: Step, wish: Wish, found: Rows) -> None:
     step.agenda.looked_at(app, unplaced=unplaced, everywhere=any(slot.node_id for slot in slots))
     if wish.waiting:
         # Its images may never become known: then it is late.
-        late = Rollout.objects.filter(app=app, state=RolloutState.RUNNING).order_by()
-        step.wake_by(app, late.values_list("deadline", flat=True).first())
+        step.wake_by(app, _LATE.first(app))
 
 
 def _look_again(step: Step, apps: Iterable[App]) -> None:

@@ -12,10 +12,12 @@ from console.accounts.access import Access
 from console.accounts.models import Team
 from console.common import audit, events
 from console.common.errors import BerthError, Conflict, NotFound
+from console.common.prepared import Prepared
 from console.images.models import RegistryCredential
 
 DEFAULT_HOST = "docker.io"
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?")
+_LOGINS = Prepared(lambda team, host: RegistryCredential.objects.filter(team=team, host=host)[:1])
 
 
 def registry_of(image: str) -> str:
@@ -25,7 +27,7 @@ def registry_of(image: str) -> str:
 
 
 def credential_for(team: Team, image: str) -> RegistryCredential | None:
-    return RegistryCredential.objects.filter(team=team, host=registry_of(image)).first()
+    return _LOGINS.first(team.pk, registry_of(image))
 
 
 def password_of(credential: RegistryCredential) -> str:

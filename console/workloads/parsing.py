@@ -12,10 +12,12 @@ from django.utils.translation import ngettext
 from console.accounts.models import InstanceSize
 from console.cluster.queries import Largest, largest
 from console.common.errors import BerthError, Unprocessable
+from console.common.prepared import Prepared
 from console.workloads import compose
 from console.workloads.compose import Problem, Project
 
 _GIB = 1024**3
+_SIZES = Prepared(InstanceSize.objects.all)
 
 
 def parse(text: str, variables: Mapping[str, str], files: Mapping[str, str]) -> Project:
@@ -45,7 +47,7 @@ def policy_now() -> compose.Policy:
 def sizes_now() -> list[InstanceSize]:
     """Those that administrators made; before they made any, the usual ones."""
     usual = compose.Policy().sizes
-    made = list(InstanceSize.objects.all())
+    made = _SIZES()
     return made or [InstanceSize(name=name, cpu=cpu, memory=memory) for name, (cpu, memory) in usual.items()]
 
 

@@ -18,7 +18,7 @@ from console.accounts.models import Quota, Team
 from console.cluster.models import Node
 from console.common.errors import Unprocessable
 from console.common.prepared import Prepared
-from console.workloads import restarts
+from console.workloads import releases, restarts
 from console.workloads.compose import Project, spec_digest
 from console.workloads.compose import Service as Spec
 from console.workloads.enums import (
@@ -26,8 +26,6 @@ from console.workloads.enums import (
     UNDER_WAY,
     OperationKind,
     OperationState,
-    ReleaseState,
-    RolloutState,
 )
 from console.workloads.models import App, Container, Operation, Release, Rollout, Service
 from scheduler.model import Mode
@@ -138,6 +136,21 @@ _STOPPING = Prepared(
 """Containers that run though nothing wants them: of slots that are no more, of apps that are being deleted, and beside
 the next one of their slot where no surge counts them: a restart was taken back, or a node is drained."""
 
+_QUOTA = Prepared(lambda team: Quota.objects.filter(team=team)[:1])
+_LOCKED = Prepared(lambda team: Team.objects.select_for_update(no_key=True).filter(pk=team))
+_UNDER_WAY = Prepared(lambda app: Rollout.objects.filter(app=app, state__in=UNDER_WAY)[:1])
+_REPLICAS: Prepared[tuple[str, int]] = Prepared(
+    lambda app: Service.objects.filter(app=app).values_list("name", "replicas")
+)
+_CLAIMED: Prepared[tuple[int, int, int]] = Prepared(
+    lambda app: App.objects.filter(pk=app).values_list("claimed_containers", "claimed_cpu", "claimed_memory")
+)
+_SURGE: Prepared[tuple[int, int, int]] = Prepared(
+    lambda app: App.objects.filter(_going("pk"), pk=app).values_list(
+        "surge_containers", "surge_cpu", "surge_memory"
+    )
+)
+
 
 def allowed(team: Team) -> dict[str, int | None]:
     return _amounts(_row(team))
@@ -149,7 +162,7 @@ def use_of(team: Team) -> Use:
 
 
 def _row(team: Team) -> Quota:
-    return Quota.objects.filter(team=team).first() or Quota(team=team)
+    return _QUOTA.first(team.pk) or Quota(team=team)
 
 
 def _amounts(row: Quota) -> dict[str, int | None]:
@@ -203,7 +216,8 @@ def most_more(service: Service, limit: int) -> tuple[int, str]:
 
 def lock_team(team_id: str) -> None:
     """Before an app's own row is: all who settle claims of a team come one after the other."""
-    Team.objects.select_for_update(no_key=True).get(pk=team_id)
+    if not _LOCKED(team_id):
+        raise Team.DoesNotExist
 
 
 def check_priorities(app: App, project: Project) -> None:
@@ -255,9 +269,8 @@ def claim(
 ) -> Claim:
     """What the app claims with this project as its newest: that of `release`, or (None) of one yet to be made, whose
     rollout, or rollback, then begins."""
-    rows = dict(Service.objects.filter(app=app).values_list("name", "replicas")) if app else {}
-    ready = Release.objects.filter(app=app, state=ReleaseState.READY) if app else Release.objects.none()
-    before = ready.filter(number__lt=release.number).first() if release else ready.first()
+    rows = dict(_REPLICAS(app.pk)) if app else {}
+    before = releases.ready_before(app, release.number if release else None) if app else None
     old = before.project if before else None
     taken = release is not None and release.state == ReleaseState.READY
     rollout = _rollout(app) if app and release else None
@@ -341,7 +354,7 @@ def _would(use: Use, after: Amount) -> WouldUse:
 def _to_go_back_to(app: App, project: Project, rows: Mapping[str, int]) -> Amount:
     """What the last release that was rolled out well has: a rollout that does not end well goes back to it, however
     many releases came between. `project`: of the newest one."""
-    release = Release.objects.filter(app=app, rollouts__state=RolloutState.SUCCEEDED).first()
+    release = releases.rolled_out(app)
     if release is None:
         return Amount()
     counts = {name: _replicas(spec, project, rows) for name, spec in release.project.services.items()}
@@ -350,15 +363,13 @@ def _to_go_back_to(app: App, project: Project, rows: Mapping[str, int]) -> Amoun
 
 def _steady(app: App) -> Amount:
     """As it was settled last."""
-    keys = ("claimed_containers", "claimed_cpu", "claimed_memory")
-    return Amount(1, *App.objects.values_list(*keys).get(pk=app.pk))
+    [claimed] = _CLAIMED(app.pk)
+    return Amount(1, *claimed)
 
 
 def _kept_claim(app: App) -> Amount:
-    steady, going = _steady(app), App.objects.filter(_going("pk"), pk=app.pk).first()
-    if going is None:
-        return steady
-    return steady + Amount(0, going.surge_containers, going.surge_cpu, going.surge_memory)
+    steady, going = _steady(app), _SURGE.first(app.pk)
+    return steady if going is None else steady + Amount(0, *going)
 
 
 def _claim_now(app: App) -> Amount:
@@ -369,12 +380,12 @@ def _claim_now(app: App) -> Amount:
 
 def _rollout(app: App) -> Rollout | None:
     """The one that is under way."""
-    return Rollout.objects.filter(app=app, state__in=UNDER_WAY).first()
+    return _UNDER_WAY.first(app.pk)
 
 
 def _newest(app: App) -> Release | None:
     """Of those that were not given up."""
-    return Release.objects.filter(app=app).exclude(state=ReleaseState.FAILED).first()
+    return releases.newest(app)
 
 
 def _replicas(spec: Spec, old: Project | None, rows: Mapping[str, int]) -> int:

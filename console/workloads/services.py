@@ -17,7 +17,8 @@ from django.utils.translation import gettext as _
 from console.accounts.access import Access
 from console.common import audit, events
 from console.common.errors import BerthError, Conflict
-from console.workloads import operations, queries, quotas, restarts, secretstore
+from console.common.prepared import Prepared, PreparedUpdate
+from console.workloads import operations, queries, quotas, releases, restarts, secretstore
 from console.workloads.compose import Project
 from console.workloads.enums import UNDER_WAY, OperationKind, OperationState, ReleaseState, RolloutState
 from console.workloads.models import App, Operation, Release, Rollout, Service, Slot
@@ -26,6 +27,27 @@ from scheduler.model import Mode
 
 MOST_REPLICAS = 1000
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
+_LOCKED = Prepared(
+    lambda app: App.objects.select_for_update(of=("self",), no_key=True).select_related("team").filter(pk=app)
+)
+_UNDER_WAY = Prepared(
+    lambda app: Rollout.objects.filter(app=app, state__in=UNDER_WAY).select_related("operation")
+)
+_SERVICES = Prepared(lambda app, names: Service.objects.filter(app=app, name__in=names))
+_FORGIVE = PreparedUpdate(
+    lambda app: Slot.objects.filter(service__app=app), lambda _app: {"failures": 0, "not_before": None}
+)
+_GIVE_UP_PREPARING = PreparedUpdate(
+    lambda app: Release.objects.filter(app=app, state=ReleaseState.PREPARING),
+    lambda _app: {
+        "state": ReleaseState.FAILED,
+        "error": "Another change came before its release command was done.",
+    },
+)
+_NO_COMMAND = PreparedUpdate(
+    lambda app, name: Service.objects.filter(app=app, name=name, is_command=True),
+    lambda _app, _name: {"is_command": False},
+)
 
 
 def create_app(
@@ -75,7 +97,7 @@ def create_release(
     """The app's next release. Variables and files that are not given stay as they were."""
     access.require_deploy(app)
     app = lock_app(app)
-    last = Release.objects.filter(app=app).first()
+    last = releases.last(app)
     variables = dict(last.variables if last else {}) if variables is None else variables
     files = dict(last.files if last else {}) if files is None else files
     project, before = parse(compose, variables, files), quotas.used_before(app)
@@ -233,20 +255,21 @@ def lock_app(app: App) -> App:
     quotas.lock_team(app.team_id)
     # No more than needed: the controller, which writes rows that point at the app, must not wait for this lock
     # while it holds what this transaction goes on to change.
-    apps = App.objects.select_for_update(of=("self",), no_key=True).select_related("team")
-    app = apps.get(pk=app.pk)
-    if app.deleting:
-        deletion = Operation.objects.filter(app_id=app.id, kind=OperationKind.DELETE).first()
+    locked = _LOCKED.first(app.pk)
+    if locked is None:
+        raise App.DoesNotExist
+    if locked.deleting:
+        deletion = Operation.objects.filter(app_id=locked.id, kind=OperationKind.DELETE).first()
         raise Conflict(
-            _("The app %(name)s is being deleted.") % {"name": app.name},
+            _("The app %(name)s is being deleted.") % {"name": locked.name},
             code="app_deleting",
             data={"operation": deletion.id if deletion else None},
         )
-    return app
+    return locked
 
 
 def _next_number(app: App) -> int:
-    last = Release.objects.filter(app=app).first()
+    last = releases.last(app)
     return last.number + 1 if last else 1
 
 
@@ -284,9 +307,9 @@ def _roll_out(
     app: App, release: Release, kind: OperationKind, text: str, *, actor: str, reason: str = ""
 ) -> Operation:
     # Slots first, as the controller does: in another order the two could wait for each other.
-    Slot.objects.filter(service__app=app).update(failures=0, not_before=None)
+    _FORGIVE(app.pk)
     _supersede(app, reason)
-    before = Release.objects.filter(app=app, number__lt=release.number).order_by("-number").first()
+    before = releases.before(app, release.number)
     change = audit.change(_sketch(before), _sketch(release), **_changed_names(before, release))
     operation = _operate(app, kind, actor=actor, target=f"#{release.number}", text=text, data=change)
     now = timezone.now()
@@ -302,27 +325,24 @@ def _roll_out(
 
 
 def _supersede(app: App, reason: str = "") -> None:
-    for rollout in Rollout.objects.filter(app=app, state__in=UNDER_WAY).select_related("operation"):
+    for rollout in _UNDER_WAY(app.pk):
         rollout.state, rollout.reason, rollout.ended_at = RolloutState.SUPERSEDED, reason, timezone.now()
         rollout.save(update_fields=["state", "reason", "ended_at"])
         if rollout.operation:
             operations.end(rollout.operation, OperationState.SUPERSEDED, rollout.ended_at)
-    unprepared = Release.objects.filter(app=app, state=ReleaseState.PREPARING)
-    unprepared.update(
-        state=ReleaseState.FAILED, error="Another change came before its release command was done."
-    )
+    _GIVE_UP_PREPARING(app.pk)
 
 
 def _add_services(app: App, release: Release) -> None:
     """Rows for the services that are new with this release. Before one is ready they follow the newest file."""
-    first = not Release.objects.filter(app=app, state=ReleaseState.READY).exists()
+    first = releases.ready_before(app) is None
     for name, spec in release.project.services.items():
         wanted = {"replicas": spec.replicas, "present": first}
         if first:
             Service.objects.update_or_create(app=app, name=name, defaults=wanted)
         else:
             Service.objects.get_or_create(app=app, name=name, defaults=wanted)
-        Service.objects.filter(app=app, name=name, is_command=True).update(is_command=False)
+        _NO_COMMAND(app.pk, name)
     for name in release.project.commands:
         wanted = {"present": False, "is_command": True, "replicas": 1}
         Service.objects.update_or_create(app=app, name=name, defaults=wanted)
@@ -330,11 +350,11 @@ def _add_services(app: App, release: Release) -> None:
 
 def take_services(app: App, release: Release) -> None:
     """Service rows follow the file of a release that is ready; a scale stays until the file's own number changes."""
-    previous = Release.objects.filter(app=app, number__lt=release.number, state=ReleaseState.READY).first()
+    previous = releases.ready_before(app, release.number)
     before: Mapping[str, Any] = previous.project.services if previous else {}
     wanted = release.project.services
     Service.objects.filter(app=app, present=True).exclude(name__in=wanted).update(present=False)
-    for service in Service.objects.filter(app=app, name__in=wanted):
+    for service in _SERVICES(app.pk, wanted):
         replicas = wanted[service.name].replicas
         unchanged = service.name in before and before[service.name].replicas == replicas
         if not service.present or (previous and not unchanged):

@@ -1,0 +1,113 @@
+"""Inserts of which the SQL is made once, as in `prepared`: Django takes longer to write it than the database to do
+what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from itertools import chain
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import AutoField, BooleanField, CharField, Field, IntegerField, Model, TextField
+from django.db.models.constants import OnConflict
+from django.db.models.sql import InsertQuery
+
+_BATCH = 1000
+"""Rows per statement, at most: SQLite takes fewer."""
+_MOST_KEPT = 100
+"""Statements for more rows are rare, and long: they are made anew."""
+_PROBES: dict[type[Field[Any, Any]], object] = {
+    CharField: "text",
+    TextField: "text",
+    IntegerField: 7,
+    BooleanField: True,
+}
+
+
+def insert(rows: Sequence[Model]) -> None:
+    """Insert rows of one model, in the caller's transaction. As `bulk_create`, except that a row which has its id
+    from the database is not told of it."""
+    if rows:
+        _insert_into(type(rows[0]), ())(rows)
+
+
+def upsert(rows: Sequence[Model], fields: Sequence[str]) -> None:
+    """As `insert`; of a row whose primary key is there already these fields are saved."""
+    if rows:
+        _insert_into(type(rows[0]), tuple(fields))(rows)
+
+
+class _Insert:
+    def __init__(self, model: type[Model], changed: tuple[str, ...]) -> None:
+        self._model, self._changed = model, changed
+        self._fields: list[Any] = [
+            field
+            for field in model._meta.concrete_fields
+            if not (field.generated or isinstance(field, AutoField))
+        ]
+        self._kept: dict[str, list[type | None]] = {}
+        """By the database's kind, of each field."""
+        self._known: dict[tuple[str, int], str] = {}
+        """By the database's kind, and the number of rows."""
+
+    def __call__(self, rows: Sequence[Model]) -> None:
+        connection = connections[DEFAULT_DB_ALIAS]
+        size = min(_BATCH, max(1, connection.ops.bulk_batch_size(self._fields, rows)))
+        with transaction.mark_for_rollback_on_error(DEFAULT_DB_ALIAS), connection.cursor() as cursor:
+            for start in range(0, len(rows), size):
+                cursor.execute(*self._statement(connection, rows[start : start + size]))
+        for row in rows:
+            row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
+
+    def _statement(self, connection: BaseDatabaseWrapper, rows: Sequence[Model]) -> tuple[str, Sequence[Any]]:
+        key = connection.vendor, len(rows)
+        sql = self._known.get(key)
+        if sql is None:
+            sql, _params = self._compiled(rows)
+            if len(rows) <= _MOST_KEPT:
+                self._known[key] = sql
+        values = [self._values(connection, row) for row in rows]
+        if len(rows) > 1 and sql.count("%s") == len(self._fields):
+            # PostgreSQL is given an array for each column.
+            return sql, [list(column) for column in zip(*values, strict=True)]
+        return sql, list(chain.from_iterable(values))
+
+    def _compiled(self, rows: Sequence[Model]) -> tuple[str, Sequence[Any]]:
+        fields = self._model._meta.get_field
+        query = InsertQuery(
+            self._model,
+            on_conflict=OnConflict.UPDATE if self._changed else None,
+            update_fields=[fields(name) for name in self._changed],
+            unique_fields=[self._model._meta.pk],
+        )
+        query.insert_values(self._fields, list(rows))
+        compiler: Any = query.get_compiler(using=DEFAULT_DB_ALIAS)
+        [statement] = compiler.as_sql()
+        return statement  # type: ignore[no-any-return]
+
+    def _values(self, connection: BaseDatabaseWrapper, row: Model) -> list[Any]:
+        kept = self._kept.get(connection.vendor)
+        if kept is None:
+            kept = self._kept[connection.vendor] = [_kept(connection, field) for field in self._fields]
+        values = []
+        for field, as_it_is in zip(self._fields, kept, strict=True):
+            value = field.pre_save(row, add=True)
+            if value is not None and type(value) is not as_it_is:
+                value = field.get_db_prep_save(value, connection=connection)
+            values.append(value)
+        return values
+
+
+_insert_into = cache(_Insert)
+
+
+def _kept(connection: BaseDatabaseWrapper, field: Any) -> type | None:
+    """The type whose values the field hands to the database as they are; None for none."""
+    while field.is_relation:
+        field = field.target_field
+    for kind, probe in _PROBES.items():
+        if isinstance(field, kind) and field.get_db_prep_save(probe, connection=connection) is probe:
+            return type(probe)
+    return None
