@@ -21,6 +21,7 @@ from django.utils import timezone
 from console.common import audit, origin
 from console.common import redis as keys
 from console.common.models import Dirty, Event
+from console.common.writes import insert
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ def collected() -> Iterator[list[Event]]:
 
 def mark_dirty(app_id: str) -> None:
     """Leave work for the controller in this transaction, and poke it once that is committed."""
-    Dirty.objects.create(app_id=app_id)
+    insert([Dirty(app_id=app_id)])
     transaction.on_commit(poke)
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from console.common.inserts import insert
 from console.common.models import Event
+from console.common.writes import insert
 
 FEW = 5
 """Up to so many alike are told one by one."""

@@ -14,8 +14,8 @@ from console.cluster.enums import JobKind
 from console.cluster.models import Job, Node
 from console.cluster.queries import cluster
 from console.common.ids import new_id
-from console.common.inserts import insert
 from console.common.prepared import Prepared, PreparedUpdate
+from console.common.writes import insert
 from console.controller import overlay, specs
 from console.controller.context import Step
 from console.controller.rows import chunks, save_one
@@ -333,9 +333,10 @@ def add_sync(step: Step, node: Node, forget: tuple[str, ...] = ()) -> None:
     _END_SYNC(node.id, step.now)
     keep = [(slot, generation) for slot, generation, state in _KEPT(node.id) if not State(state).ended]
     job = protocol.Sync(id=new_id(), session=node.session, keep=tuple(sorted(keep)), forget=forget)
-    Job.objects.create(
+    row = Job(
         id=job.id, node=node, kind=JobKind.SYNC, payload=_payload(job), created_at=step.now, ring_at=step.now
     )
+    insert([row])
 
 
 def resume(step: Step, node: Node) -> None:

@@ -11,10 +11,11 @@ from django.db.models import DateTimeField, ExpressionWrapper, F, Q, Value
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 
-from console.common.prepared import PreparedUpdate
+from console.common.prepared import Prepared, PreparedUpdate
 from console.controller.models import Lease
 
 LIFETIME = timedelta(seconds=6)
+_TERM: Prepared[int] = Prepared(lambda: Lease.objects.filter(id=1).values_list("term", flat=True))
 
 
 class LeaseLost(Exception):
@@ -46,7 +47,7 @@ class DatabaseLease:
         with transaction.atomic():
             if not _updates(LIFETIME).take(self.holder):
                 return False
-            self.term = Lease.objects.get(id=1).term
+            [self.term] = _TERM()
         return True
 
     def renew(self) -> None:

@@ -8,7 +8,7 @@ import msgspec
 
 from console.cluster.enums import JobKind
 from console.cluster.models import Job, Node
-from console.controller import jobs, load, observed, overlay, verdicts, volumes
+from console.controller import jobs, load, observed, overlay, rows, verdicts, volumes
 from console.controller.ledger import Ledger
 from console.workloads.models import Release
 from nodeagent import protocol
@@ -77,7 +77,7 @@ def conclude(ledger: Ledger, node: Node, job: Job, message: protocol.Result) -> 
 def _synced(ledger: Ledger, node: Node) -> None:
     ledger.write()
     node.synced_session = node.session
-    node.save(update_fields=["synced_session"])
+    rows.save_one(node, ["synced_session"])
     verdicts.release(ledger.step, node)
     _give_up_poison(ledger, node)
     _give_up_outdated(ledger, node)

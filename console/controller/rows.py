@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection
 from django.db.models import Model
 
-from console.common.inserts import insert, upsert
+from console.common.writes import insert, update, upsert
 
 BATCH = 1000
 """Ids per statement."""
@@ -39,29 +38,13 @@ def save_alike(rows: Iterable[Model], fields: Sequence[str]) -> None:
         key = [getattr(row, name) for name in fields]
         groups[json.dumps(key, sort_keys=True, cls=DjangoJSONEncoder)].append(row)
     for group in groups.values():
-        _save_together(group[0], fields, {str(row.pk) for row in group})
+        for ids in chunks({str(row.pk) for row in group}):
+            update(group[0], fields, ids)
 
 
 def save_one(row: Model, fields: Sequence[str]) -> None:
     """Save these columns of a row."""
-    _save_together(row, fields, {str(row.pk)})
-
-
-def _save_together(first: Model, names: Sequence[str], ids: Collection[str]) -> None:
-    quote = connection.ops.quote_name
-    fields: list[Any] = [first._meta.get_field(name) for name in names]
-    columns = ", ".join(f"{quote(field.column)} = %s" for field in fields)
-    values = [
-        field.get_db_prep_save(getattr(first, field.attname), connection=connection) for field in fields
-    ]
-    for some in chunks(ids):
-        # Names of our own tables alone; the values are parameters.
-        sql = (
-            f"UPDATE {quote(first._meta.db_table)} SET {columns} "  # noqa: S608  # nosec B608 (own tables)
-            f"WHERE id IN ({', '.join(['%s'] * len(some))})"
-        )
-        with connection.cursor() as cursor:
-            cursor.execute(sql, [*values, *some])
+    update(row, fields)
 
 
 def save_texts(model: type[Model], column: str, texts: Mapping[str, str]) -> None:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from django.utils import timezone
 
 from console.common import events
+from console.common.writes import insert, update
 from console.workloads.enums import OperationKind, OperationState
 from console.workloads.models import App, Operation
 
@@ -29,7 +30,7 @@ def progress_of(operation: Operation) -> dict[str, int] | None:
 def begin(app: App, kind: OperationKind, *, actor: str, target: str = "", text: str) -> Operation:
     """A running operation of the app, with its first step. In the caller's transaction."""
     now = timezone.now()
-    operation = Operation.objects.create(
+    operation = Operation(
         team=app.team,
         app_id=app.id,
         app_name=app.name,
@@ -39,6 +40,7 @@ def begin(app: App, kind: OperationKind, *, actor: str, target: str = "", text: 
         created_at=now,
         steps=[{"at": now.isoformat(), "text": text}],
     )
+    insert([operation])
     events.announce(app.team_id, "operation", app.id)
     return operation
 
@@ -53,7 +55,7 @@ def note(operation: Operation, text: str, now: datetime, progress: Progress | No
     again = last["text"] == text or (":" in text and last["text"].partition(":")[0] == subject)
     before = operation.steps[:-1] if again else operation.steps
     operation.steps = [*before, step][-STEPS_KEPT:]
-    operation.save(update_fields=["steps"])
+    update(operation, ["steps"])
     events.announce(operation.team_id, "operation", operation.app_id)
 
 
@@ -62,7 +64,7 @@ def end(operation: Operation, state: OperationState, now: datetime, error: str =
     if operation.state != OperationState.RUNNING:
         return
     operation.state, operation.error, operation.ended_at = state, error, now
-    operation.save(update_fields=["state", "error", "ended_at"])
+    update(operation, ["state", "error", "ended_at"])
     events.announce(operation.team_id, "operation", operation.app_id)
 
 

@@ -18,6 +18,7 @@ from console.accounts.access import Access
 from console.common import audit, events
 from console.common.errors import BerthError, Conflict
 from console.common.prepared import Prepared, PreparedUpdate
+from console.common.writes import insert, update
 from console.workloads import operations, queries, quotas, releases, restarts, secretstore
 from console.workloads.compose import Project
 from console.workloads.enums import UNDER_WAY, OperationKind, OperationState, ReleaseState, RolloutState
@@ -134,7 +135,7 @@ def _check_readable(release: Release) -> None:
 def go_back(app: App, to: Release, *, actor: str, reason: str = "") -> Operation:
     """Start the rollout of a new release with an old one's content. In the caller's transaction, the app's row
     being the caller's; `reason` is kept on the rollout that this one takes the place of."""
-    release = Release.objects.create(
+    release = Release(
         app=app,
         number=_next_number(app),
         compose=to.compose,
@@ -150,6 +151,7 @@ def go_back(app: App, to: Release, *, actor: str, reason: str = "") -> Operation
         created_by=actor,
         created_at=timezone.now(),
     )
+    insert([release])
     take_services(app, release)
     text = f"Release {release.number} made from release {to.number}"
     return _roll_out(app, release, OperationKind.ROLLBACK, text, actor=actor, reason=reason)
@@ -284,7 +286,7 @@ def _release(
 ) -> Operation:
     quotas.check_priorities(app, project)
     taken, variables, files = secretstore.take_secrets(access, app, project, variables, files)
-    release = Release.objects.create(
+    release = Release(
         app=app,
         number=_next_number(app),
         compose=compose,
@@ -296,6 +298,7 @@ def _release(
         created_by=access.actor,
         created_at=timezone.now(),
     )
+    insert([release])
     _add_services(app, release)
     text = f"Release {release.number} made"
     operation = _roll_out(app, release, OperationKind.DEPLOY, text, actor=access.actor)
@@ -313,7 +316,7 @@ def _roll_out(
     change = audit.change(_sketch(before), _sketch(release), **_changed_names(before, release))
     operation = _operate(app, kind, actor=actor, target=f"#{release.number}", text=text, data=change)
     now = timezone.now()
-    Rollout.objects.create(
+    rollout = Rollout(
         app=app,
         release=release,
         operation=operation,
@@ -321,13 +324,14 @@ def _roll_out(
         started_at=now,
         deadline=now + timedelta(seconds=settings.ROLLOUT_DEADLINE),
     )
+    insert([rollout])
     return operation
 
 
 def _supersede(app: App, reason: str = "") -> None:
     for rollout in _UNDER_WAY(app.pk):
         rollout.state, rollout.reason, rollout.ended_at = RolloutState.SUPERSEDED, reason, timezone.now()
-        rollout.save(update_fields=["state", "reason", "ended_at"])
+        update(rollout, ["state", "reason", "ended_at"])
         if rollout.operation:
             operations.end(rollout.operation, OperationState.SUPERSEDED, rollout.ended_at)
     _GIVE_UP_PREPARING(app.pk)

@@ -1,4 +1,4 @@
-"""Inserts of which the SQL is made once save what `bulk_create` would."""
+"""Inserts and updates of which the SQL is made once save what Django's own would."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from django.test.utils import CaptureQueriesContext
 
 from console.cluster.models import Job, Node
 from console.common.ids import new_id
-from console.common.inserts import insert, upsert
 from console.common.models import Dirty, Event
+from console.common.writes import insert, update, upsert
 
 pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -75,6 +75,21 @@ def test_an_upsert_changes_its_fields_alone_and_inserts_the_rest(node: Node) -> 
     assert found == {
         **{job.pk: ("changed", number) for number, job in enumerate(there)},
         new[0].pk: ("it's 0 %", 0),
+    }
+
+
+def test_an_update_saves_its_columns_alone(node: Node) -> None:
+    first, second, third = there = jobs(node, 3)
+    insert(there)
+    first.payload, first.ok, first.done_at, first.rings = {"new": [1]}, False, None, 99
+    update(first, ["payload", "ok", "done_at"])
+    second.node_id, second.message = node.id, "both"
+    update(second, ["message", "node_id"], [second.pk, third.pk])
+    found = {job.pk: (job.payload, job.ok, job.done_at, job.rings, job.message) for job in Job.objects.all()}
+    assert found == {
+        first.pk: ({"new": [1]}, False, None, 0, "it's 0 %"),
+        second.pk: (second.payload, None, None, 1, "both"),
+        third.pk: (third.payload, True, None, 2, "both"),
     }
 
 

@@ -1,9 +1,9 @@
-"""Inserts of which the SQL is made once, as in `prepared`: Django takes longer to write it than the database to do
-what it says."""
+"""Inserts and updates of rows, of which the SQL is made once, as in `prepared`: Django takes longer to write it than
+the database to do what it says."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from itertools import chain
 from typing import Any
@@ -39,6 +39,29 @@ def upsert(rows: Sequence[Model], fields: Sequence[str]) -> None:
         _insert_into(type(rows[0]), tuple(fields))(rows)
 
 
+def update(row: Model, fields: Sequence[str], ids: Collection[str] | None = None) -> None:
+    """Save these columns of a row, as `save(update_fields=…)` without signals; with ids, of those rows instead."""
+    _update_of(type(row), tuple(fields))(row, [row.pk] if ids is None else ids)
+
+
+class _Update:
+    def __init__(self, model: type[Model], changed: tuple[str, ...]) -> None:
+        quote = connections[DEFAULT_DB_ALIAS].ops.quote_name
+        self._columns = _Columns([model._meta.get_field(name) for name in changed])
+        columns = ", ".join(f"{quote(field.column)} = %s" for field in self._columns.fields)
+        # Names of our own tables alone; the values are parameters.
+        self._sql = (
+            f"UPDATE {quote(model._meta.db_table)} SET {columns} "  # noqa: S608  # nosec B608 (own tables)
+            f"WHERE {quote(str(model._meta.pk.column))} IN "
+        )
+
+    def __call__(self, row: Model, ids: Collection[str]) -> None:
+        connection = connections[DEFAULT_DB_ALIAS]
+        sql = f"{self._sql}({', '.join(['%s'] * len(ids))})"
+        with transaction.mark_for_rollback_on_error(DEFAULT_DB_ALIAS), connection.cursor() as cursor:
+            cursor.execute(sql, [*self._columns.of(row, connection, add=False), *ids])
+
+
 class _Insert:
     def __init__(self, model: type[Model], changed: tuple[str, ...]) -> None:
         self._model, self._changed = model, changed
@@ -47,8 +70,7 @@ class _Insert:
             for field in model._meta.concrete_fields
             if not (field.generated or isinstance(field, AutoField))
         ]
-        self._kept: dict[str, list[type | None]] = {}
-        """By the database's kind, of each field."""
+        self._columns = _Columns(self._fields)
         self._known: dict[tuple[str, int], str] = {}
         """By the database's kind, and the number of rows."""
 
@@ -68,7 +90,7 @@ class _Insert:
             sql, _params = self._compiled(rows)
             if len(rows) <= _MOST_KEPT:
                 self._known[key] = sql
-        values = [self._values(connection, row) for row in rows]
+        values = [self._columns.of(row, connection, add=True) for row in rows]
         if len(rows) > 1 and sql.count("%s") == len(self._fields):
             # PostgreSQL is given an array for each column.
             return sql, [list(column) for column in zip(*values, strict=True)]
@@ -87,20 +109,29 @@ class _Insert:
         [statement] = compiler.as_sql()
         return statement  # type: ignore[no-any-return]
 
-    def _values(self, connection: BaseDatabaseWrapper, row: Model) -> list[Any]:
+
+_insert_into, _update_of = cache(_Insert), cache(_Update)
+
+
+class _Columns:
+    """What a row has in some fields, as the database is given it."""
+
+    def __init__(self, fields: list[Any]) -> None:
+        self.fields = fields
+        self._kept: dict[str, list[type | None]] = {}
+        """By the database's kind, of each field."""
+
+    def of(self, row: Model, connection: BaseDatabaseWrapper, *, add: bool) -> list[Any]:
         kept = self._kept.get(connection.vendor)
         if kept is None:
-            kept = self._kept[connection.vendor] = [_kept(connection, field) for field in self._fields]
+            kept = self._kept[connection.vendor] = [_kept(connection, field) for field in self.fields]
         values = []
-        for field, as_it_is in zip(self._fields, kept, strict=True):
-            value = field.pre_save(row, add=True)
+        for field, as_it_is in zip(self.fields, kept, strict=True):
+            value = field.pre_save(row, add)
             if value is not None and type(value) is not as_it_is:
                 value = field.get_db_prep_save(value, connection=connection)
             values.append(value)
         return values
-
-
-_insert_into = cache(_Insert)
 
 
 def _kept(connection: BaseDatabaseWrapper, field: Any) -> type | None:
