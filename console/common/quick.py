@@ -1,4 +1,4 @@
-"""Models of which the controller reads hundreds of rows in each step."""
+"""Models of which the controller reads rows in each step, many of them by the hundred."""
 
 from __future__ import annotations
 

@@ -9,12 +9,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from console.common.prepared import PreparedDelete
+from console.common.prepared import Prepared, PreparedDelete
 from console.controller import rows
 from console.controller.models import Wake
 from console.workloads.enums import ReleaseState
 from console.workloads.models import Release, Slot
 
+_WAKES: Prepared[tuple[str, datetime]] = Prepared(lambda: Wake.objects.values_list("app_id", "at"))
+_APPS_OF_SLOTS = (
+    Slot.objects.filter(retired=False).order_by().values_list("service__app_id", flat=True).distinct()
+)
+_UNPLACED = Prepared(lambda: _APPS_OF_SLOTS.exclude(pending=""))
+_BOUND = Prepared(lambda: _APPS_OF_SLOTS.filter(node__isnull=False))
+_UNRESOLVED: Prepared[str] = Prepared(
+    lambda: (
+        Release.objects.filter(state=ReleaseState.RESOLVING)
+        .order_by()
+        .values_list("app_id", flat=True)
+        .distinct()
+    )
+)
 _DELETE_WAKES = PreparedDelete(lambda apps: Wake.objects.filter(app_id__in=apps))
 
 
@@ -32,13 +46,9 @@ class Agenda:
         """Read it, if it is not there."""
         if self._wakes is not None:
             return
-        self._wakes = dict(Wake.objects.values_list("app_id", "at"))
-        slots = Slot.objects.filter(retired=False).order_by()
-        unplaced = slots.exclude(pending="").values_list("service__app_id", flat=True)
-        unresolved = Release.objects.filter(state=ReleaseState.RESOLVING).order_by()
-        self._unplaced = {*unplaced.distinct(), *unresolved.values_list("app_id", flat=True).distinct()}
-        bound = slots.filter(node__isnull=False).values_list("service__app_id", flat=True)
-        self._everywhere = set(bound.distinct())
+        self._wakes = dict(_WAKES())
+        self._unplaced = {*_UNPLACED(), *_UNRESOLVED()}
+        self._everywhere = set(_BOUND())
 
     def due(self, now: datetime) -> set[str]:
         """Apps whose time has come."""

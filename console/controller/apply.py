@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 
 from console.accounts.members import forget_app
+from console.common.prepared import Prepared
 from console.controller import appview, jobs, rollouts, rows, volumes
 from console.controller.appview import Rows
 from console.controller.context import Step
@@ -21,6 +22,9 @@ from scheduler.lifecycle import Actor, State, move
 
 PENDING_AGAIN = timedelta(seconds=5)
 """A slot that found no node is tried again after this, though nothing is known to have changed."""
+_RESTED = Prepared(
+    lambda services, highest: Slot.objects.filter(service__in=services, retired=True, index__lte=highest)
+)
 
 
 def apply(step: Step, app: Rows, view: model.AppView, plan: model.Plan, held: Collection[str] = ()) -> None:
@@ -60,11 +64,8 @@ def _create(app: Rows, plan: model.Plan) -> None:
         by_service[one.service][one.index] = one.node
     if not by_service:
         return
-    wanted = [app.services[name] for name in by_service]
-    rested = {
-        (slot.service_id, slot.index): slot
-        for slot in Slot.objects.filter(service__in=wanted, retired=True, index__lte=_highest(plan))
-    }
+    wanted = [app.services[name].id for name in by_service]
+    rested = {(slot.service_id, slot.index): slot for slot in _RESTED(wanted, _highest(plan))}
     placed = {(one.service, one.index) for one in plan.place}
     waiting = []
     for name, nodes in by_service.items():

@@ -55,7 +55,7 @@ class App(QuickRows, models.Model):
         return self.name
 
 
-class Release(models.Model):
+class Release(QuickRows, models.Model):
     """An immutable, numbered snapshot of an app's whole Compose model. Only its images are filled in later."""
 
     id = IdField()
@@ -351,7 +351,7 @@ class Container(QuickRows, models.Model):
         return [f"http://{host}:{port}" for port, _inside, protocol in self.ports if protocol == "tcp"]
 
 
-class Operation(models.Model):
+class Operation(QuickRows, models.Model):
     """What a 202 points at: a change under way, its steps, and how it ended."""
 
     id = IdField()
@@ -381,7 +381,7 @@ class Operation(models.Model):
         return f"{self.kind} {self.app_name}"
 
 
-class Rollout(models.Model):
+class Rollout(QuickRows, models.Model):
     """The work of moving an app's services to a release. One runs per app; a newer one supersedes it."""
 
     id = IdField()

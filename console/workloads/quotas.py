@@ -18,6 +18,7 @@ from console.accounts.models import Quota, Team
 from console.cluster.models import Node
 from console.common.errors import Unprocessable
 from console.common.prepared import Prepared
+from console.common.writes import update
 from console.workloads import releases, restarts
 from console.workloads.compose import Project, spec_digest
 from console.workloads.compose import Service as Spec
@@ -150,6 +151,7 @@ _SURGE: Prepared[tuple[int, int, int]] = Prepared(
         "surge_containers", "surge_cpu", "surge_memory"
     )
 )
+_SETTLED = [f"{kind}_{what}" for kind in ("claimed", "surge") for what in ("containers", "cpu", "memory")]
 
 
 def allowed(team: Team) -> dict[str, int | None]:
@@ -251,9 +253,10 @@ def settle(app: App, before: Amount | None) -> None:
     """
     release = _newest(app)
     found = claim(app, release.project, release=release) if release else Claim(Amount(), Amount())
-    fields = {f"claimed_{key}": value for key, value in asdict(found.steady).items() if key != "apps"}
-    fields |= {f"surge_{key}": value for key, value in asdict(found.surge).items() if key != "apps"}
-    App.objects.filter(pk=app.pk).update(**fields)
+    steady, surge = found.steady, found.surge
+    app.claimed_containers, app.claimed_cpu, app.claimed_memory = steady.containers, steady.cpu, steady.memory
+    app.surge_containers, app.surge_cpu, app.surge_memory = surge.containers, surge.cpu, surge.memory
+    update(app, _SETTLED)
     use = use_of(app.team)
     if before is not None and (lacking := use.lacking(before)):
         raise exceeded(before, use.used, use.allowed, lacking)

@@ -45,6 +45,10 @@ _GIVE_UP_PREPARING = PreparedUpdate(
         "error": "Another change came before its release command was done.",
     },
 )
+_LEAVE = PreparedUpdate(
+    lambda app, names: Service.objects.filter(app=app, present=True).exclude(name__in=names),
+    lambda _app, _names: {"present": False},
+)
 _NO_COMMAND = PreparedUpdate(
     lambda app, name: Service.objects.filter(app=app, name=name, is_command=True),
     lambda _app, _name: {"is_command": False},
@@ -357,13 +361,13 @@ def take_services(app: App, release: Release) -> None:
     previous = releases.ready_before(app, release.number)
     before: Mapping[str, Any] = previous.project.services if previous else {}
     wanted = release.project.services
-    Service.objects.filter(app=app, present=True).exclude(name__in=wanted).update(present=False)
+    _LEAVE(app.pk, wanted)
     for service in _SERVICES(app.pk, wanted):
         replicas = wanted[service.name].replicas
         unchanged = service.name in before and before[service.name].replicas == replicas
         if not service.present or (previous and not unchanged):
             service.replicas, service.present = replicas, True
-            service.save(update_fields=["replicas", "present"])
+            update(service, ["replicas", "present"])
 
 
 def _sketch(release: Release | None) -> dict[str, Any] | None:

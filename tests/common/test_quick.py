@@ -12,13 +12,13 @@ from django.utils import timezone
 
 from console.cluster.enums import JobKind
 from console.cluster.models import Job, Node
-from console.workloads.models import App, Container, Service, Slot
+from console.workloads.models import App, Container, Operation, Release, Rollout, Service, Slot
 from tests.factories import make_app, make_member, make_node, make_slot, make_team
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.mark.parametrize("model", [App, Service, Slot, Container, Node, Job])
+@pytest.mark.parametrize("model", [App, Release, Rollout, Operation, Service, Slot, Container, Node, Job])
 def test_an_object_is_as_django_makes_it(model: Any) -> None:
     names = [field.attname for field in model._meta.concrete_fields]
     values = [f"value of {name}" for name in names]
