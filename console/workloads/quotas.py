@@ -22,12 +22,7 @@ from console.common.writes import update
 from console.workloads import releases, restarts
 from console.workloads.compose import Project, spec_digest
 from console.workloads.compose import Service as Spec
-from console.workloads.enums import (
-    ENDED,
-    UNDER_WAY,
-    OperationKind,
-    OperationState,
-)
+from console.workloads.enums import ENDED, UNDER_WAY, OperationKind, OperationState, ReleaseState
 from console.workloads.models import App, Container, Operation, Release, Rollout, Service
 from scheduler.model import Mode
 

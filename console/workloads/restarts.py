@@ -8,9 +8,16 @@ from collections.abc import Collection, Iterable
 from django.db.models import QuerySet
 
 from console.common import events
+from console.common.prepared import Prepared
 from console.workloads.compose import Service as Spec
 from console.workloads.enums import OperationKind, OperationState
 from console.workloads.models import App, Operation, Service
+
+_RUNNING: Prepared[str] = Prepared(
+    lambda app: Operation.objects.filter(
+        app_id=app, kind=OperationKind.RESTART, state=OperationState.RUNNING
+    ).values_list("target", flat=True)
+)
 
 
 def requests(services: QuerySet[Service]) -> dict[str, str | None]:
@@ -35,10 +42,7 @@ def under_way(app: App, specs: Iterable[Spec]) -> set[str]:
     """Names of the services whose containers a restart may replace now: those that were asked to, and those that
     depend on them with `restart`, directly or not."""
     specs = list(specs)
-    running = Operation.objects.filter(
-        app_id=app.pk, kind=OperationKind.RESTART, state=OperationState.RUNNING
-    )
-    names = set(running.values_list("target", flat=True))
+    names = set(_RUNNING(app.pk))
     if "" in names:
         return {spec.name for spec in specs}
     more = names
