@@ -14,12 +14,24 @@ from django.urls import URLPattern
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
+from console.accounts.access import team_access
+from console.accounts.addresses import set_address
+from console.accounts.enums import Role
+from console.accounts.invitations import accept_as_new, invite
+from console.accounts.members import leave_team
 from console.accounts.models import ApiToken, User
+from console.accounts.people import set_administrator
+from console.accounts.secrets import digest
+from console.accounts.services import create_sign_in_link, set_name, use_sign_in_link
 from console.api.urls import urlpatterns
+from console.cluster.joining import create_join_token, join
 from console.cluster.models import Hold, Node
-from console.common import audit
+from console.cluster.services import renew_credential
+from console.common import audit, origin
 from console.common.models import AuditEntry
 from console.workloads.models import App, Release, Rollout
+from console.workloads.moves import WantedMove, mark_moves
+from nodeagent import protocol
 from tests import factories
 from tests.api.caller import Caller, People
 from tests.api.test_routes import _methods
@@ -277,15 +289,17 @@ CALLS |= {
     ("POST", "start-app"): (_start(SHOP), "app.start"),
     ("POST", "start-service"): (_start(f"{SHOP}/services/web"), "app.start"),
 }
-MAKES = re.compile(r".*\.(created|added)|registry\.stored")
+MAKES = re.compile(r".*\.(created|added|joined|factor_added)|registry\.stored")
 """Kinds of rows of something new: there is no before."""
 MAKES_OR_CHANGES = {"app.deploy": "release", "secret.stored": "version", "size.set": ""}
 """Kinds of rows of either, with what numbers them: of the first there is no before."""
-ENDS = re.compile(r".*\.(deleted|delete|removed)|(token|invitation)\.revoked")
+ENDS = re.compile(r".*\.(deleted|delete|removed|left|used|ended)|(token|invitation)\.revoked")
 """Kinds of rows of something that is gone, or goes: there is no after."""
 TELLS_NO_MORE = {
     "webhook.rotated": "of the old and the new signing secret nothing may be told",
     "node.revoked": "of the old and the new credentials nothing may be told",
+    "node.renewed": "the same",
+    "node.joined": "the same, where the host joins as a node that is there",
 }
 """Rows of a change of what is secret: that it changed, and why that is all."""
 LEAVES_ALL_AS_IT_WAS = {
@@ -335,13 +349,75 @@ def test_every_row_of_a_change_says_before_and_after(world: World, method: str, 
     assert audit.verify().broken == ""
 
 
+def _left(world: World) -> None:
+    leave_team(team_access(User.objects.get(email="viewer@example.com"), "home"))
+
+
+def _joined(world: World) -> None:
+    _made, secret = invite(world.people.access, email="new@example.com", role=Role.VIEWER)
+    accept_as_new(secret, name="New", password="correct horse battery")
+
+
+def _by_link(_world: World) -> None:
+    use_sign_in_link(create_sign_in_link(User.objects.get(email="owner@example.com")))
+
+
+def _account_changed(_world: World) -> None:
+    viewer = User.objects.get(email="viewer@example.com")
+    set_name(viewer, "Vera")
+    set_address(viewer, "vera@example.com", actor="owner@example.com")
+    set_administrator(viewer, administrator=True, actor="owner@example.com")
+
+
+def _two_hosts(world: World) -> None:
+    for node in (None, Node.objects.get(name=world.node)):
+        made = create_join_token(actor="owner@example.com", name="" if node else "n9", node=node)
+        own = digest(f"own {made.secret}")
+        asked = protocol.JoinRequest(version=protocol.VERSION, agent="1", token_digest=own, broker_digest=own)
+        join(made.secret, asked)
+
+
+def _renewed(world: World) -> None:
+    renew_credential(Node.objects.get(name=world.node), actor="manage.py")
+
+
+def _moved(world: World) -> None:
+    spare, there = factories.make_node(world.spare), Node.objects.get(name=world.node)
+    app = factories.make_app(world.people.access, "free", compose="services: {web: {image: berth/demo}}")
+    container = factories.make_container(app, there)
+    administrator = factories.make_member(factories.make_team("staff"), administrator=True)
+    assert mark_moves(administrator, [WantedMove(container.id, there.id, spare.id)]).moves
+
+
+ELSEWHERE: dict[str, Callable[[World], None]] = {
+    "member.left": _left,
+    "member.joined": _joined,
+    "link.used": _by_link,
+    "account.address": _account_changed,
+    "node.joined": _two_hosts,
+    "node.renewed": _renewed,
+    "slot.move": _moved,
+}
+"""What is done by sessions, agents and commands, by a kind of row that it leaves."""
+
+
+@pytest.mark.parametrize("kind", ELSEWHERE)
+def test_so_does_every_row_of_what_is_done_elsewhere(world: World, kind: str) -> None:
+    known = set(AuditEntry.objects.values_list("pk", flat=True))
+    with origin.use(origin.Origin(address="192.0.2.7")):
+        ELSEWHERE[kind](world)
+    rows = AuditEntry.objects.exclude(pk__in=known)
+    assert kind in {row.kind for row in rows}
+    assert {row.kind: lacks for row in rows if (lacks := _lacks(row))} == {}
+
+
 def _lacks(row: AuditEntry) -> str:
     """What a row of this kind has to say and does not; empty: nothing."""
     before, after = row.data.get("before"), row.data.get("after")
     if row.kind in LEAVES_ALL_AS_IT_WAS:
         return "" if before is after is None else "it changes something after all"
-    if row.kind in TELLS_NO_MORE:
-        return "" if row.data["changed"] is True else "that it changed"
+    if row.kind in TELLS_NO_MORE and "before" not in row.data:
+        return "" if row.data.get("changed") is True else "that it changed"
     if not {"before", "after"} <= set(row.data):
         return "before and after"
     new, gone = bool(MAKES.fullmatch(row.kind)), bool(ENDS.fullmatch(row.kind))
