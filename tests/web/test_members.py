@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from django.test import Client
 
 from console.accounts.models import AppRole, Invitation, Membership, User
 from console.common import audit
+from console.web.views.audit import told
 from tests import factories
 from tests.web.conftest import Visitors
 
@@ -141,6 +143,28 @@ def test_the_audit_shows_what_fits(people: Visitors) -> None:
     assert "eve@example.com" in _text(people.owner, "/t/ours/settings/audit/?scope=platform&kind=session")
     assert "Restart of shop" in _text(people.owner, f"/t/ours/settings/audit/?app={app.pk}")
     assert "Restart of shop" not in _text(people.owner, "/t/ours/settings/audit/?actor=nobody")
+
+
+@pytest.mark.parametrize(
+    ("data", "shown"),
+    [
+        (
+            audit.change({"replicas": 1}, {"replicas": 3}, service="web"),
+            {"service": "web", "replicas": "1 → 3"},
+        ),
+        (
+            audit.change(None, {"name": "shop", "labels": {"a": "b"}}),
+            {"name": "shop", "labels": '{"a": "b"}'},
+        ),
+        (audit.change({"name": "shop"}, None, apps=None), {"name": "shop → –"}),
+        (audit.change({"zone": None}, {"zone": "b"}), {"zone": "– → b"}),
+        ({"changed": True}, {"changed": "true"}),
+        ({"after": 2}, {}),
+        ({}, {}),
+    ],
+)
+def test_the_audit_tells_a_change_field_by_field(data: dict[str, Any], shown: dict[str, str]) -> None:
+    assert told(data) == shown
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,6 +13,7 @@ from django.views.decorators.http import require_GET
 
 from console.accounts.access import Access, require_administrator
 from console.common.audit import Wanted, entries
+from console.common.models import AuditEntry
 from console.web.forms import AuditForm
 from console.web.settingstabs import render_settings
 from console.web.shell import WebRequest, team_page
@@ -44,7 +47,7 @@ def audit(request: WebRequest, access: Access) -> HttpResponse:
     )
     query = {name: request.GET[name] for name in form.fields if request.GET.get(name)}
     context = {
-        "entries": found[:PAGE],
+        "rows": [Row(entry, told(entry.data)) for entry in found[:PAGE]],
         "form": form,
         "whole": whole,
         "app": app,
@@ -53,6 +56,32 @@ def audit(request: WebRequest, access: Access) -> HttpResponse:
         "newer": f"?{urlencode(query)}" if before else "",
     }
     return render_settings(request, access, "audit", context, status=200 if form.is_valid() else 400)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`details`: by name, what else there is to tell than the sentence."""
+
+    entry: AuditEntry
+    details: Mapping[str, str]
+
+
+def told(data: Mapping[str, Any]) -> dict[str, str]:
+    """The fields of a change, each as it was and as it is, and what else the row says."""
+    sides = [data[side] for side in ("before", "after") if isinstance(data.get(side), Mapping)]
+    if "after" in data and data["after"] is None:
+        sides.append({})
+    more = {name: value for name, value in data.items() if name not in ("before", "after")}
+    found = {name: _text(value) for name, value in more.items() if value not in ("", [], None)}
+    for name in [name for side in sides for name in side]:
+        found[name] = " → ".join(_text(side.get(name)) for side in sides)
+    return found
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return "–"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _wanted(access: Access, asked: Mapping[str, Any], *, whole: bool, app: str) -> Wanted:
