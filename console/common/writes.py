@@ -24,6 +24,7 @@ _PROBES: dict[type[Field[Any, Any]], object] = {
     IntegerField: 7,
     BooleanField: True,
 }
+"""Values that such a field may hand to the database as they are."""
 
 
 def insert(rows: Sequence[Model]) -> None:
@@ -40,7 +41,8 @@ def upsert(rows: Sequence[Model], fields: Sequence[str]) -> None:
 
 
 def update(row: Model, fields: Sequence[str], ids: Collection[str] | None = None) -> None:
-    """Save these columns of a row, as `save(update_fields=…)` without signals; with ids, of those rows instead."""
+    """Save these columns of a row, as `save(update_fields=…)`, but one that is gone stays gone; with ids, of those
+    rows instead."""
     _update_of(type(row), tuple(fields))(row, [row.pk] if ids is None else ids)
 
 
@@ -87,7 +89,7 @@ class _Insert:
         key = connection.vendor, len(rows)
         sql = self._known.get(key)
         if sql is None:
-            sql, _params = self._compiled(rows)
+            sql = self._compiled(rows)
             if len(rows) <= _MOST_KEPT:
                 self._known[key] = sql
         values = [self._columns.of(row, connection, add=True) for row in rows]
@@ -96,7 +98,8 @@ class _Insert:
             return sql, [list(column) for column in zip(*values, strict=True)]
         return sql, list(chain.from_iterable(values))
 
-    def _compiled(self, rows: Sequence[Model]) -> tuple[str, Sequence[Any]]:
+    def _compiled(self, rows: Sequence[Model]) -> str:
+        """Django's own. It says the same of any other rows, as long as there are as many."""
         fields = self._model._meta.get_field
         query = InsertQuery(
             self._model,
@@ -106,8 +109,8 @@ class _Insert:
         )
         query.insert_values(self._fields, list(rows))
         compiler: Any = query.get_compiler(using=DEFAULT_DB_ALIAS)
-        [statement] = compiler.as_sql()
-        return statement  # type: ignore[no-any-return]
+        [(sql, _params)] = compiler.as_sql()
+        return str(sql)
 
 
 _insert_into, _update_of = cache(_Insert), cache(_Update)
