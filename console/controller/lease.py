@@ -42,7 +42,8 @@ class DatabaseLease:
 
     def acquire(self) -> bool:
         if not self._there:
-            Lease.objects.get_or_create(id=1)
+            if not _TERM():
+                Lease.objects.get_or_create(id=1)
             self._there = True
         with transaction.atomic():
             if not _updates(LIFETIME).take(self.holder):

@@ -41,6 +41,7 @@ REST = 6.0
 LONGEST_REST = 0.5
 """After a step it rests for so many times what the step took, at most so many seconds: what is reported meanwhile is
 one step's work then, and a busy cluster's controller leaves the processor to others."""
+_CURSOR = Prepared(lambda: Cursor.objects.filter(id=1))
 _REMEMBER = PreparedUpdate(
     lambda _epoch, _position: Cursor.objects.filter(id=1),
     lambda epoch, position: {"epoch": epoch, "position": position},
@@ -114,7 +115,7 @@ class Controller:
         """Find where to read on. Another epoch (True): the stream is another one, jobs under way and heartbeats
         may be gone with the old one, and every node is asked for its full set."""
         if self._saved is None:
-            cursor, _made = Cursor.objects.get_or_create(id=1)
+            cursor = _CURSOR.first() or Cursor.objects.get_or_create(id=1)[0]
             self._saved = cursor.epoch, cursor.position
         if self._saved[0] == epoch:
             self.position = self._saved[1]
