@@ -357,7 +357,7 @@ class AuditForm(forms.Form):
     scope = forms.CharField(required=False, max_length=20, widget=forms.HiddenInput)
     actor = forms.CharField(label=_("Who"), required=False, max_length=254)
     kind = forms.CharField(label=_("What: app.scale, token, …"), required=False, max_length=64)
-    target = forms.CharField(label=_("Done to: an app, a node, a member, …"), required=False, max_length=254)
+    target = forms.CharField(label=_("Done to"), required=False, max_length=254)
     token = forms.CharField(label=_("API token"), required=False, max_length=200)
     app = forms.CharField(label=_("App"), required=False, max_length=40)
     since = forms.DateTimeField(label=_("From (UTC)"), required=False, widget=_Moment)
