@@ -6,12 +6,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from functools import cache
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import AutoField, BooleanField, CharField, Field, IntegerField, Model, TextField
 from django.db.models.constants import OnConflict
+from django.db.models.expressions import DatabaseDefault
 from django.db.models.sql import InsertQuery
 
 _BATCH = 1000
@@ -73,6 +74,8 @@ class _Insert:
             if not (field.generated or isinstance(field, AutoField))
         ]
         self._columns = _Columns(self._fields)
+        self._left_open = [field.attname for field in self._fields if field.has_db_default()]
+        """Where the database may be the one that decides."""
         self._known: dict[tuple[str, int], str] = {}
         """By the database's kind, and the number of rows."""
 
@@ -86,10 +89,12 @@ class _Insert:
             row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
 
     def _statement(self, connection: BaseDatabaseWrapper, rows: Sequence[Model]) -> tuple[str, Sequence[Any]]:
+        if any(isinstance(getattr(row, name), DatabaseDefault) for row in rows for name in self._left_open):
+            return self._compiled(rows)
         key = connection.vendor, len(rows)
         sql = self._known.get(key)
         if sql is None:
-            sql = self._compiled(rows)
+            sql, _params = self._compiled(rows)
             if len(rows) <= _MOST_KEPT:
                 self._known[key] = sql
         values = [self._columns.of(row, connection, add=True) for row in rows]
@@ -98,8 +103,8 @@ class _Insert:
             return sql, [list(column) for column in zip(*values, strict=True)]
         return sql, list(chain.from_iterable(values))
 
-    def _compiled(self, rows: Sequence[Model]) -> str:
-        """Django's own. It says the same of any other rows, as long as there are as many."""
+    def _compiled(self, rows: Sequence[Model]) -> tuple[str, Sequence[Any]]:
+        """Django's own. It says the same of any other rows that leave nothing open, as long as there are as many."""
         fields = self._model._meta.get_field
         query = InsertQuery(
             self._model,
@@ -109,8 +114,8 @@ class _Insert:
         )
         query.insert_values(self._fields, list(rows))
         compiler: Any = query.get_compiler(using=DEFAULT_DB_ALIAS)
-        [(sql, _params)] = compiler.as_sql()
-        return str(sql)
+        [statement] = compiler.as_sql()
+        return cast("tuple[str, Sequence[Any]]", statement)
 
 
 _insert_into, _update_of = cache(_Insert), cache(_Update)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.db.models.expressions import DatabaseDefault
 from django.test.utils import CaptureQueriesContext
 
 from console.cluster.models import Job, Node
@@ -106,6 +108,19 @@ def test_what_the_database_has_a_value_for_is_filled_in() -> None:
         ("m", {"a": 1}, False),
         ("", {}, False),
     ]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_column_that_a_row_leaves_to_the_database_has_its_default(count: int) -> None:
+    """As of a release that does not know the column, or of a field with no default but the database's."""
+    field: Any = Event._meta.get_field("dispatched")
+    for _again in range(2):
+        rows = [Event(at=NOON, kind="open", message=str(number), actor="a") for number in range(count)]
+        rows[-1].dispatched = DatabaseDefault(field._db_default_expression, output_field=field)
+        insert(rows)
+        insert([Event(at=NOON, kind="said", message="", actor="a", dispatched=True) for _row in rows])
+    assert list(Event.objects.filter(kind="open").values_list("dispatched", flat=True)) == [False] * 2 * count
+    assert list(Event.objects.filter(kind="said").values_list("dispatched", flat=True)) == [True] * 2 * count
 
 
 def test_nothing_is_said_for_no_rows() -> None:
