@@ -105,10 +105,19 @@ def _remove_group(group: Path) -> bool:
 
 def unmount_below(directory: Path) -> None:
     """Unmounts everything under a folder, the deepest first."""
+    for mount in sorted(_mounts_below(directory), key=len, reverse=True):
+        try:
+            hosts.run("umount", "-l", mount)
+        except RuntimeError:
+            # Some go by themselves meanwhile, as a container's do with its last process.
+            if mount in _mounts_below(directory):
+                raise
+
+
+def _mounts_below(directory: Path) -> list[str]:
     lines = Path("/proc/self/mounts").read_text().splitlines()
     mounts = [line.split()[1].encode().decode("unicode_escape") for line in lines]
-    for mount in sorted((m for m in mounts if m.startswith(f"{directory}/")), key=len, reverse=True):
-        hosts.run("umount", "-l", mount)
+    return [mount for mount in mounts if mount.startswith(f"{directory}/")]
 
 
 def main() -> None:
