@@ -18,7 +18,9 @@ from django.db.models.sql import InsertQuery
 _BATCH = 1000
 """Rows per statement, at most: SQLite takes fewer."""
 _MOST_KEPT = 100
-"""Statements for more rows are rare, and long: they are made anew."""
+"""Statements that grow with their rows are rare for more, and long: they are made anew."""
+_ANY = 0
+"""Stands for any number of rows but one."""
 _PROBES: dict[type[Field[Any, Any]], object] = {
     CharField: "text",
     TextField: "text",
@@ -91,17 +93,22 @@ class _Insert:
     def _statement(self, connection: BaseDatabaseWrapper, rows: Sequence[Model]) -> tuple[str, Sequence[Any]]:
         if any(isinstance(getattr(row, name), DatabaseDefault) for row in rows for name in self._left_open):
             return self._compiled(rows)
-        key = connection.vendor, len(rows)
-        sql = self._known.get(key)
-        if sql is None:
-            sql, _params = self._compiled(rows)
-            if len(rows) <= _MOST_KEPT:
-                self._known[key] = sql
-        values = [self._columns.of(row, connection, add=True) for row in rows]
+        by_row, by_column = (connection.vendor, len(rows)), (connection.vendor, _ANY)
+        if len(rows) > 1 and (sql := self._known.get(by_column)):
+            columns = zip(*self._values(connection, rows), strict=True)
+            return sql, [list(column) for column in columns]
+        if sql := self._known.get(by_row):
+            return sql, list(chain.from_iterable(self._values(connection, rows)))
+        sql, params = self._compiled(rows)
         if len(rows) > 1 and sql.count("%s") == len(self._fields):
-            # PostgreSQL is given an array for each column.
-            return sql, [list(column) for column in zip(*values, strict=True)]
-        return sql, list(chain.from_iterable(values))
+            # PostgreSQL is given an array for each column, however many rows there are.
+            self._known[by_column] = sql
+        elif len(rows) <= _MOST_KEPT:
+            self._known[by_row] = sql
+        return sql, params
+
+    def _values(self, connection: BaseDatabaseWrapper, rows: Sequence[Model]) -> list[list[Any]]:
+        return [self._columns.of(row, connection, add=True) for row in rows]
 
     def _compiled(self, rows: Sequence[Model]) -> tuple[str, Sequence[Any]]:
         """Django's own. It says the same of any other rows that leave nothing open, as long as there are as many."""
