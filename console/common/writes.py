@@ -93,19 +93,24 @@ class _Insert:
     def _statement(self, connection: BaseDatabaseWrapper, rows: Sequence[Model]) -> tuple[str, Sequence[Any]]:
         if any(isinstance(getattr(row, name), DatabaseDefault) for row in rows for name in self._left_open):
             return self._compiled(rows)
-        by_row, by_column = (connection.vendor, len(rows)), (connection.vendor, _ANY)
-        if len(rows) > 1 and (sql := self._known.get(by_column)):
+        if len(rows) > 1 and (sql := self._by_column(connection, rows)):
             columns = zip(*self._values(connection, rows), strict=True)
             return sql, [list(column) for column in columns]
-        if sql := self._known.get(by_row):
+        key = connection.vendor, len(rows)
+        if sql := self._known.get(key, ""):
             return sql, list(chain.from_iterable(self._values(connection, rows)))
         sql, params = self._compiled(rows)
-        if len(rows) > 1 and sql.count("%s") == len(self._fields):
-            # PostgreSQL is given an array for each column, however many rows there are.
-            self._known[by_column] = sql
-        elif len(rows) <= _MOST_KEPT:
-            self._known[by_row] = sql
+        if len(rows) <= _MOST_KEPT:
+            self._known[key] = sql
         return sql, params
+
+    def _by_column(self, connection: BaseDatabaseWrapper, rows: Sequence[Model]) -> str:
+        """PostgreSQL is given an array for each column, however many rows there are; empty for the others."""
+        key = connection.vendor, _ANY
+        if key not in self._known:
+            sql, _params = self._compiled(rows[:2])
+            self._known[key] = sql if sql.count("%s") == len(self._fields) else ""
+        return self._known[key]
 
     def _values(self, connection: BaseDatabaseWrapper, rows: Sequence[Model]) -> list[list[Any]]:
         return [self._columns.of(row, connection, add=True) for row in rows]
