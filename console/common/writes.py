@@ -14,6 +14,7 @@ from django.db.models import AutoField, BooleanField, CharField, Field, IntegerF
 from django.db.models.constants import OnConflict
 from django.db.models.expressions import DatabaseDefault
 from django.db.models.sql import InsertQuery
+from psycopg.types.json import Jsonb
 
 _BATCH = 1000
 """Rows per statement, at most: SQLite takes fewer."""
@@ -95,7 +96,7 @@ class _Insert:
             return self._compiled(rows)
         if len(rows) > 1 and (sql := self._by_column(connection, rows)):
             columns = zip(*self._values(connection, rows), strict=True)
-            return sql, [list(column) for column in columns]
+            return sql, [_array(column) for column in columns]
         key = connection.vendor, len(rows)
         if sql := self._known.get(key, ""):
             return sql, list(chain.from_iterable(self._values(connection, rows)))
@@ -162,3 +163,17 @@ def _kept(connection: BaseDatabaseWrapper, field: Any) -> type | None:
         if isinstance(field, kind) and field.get_db_prep_save(probe, connection=connection) is probe:
             return type(probe)
     return None
+
+
+def _array(column: Sequence[Any]) -> list[Any] | str:
+    """A column as PostgreSQL's driver takes it. The driver itself marks one quote after another in an array's texts,
+    and JSON is full of them: such a column is written here."""
+    if not any(isinstance(value, Jsonb) for value in column):
+        return list(column)
+    texts = ["NULL" if value is None else _quoted(value.dumps(value.obj)) for value in column]
+    return f"{{{','.join(texts)}}}"
+
+
+def _quoted(text: str) -> str:
+    marked = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{marked}"'

@@ -32,7 +32,7 @@ def jobs(node: Node, count: int) -> list[Job]:
             node=node,
             kind="stop" if number % 2 else "ensure",
             rings=number,
-            payload={"slot": f"s{number} 50 %s", "deep": [None, {"ü": number}]},
+            payload={"slot": f's{number} 50 %s \\ {{}}, "NULL"', "deep": [None, {"ü": number}]},
             message=f"it's {number} %",
             created_at=NOON + timedelta(microseconds=number),
             done_at=None if number % 3 else NOON,
