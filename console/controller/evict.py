@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from console.common.models import Dirty
+from console.common.writes import insert
 from console.controller import jobs, rows
 from console.controller.appview import Rows
 from console.controller.context import Step
@@ -65,7 +66,7 @@ def _stop(step: Step, app: Rows, victims: dict[str, Chosen]) -> None:
     jobs.close(found, None, step.now)
     jobs.for_containers(step, found)
     others = sorted({container.app_id for container in found} - {app.app.id})
-    rows.add(Dirty(app_id=id_) for id_ in others)
+    insert([Dirty(app_id=id_) for id_ in others])
 
 
 def _containers(app: Rows, ids: Iterable[str]) -> list[Container]:

@@ -12,6 +12,7 @@ import msgspec
 from django.db.models import Exists, OuterRef
 
 from console.common.prepared import PreparedDelete
+from console.common.writes import insert
 from console.controller import rows
 from console.workloads.models import App, Explanation, Slot
 from scheduler import model
@@ -43,7 +44,7 @@ class Reasons:
 
     def save(self) -> None:
         """Before the slots that point at them are saved."""
-        rows.add(self.made)
+        insert(self.made)
 
     def clear(self) -> None:
         """After the slots were saved: what no slot points at any more goes."""

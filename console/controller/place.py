@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from console.common.ids import new_id
+from console.common.writes import insert
 from console.controller import evict, explanations, jobs, rows
 from console.controller.appview import Rows
 from console.controller.context import Step
@@ -37,7 +38,7 @@ def place(
     reasons.save()
     rows.save({one.slot.id: one.slot for one in chosen}.values(), _SLOT)
     reasons.clear()
-    rows.add(started)
+    insert(started)
     jobs.for_containers(step, started)
     return [one.placement for one in refused]
 

@@ -10,15 +10,10 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection
 from django.db.models import Model
 
-from console.common.writes import insert, update, upsert
+from console.common.writes import update, upsert
 
 BATCH = 1000
 """Ids per statement."""
-
-
-def add(rows: Iterable[Model]) -> None:
-    """Insert rows of one model."""
-    insert(list(rows))
 
 
 def save(rows: Iterable[Model], fields: Sequence[str]) -> None:

@@ -10,7 +10,8 @@ from django.db import OperationalError
 
 from console.common.models import Dirty
 from console.common.prepared import Prepared
-from console.controller import apply, appview, resolve, rows, verdicts, volumes
+from console.common.writes import insert
+from console.controller import apply, appview, resolve, verdicts, volumes
 from console.controller.appview import Rows
 from console.controller.context import Step
 from console.controller.rehearse import Rehearsal
@@ -51,7 +52,7 @@ def work(step: Step) -> None:
     volumes.carry_on(step)
     wishes = _in_order(step)
     left = sorted(wish.app.id for wish in wishes[MOST_APPS:])
-    rows.add(Dirty(app_id=app) for app in left)
+    insert([Dirty(app_id=app) for app in left])
     step.more = bool(left)
     for wish in wishes[:MOST_APPS]:
         app = wish.app
