@@ -243,7 +243,7 @@ def delete_app(access: Access, app: App, *, delete_volumes: bool) -> Operation:
         else ""
     )
     text = f"Deletion of {app.name} asked for{fate}"
-    last = Release.objects.filter(app=app).first()
+    last = releases.last(app)
     before = {"name": app.name, "stopped": app.stopped, "release": last.number if last else None}
     change = audit.change(before, None, delete_volumes=delete_volumes)
     return _operate(app, OperationKind.DELETE, actor=access.actor, text=text, data=change)
