@@ -24,6 +24,7 @@ from console.controller.wire import Beat, Entry
 from console.workloads import services
 from console.workloads.models import App, Container
 from nodeagent import protocol
+from scheduler.garbage import look_seldom
 
 NODES, ZONES = 500, 4
 SERVICE = 1000
@@ -132,6 +133,7 @@ def _running(job: protocol.Ensure) -> protocol.Observed:
 
 
 def main() -> None:
+    look_seldom()
     user, team = create_first_owner(email="bench@example.com")
     cluster = Cluster(Access(user, team, Role.OWNER))
     for line in _cases(cluster):

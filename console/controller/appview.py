@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 
 from django.conf import settings
-from django.db.models import F, Q
+from django.db.models import F
 
 from console.cluster.enums import JobKind
 from console.cluster.models import Node
@@ -18,6 +18,7 @@ from console.controller import jobs
 from console.controller.ahead import ahead, begun, digest_of
 from console.controller.load import scheduler_state
 from console.controller.requests import Known, Releases
+from console.controller.rows import chunks
 from console.controller.wishes import Wish
 from console.workloads import rollouts
 from console.workloads.compose import Service as Spec
@@ -44,9 +45,11 @@ _UNSEEN = (
     *("engine_id", "oom", "last_lines", "progress", "created_at", "observed_at"),
 )
 """Columns of a container that decide nothing: of a large app, reading them is what would cost most."""
-_NEWEST_OR_THERE = Q(removed_at=None) | Q(generation=F("slot__generation"), slot__retired=False)
 _CONTAINERS = Prepared(
-    lambda app: Container.objects.filter(_NEWEST_OR_THERE, app=app).order_by("-generation").defer(*_UNSEEN)
+    lambda app: Container.objects.filter(app=app, removed_at=None).order_by("-generation").defer(*_UNSEEN)
+)
+_NEWEST = Prepared(
+    lambda slots: Container.objects.filter(slot__in=slots, generation=F("slot__generation")).defer(*_UNSEEN)
 )
 _SLOTS = Prepared(lambda app: Slot.objects.filter(service__app=app, retired=False))
 _CONDITIONS = {"unless-stopped": "any", "on-failure": "on-failure", "no": "none"}
@@ -67,7 +70,7 @@ class Rows:
     """By slot, newest generation first: the newest one, and all that are not removed. Not all of their columns
     are loaded."""
     removing: set[str]
-    """Containers whose stop or removal was asked for and is not confirmed."""
+    """Containers that have ended, and whose stop or removal was asked for and is not confirmed."""
     rollout: Rollout | None
     """The newest one of the release, ended or not: after a failed one the old generation serves on."""
     operations: list[Operation]
@@ -95,14 +98,15 @@ def read_rows(wish: Wish, release: Known | None, coming: Known | None = None) ->
     slots = {slot.id: slot for slot in _SLOTS(app.id)}
     for slot in slots.values():
         slot.service = services[slot.service_id]
+    there = _CONTAINERS(app.id)
+    ended = [each.id for each in there if State(each.state).ended]
+    removing = jobs.open_for(ended, JobKind.STOP, JobKind.REMOVE)
     containers: defaultdict[str, list[Container]] = defaultdict(list)
-    for container in _CONTAINERS(app.id):
+    for container in [*_newest_gone(slots, there), *there]:
         container.app = app
         if container.slot_id in slots:
             container.slot = slots[container.slot_id]
         containers[container.slot_id].append(container)
-    open_ones = [each.id for found in containers.values() for each in found if each.removed_at is None]
-    busy = jobs.open_for(open_ones, JobKind.STOP, JobKind.REMOVE)
     by_name = {service.name: service for service in services.values()}
     rollout = wish.rollout if release else None
     if release and rollout:
@@ -110,11 +114,19 @@ def read_rows(wish: Wish, release: Known | None, coming: Known | None = None) ->
     running = [each for each in wish.operations if each.state == OperationState.RUNNING]
     found_ahead = ahead(coming, release, chain(*containers.values())) if coming else {}
     return Rows(
-        *(app, release, by_name, slots, containers, busy, rollout, running),
+        *(app, release, by_name, slots, containers, removing, rollout, running),
         coming=coming,
         attempt=wish.attempt if coming else None,
         ahead=found_ahead,
     )
+
+
+def _newest_gone(slots: Mapping[str, Slot], there: Iterable[Container]) -> list[Container]:
+    """Of slots whose newest container is removed: that one. Most slots' is there, and one statement for both would be
+    a join of all; with what a database knows of tables that were empty a moment ago, that took minutes."""
+    shown = {(each.slot_id, each.generation) for each in there}
+    gone = [slot.id for slot in slots.values() if slot.generation and (slot.id, slot.generation) not in shown]
+    return [container for ids in chunks(gone) for container in _NEWEST(ids)]
 
 
 def app_view(

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+from django.db.models import Model
 
 from console.cluster.models import Job, Node
 from console.common.prepared import Prepared
 from console.controller import jobs, rows
 from console.controller.context import Step
 from console.controller.wire import Entry
-from console.workloads.models import Container, Slot
+from console.workloads.models import App, Container, Service, Slot
 from nodeagent import protocol
 
 OBSERVED = (
@@ -25,12 +28,16 @@ _TRIED = ("attempts", "message", "ring_at", "received_at")
 _ENDED = ("done_at", "ring_at", "ok", "message", "result")
 MOST_RECEIPTS = 1000
 """No batch has more jobs."""
+_Model = TypeVar("_Model", bound=Model)
 _Key = tuple[str, str, int]
 """Node, slot, generation."""
-_CONTAINERS = Container.objects.select_related("slot__service", "app").order_by()
+_CONTAINERS = Container.objects.order_by()
 _BY_ID = Prepared(lambda ids: _CONTAINERS.filter(pk__in=ids))
 _BY_SLOT = Prepared(lambda slots: _CONTAINERS.filter(slot__in=slots, removed_at=None))
 _BY_NODE = Prepared(lambda nodes: _CONTAINERS.filter(node__in=nodes, removed_at=None))
+_SLOTS = Prepared(lambda ids: Slot.objects.filter(pk__in=ids))
+_SERVICES = Prepared(lambda ids: Service.objects.filter(pk__in=ids))
+_APPS = Prepared(lambda ids: App.objects.filter(pk__in=ids))
 _OPEN_JOBS = Prepared(lambda ids: Job.objects.filter(pk__in=ids, done_at=None).defer("payload"))
 
 
@@ -42,6 +49,8 @@ class Ledger:
         self._containers: dict[str, Container] = {}
         self._by_key: dict[_Key, Container] = {}
         self._slots: dict[str, Slot] = {}
+        self._services: dict[str, Service] = {}
+        self._apps: dict[str, App] = {}
         self._jobs: dict[str, Job] = {}
         self._changed: dict[str, Container] = {}
         self._failed: dict[str, Slot] = {}
@@ -69,19 +78,26 @@ class Ledger:
             for some in rows.chunks(wanted):
                 self._take(query(some))
         for node, one in lost:
-            self._take(_CONTAINERS.filter(node=node, slot=one.slot, generation=one.generation))
+            self._take(list(_CONTAINERS.filter(node=node, slot=one.slot, generation=one.generation)))
 
     def _read_jobs(self, ids: set[str]) -> None:
         for some in rows.chunks(ids):
             for job in _OPEN_JOBS(some):
                 self._jobs[job.id] = job
 
-    def _take(self, found: Iterable[Container]) -> None:
+    def _take(self, found: Sequence[Container]) -> None:
+        """With what they belong to, which is read by itself: a join would make a row's objects for each container,
+        and a database that knows little of its tables yet may begin it at the wrong end."""
+        found = [each for each in found if each.id not in self._containers]
+        _read(_SLOTS, {each.slot_id for each in found}, self._slots)
+        _read(_SERVICES, {self._slots[each.slot_id].service_id for each in found}, self._services)
+        _read(_APPS, {each.app_id for each in found}, self._apps)
         for container in found:
-            if container.id not in self._containers:
-                container.slot = self._slots.setdefault(container.slot_id, container.slot)
-                self._containers[container.id] = container
-                self._by_key[container.node_id, container.slot_id, container.generation] = container
+            slot = self._slots[container.slot_id]
+            slot.service = self._services[slot.service_id]
+            container.slot, container.app = slot, self._apps[container.app_id]
+            self._containers[container.id] = container
+            self._by_key[container.node_id, container.slot_id, container.generation] = container
 
     def take_up(self, ids: Sequence[str]) -> list[Container]:
         """Containers that no report named."""
@@ -169,6 +185,11 @@ class Ledger:
         for some in rows.chunks(ours):
             for id_ in Job.objects.filter(pk__in=some, done_at__isnull=False).values_list("id", flat=True):
                 del self._jobs[id_]
+
+
+def _read(query: Prepared[_Model], ids: set[str], known: dict[str, _Model]) -> None:
+    for some in rows.chunks(ids - known.keys()):
+        known.update((each.pk, each) for each in query(some))
 
 
 def _job_ids(message: protocol.Up) -> Iterable[str]:

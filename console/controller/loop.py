@@ -26,12 +26,15 @@ from console.controller.roster import Roster
 from console.controller.sealer import Told
 from console.controller.wire import Entry, Wire
 from console.controller.wishes import Wishes
-from console.controller.work import work
+from console.controller.work import put_off, work
 
 logger = logging.getLogger(__name__)
 
 BATCH = 2000
 """Reports taken in by one step: bounds its transaction."""
+MOST_PUT_OFF = 5
+"""While more reports wait than one step takes in, the apps are looked at only after so many steps: each look costs in
+proportion to the app, and what the next reports say would call for another one."""
 IDLE = 1.0
 """Seconds after which a step is made though nothing called for it."""
 ON_ITS_WAY = 0.5
@@ -67,6 +70,10 @@ class Controller:
         self._saved: tuple[str, str] | None = None
         """Epoch and position as the database has them; None when that is not known."""
         self._ask_all = True
+        self._put_off = 0
+        """Steps in a row that looked at no app."""
+        self._freed = False
+        """A node has had more room since the apps were last looked at."""
 
     def step(self, now: datetime) -> bool:
         """One step, in one transaction, then the bells. Whether more may be waiting already."""
@@ -78,13 +85,16 @@ class Controller:
         try:
             with transaction.atomic():
                 self.lease.renew()
-                step = Step(now, self.live, self.agenda, self.wishes, nodes=self.roster.read())
+                step = Step(
+                    now, self.live, self.agenda, self.wishes, nodes=self.roster.read(), freed=self._freed
+                )
                 step.holds = {hold.node_id: hold for hold in _HOLDS()}
                 intake.take_in(step, entries)
                 nodes.judge(step, beats, self.watch)
                 verdicts.bury(step)
                 overlay.keep(step)
-                work(step)
+                busy = len(entries) == BATCH and self._put_off < MOST_PUT_OFF
+                (put_off if busy else work)(step)
                 if wiped:
                     send.ring_all(step)
                 due = send.collect(step)
@@ -95,6 +105,7 @@ class Controller:
             self._discard()
             raise
         self._saved = epoch, self.position
+        self._put_off, self._freed = (self._put_off + 1, step.freed) if busy else (0, False)
         waited_for = min(nodes.next_verdict(step), self.agenda.next_due(now) + ON_ITS_WAY)
         self.idle = min(IDLE, max(0.05, waited_for))
         send.ring(self.wire, due, self.told)
@@ -108,6 +119,8 @@ class Controller:
 
     def _discard(self) -> None:
         self._saved = None
+        # Once the cluster is read anew, every app that waits for room is looked at.
+        self._freed = False
         for kept in (self.live, self.agenda, self.wishes, self.roster):
             kept.discard()
 

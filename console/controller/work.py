@@ -72,6 +72,13 @@ def work(step: Step) -> None:
     step.agenda.save_wakes(step.wakes)
 
 
+def put_off(step: Step) -> None:
+    """Look at no app now: what this step found out is written down for a later one."""
+    step.agenda.load()
+    insert([Dirty(app_id=app) for app in sorted(step.dirty)])
+    step.agenda.save_wakes(step.wakes)
+
+
 def _in_order(step: Step) -> list[Wish]:
     found = step.wishes.of(step.dirty)
     step.releases.load(wish.ready for wish in found if wish.ready)
