@@ -106,6 +106,20 @@ class Columns:
             self.take_many(request, rows, -1)
             self._drop_empty(request)
 
+    def reserve_many(self, allocations: Iterable[Allocation]) -> None:
+        """As `reserve` of each; of those that have the very same request, together. None of them is here yet, and
+        all their nodes and volumes are known."""
+        come: dict[int, tuple[Request, list[int]]] = {}
+        for allocation in allocations:
+            row = self.index[allocation.node]
+            self.where[allocation.container] = row
+            self.on[row][allocation.container] = allocation
+            if allocation.ports or allocation.grants:
+                self.hold(row, allocation, 1)
+            come.setdefault(id(allocation.request), (allocation.request, []))[1].append(row)
+        for request, rows in come.values():
+            self.take_many(request, rows)
+
     def _take_amounts(self, row: int, request: Request, sign: int) -> None:
         self.cpu_free[row] = cpu = self.cpu_free.item(row) - sign * request.cpu
         self.memory_free[row] = memory = self.memory_free.item(row) - sign * request.memory

@@ -141,23 +141,31 @@ class Cluster:
         return list(self._made.decisions)
 
     def explain(self, decision: Decision) -> Explanation:
-        """Why a decision of the latest `place` is as it is, from the cluster as it was at its turn. ValueError
-        for another decision, and once anything else changed."""
+        """As `explain_all`, of one."""
+        return self.explain_all([decision])[0]
+
+    def explain_all(self, decided: Sequence[Decision]) -> list[Explanation]:
+        """Why decisions of the latest `place` are as they are, each from the cluster as it was at its turn. ValueError
+        for another decision, and once anything else changed. However many are asked for, everything after the
+        first of them is undone and done again once."""
         decisions, allocations = self._made
-        turn = next((turn for turn, made in enumerate(decisions) if made is decision), None)
-        if turn is None:
+        turns = {id(made): turn for turn, made in enumerate(decisions)}
+        if any(id(decision) not in turns for decision in decided):
             raise ValueError("Not a decision of the latest call, or the cluster has changed since")
-        later = [allocation for allocation in allocations[turn:] if allocation]
         volumes = dict(self.columns.volumes)
-        for allocation in reversed(later):
-            self.columns.free(allocation.container)
-        self._unbind(later)
+        found: dict[int, Explanation] = {}
+        first = len(allocations)
         try:
-            return explain(self.columns, decision, self._policy)
+            for turn in sorted({turns[id(decision)] for decision in decided}, reverse=True):
+                later = [allocation for allocation in allocations[turn:first] if allocation]
+                self.columns.free_many(allocation.container for allocation in later)
+                self._unbind(later)
+                first = turn
+                found[turn] = explain(self.columns, decisions[turn], self._policy)
         finally:
-            for allocation in later:
-                self.columns.reserve(allocation)
+            self.columns.reserve_many(allocation for allocation in allocations[first:] if allocation)
             self.columns.volumes = volumes
+        return [found[turns[id(decision)]] for decision in decided]
 
     def _forget(self) -> None:
         if self._made.decisions:

@@ -68,8 +68,8 @@ def explain(cluster: Cluster, app: App, chosen: Sequence[Chosen], now: datetime)
         key = (want.slot,) if exact else (id(want.request), node is None, "" if node else want.node)
         groups[key].append(one)
     reasons = Reasons()
-    for group in groups.values():
-        found = cluster.explain(group[0].decision)
+    explained = cluster.explain_all([group[0].decision for group in groups.values()])
+    for group, found in zip(groups.values(), explained, strict=True):
         if found.node is not None or not _told(found, group, told):
             _take(reasons, found, app, group, now)
     return reasons

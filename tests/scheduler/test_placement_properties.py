@@ -154,6 +154,9 @@ def test_explanations_tell_the_truth_and_agree_with_the_decision(
         assert decision.node == explained.node == (best.node if best else None)
         assert explained.summary.startswith(f"{best.name}: " if best else ("0 of" if cluster else "There is"))
         assert not (explained.remedies and best)
+        assert placer.explain_all([decision, decisions[0], decision])[::2] == [explained, explained]
+    assert state(placer) == before
+    assert placer.explain_all(decisions) == [placer.explain(decision) for decision in decisions]
     assert state(placer) == before
 
 
