@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-import random
+import secrets
+from base64 import b32encode
+from random import Random
 from typing import Any
 
 from django.db import models
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
-_source: random.Random = random.SystemRandom()
 
 
-def use_source(source: random.Random) -> None:
-    """Simulations pass a seeded generator, so that a run can be replayed exactly."""
+_source: Random | None = None
+
+
+def use_source(source: Random | None) -> None:
+    """Simulations pass a seeded generator, so that a run can be replayed exactly; None is the system's again."""
     global _source  # noqa: PLW0603
     _source = source
 
 
 def new_id() -> str:
+    if _source is None:
+        # One request to the system; `SystemRandom.choices` makes one for each character.
+        return b32encode(secrets.token_bytes(10)).decode().lower()
     return "".join(_source.choices(_ALPHABET, k=16))
 
 

@@ -6,11 +6,21 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from functools import cache
 from itertools import chain
+from types import NoneType
 from typing import Any, cast
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import AutoField, BooleanField, CharField, Field, IntegerField, Model, TextField
+from django.db.models import (
+    AutoField,
+    BooleanField,
+    CharField,
+    DateTimeField,
+    Field,
+    IntegerField,
+    Model,
+    TextField,
+)
 from django.db.models.constants import OnConflict
 from django.db.models.expressions import DatabaseDefault
 from django.db.models.sql import InsertQuery
@@ -20,6 +30,8 @@ _BATCH = 1000
 """Rows per statement, at most: SQLite takes fewer."""
 _MOST_KEPT = 100
 """Statements that grow with their rows are rare for more, and long: they are made anew."""
+_NEVER = "\0"
+"""Is in no text that PostgreSQL can have."""
 _ANY = 0
 """Stands for any number of rows but one."""
 _PROBES: dict[type[Field[Any, Any]], object] = {
@@ -28,7 +40,7 @@ _PROBES: dict[type[Field[Any, Any]], object] = {
     IntegerField: 7,
     BooleanField: True,
 }
-"""Values that such a field may hand to the database as they are."""
+"""A value of what such a field may hand to the database as it is."""
 
 
 def insert(rows: Sequence[Model]) -> None:
@@ -95,8 +107,7 @@ class _Insert:
         if any(isinstance(getattr(row, name), DatabaseDefault) for row in rows for name in self._left_open):
             return self._compiled(rows)
         if len(rows) > 1 and (sql := self._by_column(connection, rows)):
-            columns = zip(*self._values(connection, rows), strict=True)
-            return sql, [_array(column) for column in columns]
+            return sql, self._columns.arrays(rows, connection)
         key = connection.vendor, len(rows)
         if sql := self._known.get(key, ""):
             return sql, list(chain.from_iterable(self._values(connection, rows)))
@@ -135,45 +146,75 @@ _insert_into, _update_of = cache(_Insert), cache(_Update)
 
 
 class _Columns:
-    """What a row has in some fields, as the database is given it."""
+    """What rows have in some fields, as the database is given it."""
 
     def __init__(self, fields: list[Any]) -> None:
         self.fields = fields
+        self._bare = [_is_bare(field) for field in fields]
         self._kept: dict[str, list[type | None]] = {}
         """By the database's kind, of each field."""
 
     def of(self, row: Model, connection: BaseDatabaseWrapper, *, add: bool) -> list[Any]:
-        kept = self._kept.get(connection.vendor)
-        if kept is None:
-            kept = self._kept[connection.vendor] = [_kept(connection, field) for field in self.fields]
+        """One row's, field by field."""
         values = []
-        for field, as_it_is in zip(self.fields, kept, strict=True):
-            value = field.pre_save(row, add)
-            if value is not None and type(value) is not as_it_is:
+        for field, bare, kept in zip(self.fields, self._bare, self._kept_by(connection), strict=True):
+            value = getattr(row, field.attname) if bare else field.pre_save(row, add)
+            if value is not None and type(value) is not kept:
                 value = field.get_db_prep_save(value, connection=connection)
             values.append(value)
         return values
 
+    def arrays(self, rows: Sequence[Model], connection: BaseDatabaseWrapper) -> list[list[Any] | str]:
+        """New rows', of each field an array for PostgreSQL."""
+        found = []
+        for field, bare, kept in zip(self.fields, self._bare, self._kept_by(connection), strict=True):
+            values = [getattr(row, field.attname) if bare else field.pre_save(row, True) for row in rows]
+            if not {type(value) for value in values} <= {kept, NoneType}:
+                save = field.get_db_prep_save
+                values = [None if value is None else save(value, connection=connection) for value in values]
+            found.append(_array(values))
+        return found
+
+    def _kept_by(self, connection: BaseDatabaseWrapper) -> list[type | None]:
+        if connection.vendor not in self._kept:
+            self._kept[connection.vendor] = [_kept(connection, field) for field in self.fields]
+        return self._kept[connection.vendor]
+
+
+def _is_bare(field: Any) -> bool:
+    """Whether what is saved of the field is what the row has."""
+    if isinstance(field, DateTimeField):
+        return not (field.auto_now or field.auto_now_add)
+    return type(field).pre_save is Field.pre_save
+
 
 def _kept(connection: BaseDatabaseWrapper, field: Any) -> type | None:
-    """The type whose values the field hands to the database as they are; None for none."""
+    """The type whose values the field hands to the database as they are, or only dressed as another type of the same
+    value; None for none."""
     while field.is_relation:
         field = field.target_field
     for kind, probe in _PROBES.items():
-        if isinstance(field, kind) and field.get_db_prep_save(probe, connection=connection) is probe:
+        if isinstance(field, kind) and field.get_db_prep_save(probe, connection=connection) == probe:
             return type(probe)
     return None
 
 
-def _array(column: Sequence[Any]) -> list[Any] | str:
-    """A column as PostgreSQL's driver takes it. The driver itself marks one quote after another in an array's texts,
-    and JSON is full of them: such a column is written here."""
-    if not any(isinstance(value, Jsonb) for value in column):
-        return list(column)
-    texts = ["NULL" if value is None else _quoted(value.dumps(value.obj)) for value in column]
-    return f"{{{','.join(texts)}}}"
+def _array(column: list[Any]) -> list[Any] | str:
+    """As PostgreSQL's driver takes it. The driver itself looks for quotes in one text after another, and marks one
+    after another: texts and JSON, which is full of them, are written here, all at once."""
+    kinds = {type(value) for value in column} - {NoneType}
+    if kinds == {Jsonb}:
+        return _quoted([None if value is None else value.dumps(value.obj) for value in column])
+    return _quoted(column) if all(issubclass(kind, str) for kind in kinds) else column
 
 
-def _quoted(text: str) -> str:
-    marked = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{marked}"'
+def _quoted(texts: list[str | None]) -> list[Any] | str:
+    """An array of texts. One with the character that no text of the database can have is left to the driver, which
+    refuses it."""
+    given = [text for text in texts if text is not None]
+    marked = _NEVER.join(given).replace("\\", "\\\\").replace('"', '\\"').split(_NEVER)
+    if given and len(marked) != len(given):
+        return texts
+    following = iter(marked)
+    quoted = ("NULL" if text is None else f'"{next(following)}"' for text in texts)
+    return f"{{{','.join(quoted)}}}"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import DataError, IntegrityError, connection, transaction
 from django.db.models.expressions import DatabaseDefault
 from django.test.utils import CaptureQueriesContext
 
@@ -33,7 +34,7 @@ def jobs(node: Node, count: int) -> list[Job]:
             kind="stop" if number % 2 else "ensure",
             rings=number,
             payload={"slot": f's{number} 50 %s \\ {{}}, "NULL"', "deep": [None, {"ü": number}]},
-            message=f"it's {number} %",
+            message=f"it's {number} %" + ("" if number % 2 else ' \\ {"NULL", ü}\n\t'),
             created_at=NOON + timedelta(microseconds=number),
             done_at=None if number % 3 else NOON,
             ok=None if number % 2 else True,
@@ -76,7 +77,7 @@ def test_an_upsert_changes_its_fields_alone_and_inserts_the_rest(node: Node) -> 
     found = {job.pk: (job.message, job.rings) for job in Job.objects.all()}
     assert found == {
         **{job.pk: ("changed", number) for number, job in enumerate(there)},
-        new[0].pk: ("it's 0 %", 0),
+        new[0].pk: (new[0].message, 0),
     }
 
 
@@ -89,7 +90,7 @@ def test_an_update_saves_its_columns_alone(node: Node) -> None:
     update(second, ["message", "node_id"], [second.pk, third.pk])
     found = {job.pk: (job.payload, job.ok, job.done_at, job.rings, job.message) for job in Job.objects.all()}
     assert found == {
-        first.pk: ({"new": [1]}, False, None, 0, "it's 0 %"),
+        first.pk: ({"new": [1]}, False, None, 0, first.message),
         second.pk: (second.payload, None, None, 1, "both"),
         third.pk: (third.payload, True, None, 2, "both"),
     }
@@ -138,3 +139,13 @@ def test_a_transaction_does_not_outlive_a_row_that_is_refused(node: Node) -> Non
             insert([job])
         assert connection.needs_rollback
         transaction.set_rollback(True)
+
+
+def test_a_text_that_no_database_has_shifts_no_other_rows(node: Node) -> None:
+    """PostgreSQL refuses the character; SQLite takes it."""
+    given = jobs(node, 3)
+    given[1].message = "a\0b"
+    with suppress(ValueError, DataError), transaction.atomic():
+        insert(given)
+    found = dict(Job.objects.values_list("id", "message"))
+    assert found in ({}, {job.id: job.message for job in given})

@@ -40,7 +40,7 @@ def same_chance() -> Iterator[None]:
         ):
             yield
     finally:
-        ids.use_source(random.SystemRandom())
+        ids.use_source(None)
 
 
 def snapshot(begun: datetime) -> Snapshot:
