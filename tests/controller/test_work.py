@@ -10,7 +10,7 @@ from console.accounts.access import Access
 from console.cluster.models import Node
 from console.cluster.services import remove_node, set_draining
 from console.common.models import Dirty, Event
-from console.controller import intake, rows, work
+from console.controller import intake, loop, rows, work
 from console.controller.resolve import digests
 from console.workloads import compose, services
 from console.workloads.models import Explanation, Rollout, Slot
@@ -171,3 +171,42 @@ def test_a_result_and_its_receipt_in_one_step_end_the_job(
     world.run(0.5)
     row = Job.objects.get(pk=job.id)
     assert (row.ok, row.ring_at, row.done_at) == (True, None, world.now)
+
+
+def test_apps_wait_while_more_reports_do_and_not_for_long(
+    access: Access, world: World, agents: MakeAgents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [agent] = agents(1)
+    app, _operation = deploy(access, DEMO % 3)
+    world.run(5)
+    monkeypatch.setattr(loop, "BATCH", 1)
+    services.scale(access, app.services.get(), replicas=4)
+    for _number in range(loop.MOST_PUT_OFF + 2):
+        agent.hello()
+    for _number in range(loop.MOST_PUT_OFF):
+        assert world.controller.step(world.now) is True
+        assert Slot.objects.count() == 3
+        assert Dirty.objects.filter(app_id=app.pk).exists()
+    world.controller.step(world.now)
+    assert Slot.objects.count() == 4
+
+
+def test_room_that_came_while_apps_were_put_off_is_not_forgotten(
+    access: Access, world: World, agents: MakeAgents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [agent] = agents(1)
+    whole = "services:\n  web:\n    image: berth/demo\n    restart: 'no'\n    cpus: 4\n"
+    first, _operation = deploy(access, whole, name="first")
+    world.run(5)
+    second, _operation = deploy(access, whole, name="second")
+    world.run(5)
+    assert (len(live(first)), len(live(second))) == (1, 0)
+    monkeypatch.setattr(loop, "BATCH", 1)
+    [key] = agent.containers
+    agent.change(key, state="exited", exit_code=0)
+    agent.hello()
+    assert world.controller.step(world.now) is True
+    assert not live(second)
+    assert not Dirty.objects.filter(app_id=second.pk).exists()
+    world.run(3)
+    assert len(live(second)) == 1
