@@ -47,6 +47,14 @@ class AgentConsumer(AsyncWebsocketConsumer):
         super().__init__()
         self.storing: set[asyncio.Task[None]] = set()
 
+    async def dispatch(self, message: Any) -> None:
+        """A report goes to Redis alone. For anything else the library first closes connections to the database that
+        are too old, in a thread of its own: it takes longer than to hand on a report."""
+        if message["type"] == "websocket.receive":
+            await self.websocket_receive(message)
+        else:
+            await super().dispatch(message)
+
     async def connect(self) -> None:
         try:
             node = await admission.admit(self.scope)

@@ -63,6 +63,19 @@ class Closable(Generic[T]):
             self._stream.close()
 
 
+class Whole(Generic[T]):
+    """As `Closable`, of an answer that was read at once."""
+
+    def __init__(self, items: Iterator[T]) -> None:
+        self._items = items
+
+    def __iter__(self) -> Iterator[T]:
+        return self._items
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
 class Upgraded:
     """The raw connection behind an answer of the engine. Read by one thread, written by one, closed by any."""
 

@@ -8,7 +8,7 @@ import resource
 import tarfile
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ from nodeagent.runtime.docker import (
     CALL_TIMEOUT,
     Closable,
     Connection,
+    Whole,
     auth_header,
     path_part,
     split_reference,
@@ -55,6 +56,8 @@ from nodeagent.vault import Private, Redact, Shown
 STREAM_GAP = 60.0
 """Longest silence of a pull. Docker writes progress several times a second."""
 DF_TIMEOUT = 300.0
+FEW_LINES = 100
+"""So many lines of a log are read at once, which costs half of what a stream does."""
 CONTAINER_ACTIONS = ["create", "start", "die", "oom", "pause", "unpause", "destroy", "health_status"]
 NOTHING: Mapping[str, ContainerFacts] = {}
 IMAGE_ACTIONS = ["pull", "tag", "untag", "delete", "load", "import"]
@@ -378,14 +381,17 @@ class DockerRuntime:
             "tail": "all" if tail < 0 else str(tail),
             "since": f"{since:.9f}" if since > 0 else "0",
         }
-        response = self._engine.stream(
-            "GET",
+        path, what = (
             f"/containers/{path_part(facts.engine_id)}/logs",
             f"The log of {facts.name} cannot be read",
-            params=params,
-            timeout=None if follow else self._engine.timeout,
         )
-        return Closable(self._lines(response, facts, redact), response)
+        if not follow and 0 <= tail <= FEW_LINES:
+            data = self._engine.call("GET", path, what, params=params, timeout=self._engine.timeout)
+            return Whole(self._lines([data], facts, redact))
+        response = self._engine.stream(
+            "GET", path, what, params=params, timeout=None if follow else self._engine.timeout
+        )
+        return Closable(self._lines(response.raw.stream(65536), facts, redact), response)
 
     def _of_log(self, container: str | ContainerFacts) -> tuple[ContainerFacts, Shown]:
         """Whose it is. What was seen of a container says no more of its secrets than that it has some."""
@@ -398,10 +404,10 @@ class DockerRuntime:
         return parse.container(data), parse.shown(data)
 
     def _lines(
-        self, response: requests.Response, facts: ContainerFacts, redact: Redact | None
+        self, chunks: Iterable[bytes], facts: ContainerFacts, redact: Redact | None
     ) -> Iterator[LogLine]:
         with self._engine.bounded():
-            for line in demux.lines(response.raw.stream(65536), tty=facts.tty):
+            for line in demux.lines(chunks, tty=facts.tty):
                 yield msgspec.structs.replace(line, text=redact(line.text)) if redact else line
 
     def stats(self, name: str) -> Usage:
