@@ -39,6 +39,7 @@ AVAILABLE = 0.9
 """Share of the replicas that Berth keeps running meanwhile."""
 MONITOR, GRACE = 1, 10
 """Seconds, of both."""
+SEEN_WITHIN = 30.0
 NETWORK = "bench"
 AIM = 1.0
 LONGEST = 180.0
@@ -95,8 +96,8 @@ def _turn(side: Berth | Docker, watch: Watch, most: int) -> Turn:
     found: dict[str, Curve] = {}
     costs: dict[str, dict[str, float]] = {}
     least = 0
+    _forget_cgroups()
     for size in (*(size for size in SIZES if size < most), most):
-        _forget_cgroups()
         with side.costs().into(costs, case := f"create {size}"):
             begun = watch.begin()
             side.create(size)
@@ -105,7 +106,6 @@ def _turn(side: Berth | Docker, watch: Watch, most: int) -> Turn:
         _say(side, case, seconds[case])
         if size == most:
             side.settle()
-            _forget_cgroups()
             with side.costs().into(costs, case := f"update {size}"):
                 begun = watch.begin()
                 side.update(size)
@@ -121,8 +121,8 @@ def _turn(side: Berth | Docker, watch: Watch, most: int) -> Turn:
 
 def _forget_cgroups() -> None:
     """A removed container's memory cgroup stays in the kernel as long as pages that it had read are cached, and each
-    one makes every container after it slower: of two equal turns the second took a sixth longer. So each case begins
-    without any."""
+    one makes every container after it slower: of two equal turns the second took a sixth longer. So each side's turn
+    begins without any; its first case, which is only told, warms the caches again."""
     os.sync()
     _DROP_CACHES.write_text("3")
 
@@ -275,9 +275,13 @@ class Docker:
         )
 
     def check(self, replicas: int) -> None:
-        listed = self._swarm.docker("service", "ls", "--format", "{{.Replicas}}").strip()
-        if listed != f"{replicas}/{replicas}":
-            raise RuntimeError(f"{listed} replicas")
+        wanted = f"{replicas}/{replicas}"
+        if not wait_until(lambda: self._listed() == wanted, SEEN_WITHIN, every=0.5):
+            raise RuntimeError(f"{self._listed()} replicas")
+
+    def _listed(self) -> str:
+        """As its manager counts them, which is some seconds behind the engines."""
+        return self._swarm.docker("service", "ls", "--format", "{{.Replicas}}").strip()
 
     def remove(self) -> None:
         self._swarm.docker("service", "rm", NAME)
