@@ -107,8 +107,8 @@ class Columns:
             self._drop_empty(request)
 
     def reserve_many(self, allocations: Iterable[Allocation]) -> None:
-        """As `reserve` of each; of those that have the very same request, together. None of them is here yet, and
-        all their nodes and volumes are known."""
+        """Take what these hold; of those that have the very same request, together. None of them is here yet, all
+        their nodes are, and no volume is bound by it."""
         come: dict[int, tuple[Request, list[int]]] = {}
         for allocation in allocations:
             row = self.index[allocation.node]

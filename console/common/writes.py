@@ -35,12 +35,12 @@ _NEVER = "\0"
 _ANY = 0
 """Stands for any number of rows but one."""
 _PROBES: dict[type[Field[Any, Any]], object] = {
-    CharField: "text",
-    TextField: "text",
+    CharField: " Text ",
+    TextField: " Text ",
     IntegerField: 7,
     BooleanField: True,
 }
-"""A value of what such a field may hand to the database as it is."""
+"""By this value is found out whether such a field hands what it has to the database unchanged."""
 
 
 def insert(rows: Sequence[Model]) -> None:

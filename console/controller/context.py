@@ -29,7 +29,7 @@ class Step:
     agenda: Agenda
     wishes: Wishes
     dirty: set[str] = field(default_factory=set)
-    """Apps to reconcile in this step."""
+    """Apps to reconcile in this step, or to note for a later one."""
     freed: bool = False
     """A node has more room than before: pending slots are worth another look."""
     ask: set[str] = field(default_factory=set)

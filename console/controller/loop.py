@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import redis
 from django.db import DatabaseError, close_old_connections, transaction
@@ -32,9 +32,9 @@ logger = logging.getLogger(__name__)
 
 BATCH = 2000
 """Reports taken in by one step: bounds its transaction."""
-MOST_PUT_OFF = 5
-"""While more reports wait than one step takes in, the apps are looked at only after so many steps: each look costs in
-proportion to the app, and what the next reports say would call for another one."""
+MOST_PUT_OFF, LONGEST_PUT_OFF = 5, timedelta(seconds=2)
+"""While more reports wait than one step takes in, the apps are looked at only after so many steps, or this time: each
+look costs in proportion to the app, and what the next reports say would call for another one."""
 IDLE = 1.0
 """Seconds after which a step is made though nothing called for it."""
 ON_ITS_WAY = 0.5
@@ -72,6 +72,8 @@ class Controller:
         self._ask_all = True
         self._put_off = 0
         """Steps in a row that looked at no app."""
+        self._looked_at = datetime.min.replace(tzinfo=UTC)
+        """When one last did."""
         self._freed = False
         """A node has had more room since the apps were last looked at."""
 
@@ -93,8 +95,8 @@ class Controller:
                 nodes.judge(step, beats, self.watch)
                 verdicts.bury(step)
                 overlay.keep(step)
-                busy = len(entries) == BATCH and self._put_off < MOST_PUT_OFF
-                (put_off if busy else work)(step)
+                later = len(entries) == BATCH and self._may_put_off(now)
+                (put_off if later else work)(step)
                 if wiped:
                     send.ring_all(step)
                 due = send.collect(step)
@@ -105,7 +107,10 @@ class Controller:
             self._discard()
             raise
         self._saved = epoch, self.position
-        self._put_off, self._freed = (self._put_off + 1, step.freed) if busy else (0, False)
+        if later:
+            self._put_off, self._freed = self._put_off + 1, step.freed
+        else:
+            self._put_off, self._freed, self._looked_at = 0, False, now
         waited_for = min(nodes.next_verdict(step), self.agenda.next_due(now) + ON_ITS_WAY)
         self.idle = min(IDLE, max(0.05, waited_for))
         send.ring(self.wire, due, self.told)
@@ -123,6 +128,9 @@ class Controller:
         self._freed = False
         for kept in (self.live, self.agenda, self.wishes, self.roster):
             kept.discard()
+
+    def _may_put_off(self, now: datetime) -> bool:
+        return self._put_off < MOST_PUT_OFF and now - self._looked_at < LONGEST_PUT_OFF
 
     def _start(self, epoch: str, now: datetime) -> bool:
         """Find where to read on. Another epoch (True): the stream is another one, jobs under way and heartbeats

@@ -1,7 +1,8 @@
 """What is wanted of apps, kept from step to step.
 
 Requests alone change these rows, and leave a dirty mark with each change; what the loop itself changes of them, it
-forgets here. So an app that is looked at because of a report costs no statement for what is wanted of it.
+forgets here. So an app that is looked at because of a report costs no statement for what is wanted of it,
+unless the look was put off.
 """
 
 from __future__ import annotations

@@ -73,10 +73,8 @@ def work(step: Step) -> None:
 
 
 def put_off(step: Step) -> None:
-    """Look at no app now: what this step found out is written down for a later one."""
-    step.agenda.load()
+    """Look at no app now: those that this step found out about are written down for a later one."""
     insert([Dirty(app_id=app) for app in sorted(step.dirty)])
-    step.agenda.save_wakes(step.wakes)
 
 
 def _in_order(step: Step) -> list[Wish]:

@@ -48,8 +48,8 @@ class AgentConsumer(AsyncWebsocketConsumer):
         self.storing: set[asyncio.Task[None]] = set()
 
     async def dispatch(self, message: Any) -> None:
-        """A report goes to Redis alone. For anything else the library first closes connections to the database that
-        are too old, in a thread of its own: it takes longer than to hand on a report."""
+        """What a frame needs of the database closes connections that are too old by itself. The library's own look,
+        in a thread before each frame, takes longer than to hand on a report."""
         if message["type"] == "websocket.receive":
             await self.websocket_receive(message)
         else:

@@ -64,7 +64,7 @@ class Closable(Generic[T]):
 
 
 class Whole(Generic[T]):
-    """As `Closable`, of an answer that was read at once."""
+    """As `Closable`, of an answer that was read at once: `close` has nothing to end."""
 
     def __init__(self, items: Iterator[T]) -> None:
         self._items = items
@@ -73,7 +73,7 @@ class Whole(Generic[T]):
         return self._items
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Of the engine, nothing is open."""
 
 
 class Upgraded:

@@ -191,6 +191,22 @@ def test_apps_wait_while_more_reports_do_and_not_for_long(
     assert Slot.objects.count() == 4
 
 
+def test_apps_wait_for_two_seconds_at_most(
+    access: Access, world: World, agents: MakeAgents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [agent] = agents(1)
+    app, _operation = deploy(access, DEMO % 3)
+    world.run(5)
+    monkeypatch.setattr(loop, "BATCH", 1)
+    services.scale(access, app.services.get(), replicas=4)
+    for _number in range(3):
+        agent.hello()
+    assert world.controller.step(world.now) is True
+    assert Slot.objects.count() == 3
+    assert world.controller.step(world.now + loop.LONGEST_PUT_OFF) is True
+    assert Slot.objects.count() == 4
+
+
 def test_room_that_came_while_apps_were_put_off_is_not_forgotten(
     access: Access, world: World, agents: MakeAgents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
