@@ -40,6 +40,7 @@ AVAILABLE = 0.9
 MONITOR, GRACE = 1, 10
 """Seconds, of both."""
 SEEN_WITHIN = 30.0
+"""Seconds after which Swarm's manager must have counted what the engines run."""
 NETWORK = "bench"
 AIM = 1.0
 LONGEST = 180.0

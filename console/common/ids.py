@@ -10,8 +10,6 @@ from typing import Any
 from django.db import models
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
-
-
 _source: Random | None = None
 
 

@@ -57,7 +57,7 @@ STREAM_GAP = 60.0
 """Longest silence of a pull. Docker writes progress several times a second."""
 DF_TIMEOUT = 300.0
 FEW_LINES = 100
-"""So many lines of a log are read at once, which costs half of what a stream does."""
+"""So many lines of a log are read at once, without what the SDK does for a stream."""
 CONTAINER_ACTIONS = ["create", "start", "die", "oom", "pause", "unpause", "destroy", "health_status"]
 NOTHING: Mapping[str, ContainerFacts] = {}
 IMAGE_ACTIONS = ["pull", "tag", "untag", "delete", "load", "import"]

@@ -13,7 +13,7 @@ from console.common.models import Dirty, Event
 from console.controller import intake, loop, rows, work
 from console.controller.resolve import digests
 from console.workloads import compose, services
-from console.workloads.models import Container, Explanation, Rollout, Slot
+from console.workloads.models import App, Container, Explanation, Rollout, Slot
 from nodeagent import protocol
 from tests.controller.conftest import MakeAgents
 from tests.controller.fakes import World
@@ -173,9 +173,9 @@ def test_a_result_and_its_receipt_in_one_step_end_the_job(
     assert (row.ok, row.ring_at, row.done_at) == (True, None, world.now)
 
 
-def test_apps_wait_while_more_reports_do_and_not_for_long(
-    access: Access, world: World, agents: MakeAgents, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def swamped(access: Access, world: World, agents: MakeAgents, monkeypatch: pytest.MonkeyPatch) -> App:
+    """An app of three slots that is to have four, while more reports wait than some steps take in."""
     [agent] = agents(1)
     app, _operation = deploy(access, DEMO % 3)
     world.run(5)
@@ -183,24 +183,20 @@ def test_apps_wait_while_more_reports_do_and_not_for_long(
     services.scale(access, app.services.get(), replicas=4)
     for _number in range(loop.MOST_PUT_OFF + 2):
         agent.hello()
+    return app
+
+
+def test_apps_wait_while_more_reports_do_and_not_for_long(world: World, swamped: App) -> None:
     for _number in range(loop.MOST_PUT_OFF):
         assert world.controller.step(world.now) is True
         assert Slot.objects.count() == 3
-        assert Dirty.objects.filter(app_id=app.pk).exists()
+        assert Dirty.objects.filter(app_id=swamped.pk).exists()
     world.controller.step(world.now)
     assert Slot.objects.count() == 4
 
 
-def test_apps_wait_for_two_seconds_at_most(
-    access: Access, world: World, agents: MakeAgents, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    [agent] = agents(1)
-    app, _operation = deploy(access, DEMO % 3)
-    world.run(5)
-    monkeypatch.setattr(loop, "BATCH", 1)
-    services.scale(access, app.services.get(), replicas=4)
-    for _number in range(3):
-        agent.hello()
+@pytest.mark.usefixtures("swamped")
+def test_apps_wait_for_two_seconds_at_most(world: World) -> None:
     assert world.controller.step(world.now) is True
     assert Slot.objects.count() == 3
     assert world.controller.step(world.now + loop.LONGEST_PUT_OFF) is True
