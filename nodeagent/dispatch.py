@@ -1,4 +1,4 @@
-"""Jobs of a batch, carried out side by side: in order within a slot, freely between slots."""
+"""Jobs of a batch, each carried out where it holds up no other."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import errno
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -31,13 +30,13 @@ from nodeagent.protocol import (
     Sync,
 )
 from nodeagent.pulls import Images
+from nodeagent.queues import SlotJob, SlotQueues
 from nodeagent.runtime.base import ContainerFacts, DiskFull
 from nodeagent.session import Session
 from nodeagent.step import NeedsPull, Stepper
 
 log = logging.getLogger(__name__)
 
-WORKERS = 8
 ASKERS = 4
 LIMIT = 2000
 PULL_TIMEOUT = 600.0
@@ -46,16 +45,13 @@ YIELD = 30.0
 asks again after twice as long."""
 
 
-_SlotJob = Ensure | Stop | Remove
-
-
 class Dispatcher:
     """`accept` returns at once; each job ends in exactly one `Result`, unless the agent ends first.
 
-    A job that arrives again while it is under way is only receipted. Pulls have threads of their own, and none for
-    those who wait for the same image, so that slow registries never hold up starts, stops and other images; so has
-    what is asked of registries, and what is kept of a container before its removal. A removal lets the starts beside
-    it go first.
+    A job that arrives again while it is under way is only receipted. Slots have their queues. Pulls have threads of
+    their own, and none for those who wait for the same image, so that slow registries never hold up starts, stops and
+    other images; so has what is asked of registries, and what is kept of a container before its removal. A removal
+    lets the starts beside it go first.
     """
 
     def __init__(
@@ -78,7 +74,7 @@ class Dispatcher:
         self._keep_log = keep_log
         self._saw = saw
         self._overlay = overlay
-        self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="job")
+        self._slots = SlotQueues(self._run)
         self._askers = ThreadPoolExecutor(ASKERS, thread_name_prefix="resolve")
         self._keepers = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="keep")
         self._lock = threading.Lock()
@@ -86,10 +82,6 @@ class Dispatcher:
         """Batches, since the agent's start."""
         self._under_way: set[str] = set()
         self._log_done: set[str] = set()
-        self._queues: dict[str, deque[tuple[_SlotJob, int]]] = {}
-        self._calm = threading.Condition(self._lock)
-        self._starts = 0
-        """Queued or under way, but for those that wait for an image."""
 
     def accept(self, batch: Batch) -> None:
         """Receipt all, then start what is new. A `Sync` opens the gate before the jobs beside it run."""
@@ -112,42 +104,15 @@ class Dispatcher:
         if isinstance(job, Sync):
             self._sync(job)
         elif isinstance(job, Swarm | Network):
-            self._workers.submit(self._finish, job, lambda: self._overlay.run(job))
+            self._slots.run(lambda: self._finish(job, lambda: self._overlay.run(job)))
         elif isinstance(job, Pull) and job.resolve:
             self._askers.submit(self._finish, job, lambda: self._resolve(job))
         elif isinstance(job, Pull):
             self._fetch(job)
         else:
-            self._queue(job, self._session.ticket())
+            self._slots.put(job, self._session.ticket())
 
-    def _queue(self, job: _SlotJob, ticket: int) -> None:
-        slot = job.identity.slot if isinstance(job, Ensure) else job.slot
-        entry = job, ticket
-        with self._lock:
-            self._starts += isinstance(job, Ensure)
-            queue = self._queues.get(slot)
-            if queue is not None:
-                queue.append(entry)
-                return
-            self._queues[slot] = deque([entry])
-        self._workers.submit(self._drain, slot)
-
-    def _drain(self, slot: str) -> None:
-        while True:
-            with self._lock:
-                queue = self._queues[slot]
-                if not queue:
-                    del self._queues[slot]
-                    return
-                job, ticket = queue.popleft()
-            try:
-                self._run(job, ticket)
-            finally:
-                with self._calm:
-                    self._starts -= isinstance(job, Ensure)
-                    self._calm.notify_all()
-
-    def _run(self, job: _SlotJob, ticket: int) -> None:
+    def _run(self, job: SlotJob, ticket: int) -> None:
         try:
             self._session.require(ticket)
             match job:
@@ -184,8 +149,7 @@ class Dispatcher:
         return False
 
     def _keep_then_remove(self, job: Remove, ticket: int, at_last: float) -> None:
-        with self._calm:
-            self._calm.wait_for(lambda: not self._starts, max(0.0, at_last - time.monotonic()))
+        self._slots.await_calm(at_last - time.monotonic())
         try:
             self._keep_log(job.slot, job.generation)
         except Exception as error:  # noqa: BLE001 - the edge: every job gets an answer
@@ -193,7 +157,7 @@ class Dispatcher:
             return
         with self._lock:
             self._log_done.add(job.id)
-        self._queue(job, ticket)
+        self._slots.put(job, ticket)
 
     def _finish(self, job: Job, work: Callable[[], Result]) -> None:
         try:
@@ -222,7 +186,7 @@ class Dispatcher:
                 message=f"{len(strangers)} containers that were not its own were stopped.",
             )
 
-        self._workers.submit(self._finish, job, clear)
+        self._slots.run(lambda: self._finish(job, clear))
 
     def _resolve(self, job: Pull) -> Result:
         fact, warning = self._images.resolve(job.image, self._images.login(job.auth))
@@ -245,7 +209,7 @@ class Dispatcher:
             return Result(job=job.id, ok=True)
 
         def landed(pulled: Future[ImageFact]) -> None:
-            self._workers.submit(self._finish, job, lambda: ensure(pulled))
+            self._slots.start(lambda: self._finish(job, lambda: ensure(pulled)))
 
         self._call_back(job, landed, job.spec.image, PULL_TIMEOUT, if_missing=True)
 
