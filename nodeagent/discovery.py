@@ -30,6 +30,8 @@ class Discovery:
         self._under_way: set[Key] = set()
         self._failures: dict[Key, tuple[int, float]] = {}
         """How often in a row, and not before when it is tried again."""
+        self._again = False
+        """What was begun has ended, or the agent ends."""
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="names")
         self.thread = threading.Thread(target=self._follow, name="names", daemon=True)
 
@@ -39,16 +41,25 @@ class Discovery:
     def stop(self) -> None:
         self._stop.set()
         with self._observer.changed:
+            self._again = True
             self._observer.changed.notify_all()
 
     def _follow(self) -> None:
         while not self._stop.is_set():
+            looked, self._again = self._observer.version, False
             try:
                 self.look()
             except Exception:
                 log.exception("the names of containers could not be looked at")
-            with self._observer.changed:
-                self._observer.changed.wait(FIRST_RETRY if self._failures else LOOK_EVERY)
+            self._await_change(looked)
+
+    def _await_change(self, since: int) -> None:
+        """Of the set that was looked at, or of what was begun then; names that could not be set right are due again."""
+        with self._observer.changed:
+            self._observer.changed.wait_for(
+                lambda: self._again or self._observer.version != since,
+                FIRST_RETRY if self._failures else LOOK_EVERY,
+            )
 
     def look(self) -> None:
         """Begins what is due now."""
@@ -85,4 +96,5 @@ class Discovery:
                 pause = min(FIRST_RETRY * 2.0 ** min(times, 10), LAST_RETRY)
                 self._failures[known.key] = times + 1, time.monotonic() + pause
         with self._observer.changed:
+            self._again = True
             self._observer.changed.notify_all()

@@ -40,9 +40,9 @@ log = logging.getLogger(__name__)
 ASKERS = 4
 LIMIT = 2000
 PULL_TIMEOUT = 600.0
-YIELD = 30.0
+YIELD = 50.0
 """Seconds for which what has ended is left lying while others start: their users wait, and it harms nobody. The console
-asks again after twice as long."""
+asks again after a minute."""
 
 
 class Dispatcher:

@@ -60,7 +60,12 @@ class Observer:
         self.changed = threading.Condition()
         self._looking = threading.Lock()
         self._known: dict[str, Known] = {}
+        self._ids: dict[Key, str] = {}
+        """Engine ids of the known ones."""
         self._told: dict[Key, bytes] = {}
+        self.version = 0
+        """Changes with the set: who has looked at it needs no second look before."""
+        self._told_version = 0
         self._touched: dict[str, int] = {}
         self._ooms: dict[str, int] = {}
         self._due: dict[str, None] = {}
@@ -105,6 +110,7 @@ class Observer:
         now = time.time()
         with self.changed:
             ours = self._ours()
+            self._told_version = self.version
             self._told = {known.key: known.essence for known in ours}
             self._images_told = self._images
             observed = tuple(known.observed(now) for known in ours)
@@ -114,6 +120,9 @@ class Observer:
         """What changed since the console was told last; None if nothing did."""
         now = time.time()
         with self.changed:
+            if self._told_version == self.version:
+                return None
+            self._told_version = self.version
             current = {known.key: (known, known.essence) for known in self._ours()}
             fresh = [known for key, (known, essence) in current.items() if self._told.get(key) != essence]
             gone = tuple(key for key in self._told if key not in current)
@@ -196,9 +205,10 @@ class Observer:
 
     def _find(self, key: Key) -> ContainerFacts | None:
         """The caller holds `changed`. What an engine that cannot be heard had before may not be so any more."""
-        if not self.engine_ok:
+        known = self._known.get(self._ids.get(key, ""))
+        if not self.engine_ok or known is None or known.identity.cluster != self._cluster():
             return None
-        return next((known.facts for known in self._ours() if known.key == key), None)
+        return known.facts
 
     def await_end(self, slot: str, generation: int) -> ContainerFacts | None:
         """What is seen of it after its end: its event has come, or comes at any moment."""
@@ -348,7 +358,12 @@ class Observer:
 
     def _forget(self, engine_id: str) -> None:
         """The caller holds `changed`."""
-        for kept in (self._known, self._ooms, self._notes, self._due, self._lines):
+        known = self._known.pop(engine_id, None)
+        if known is not None:
+            self.version += 1
+            if self._ids.get(known.key) == engine_id:
+                del self._ids[known.key]
+        for kept in (self._ooms, self._notes, self._due, self._lines):
             kept.pop(engine_id, None)
 
     def _store(self, facts: ContainerFacts, cluster: str, *, since: int) -> None:
@@ -361,8 +376,12 @@ class Observer:
         known = Known(identity, facts, oom_events=ooms, note=note)
         known = replace(known, last_lines=self._last_lines(known))
         with self.changed:
-            if self._touched.get(facts.engine_id, 0) <= since:
-                self._known[facts.engine_id] = known
+            newer = self._touched.get(facts.engine_id, 0) > since
+            if newer or known == self._known.get(facts.engine_id):
+                return
+            self.version += 1
+            self._known[facts.engine_id] = known
+            self._ids[known.key] = facts.engine_id
 
     def _last_lines(self, known: Known) -> tuple[str, ...]:
         facts = known.facts

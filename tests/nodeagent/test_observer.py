@@ -252,6 +252,32 @@ def test_what_was_removed_is_forgotten_at_once_and_for_good(watch: Watch, fake: 
     assert watch.delta().removed == (("s1", 1),)
 
 
+def test_a_container_that_was_made_anew_is_found_under_its_name(watch: Watch, fake: FakeRuntime) -> None:
+    """Though the end of the one before it is told late."""
+    before = watch.observer.find("s1", 1)
+    assert before is not None
+    fake.remove("berth-s1-g1")
+    watch.delta()
+    anew = fake.create(identity("s1"), shell("sleep 1000"))
+    watch.observer.saw(anew)
+    watch.observer.removed(before)
+    found = watch.observer.find("s1", 1)
+    assert found is not None
+    assert found.engine_id == anew.engine_id != before.engine_id
+
+
+def test_looks_that_show_nothing_new_change_no_version(watch: Watch, fake: FakeRuntime) -> None:
+    watch.observer.hello()
+    before = watch.observer.version
+    watch.observer.refresh()
+    watch.observer.refresh(full=False)
+    watch.observer.look_at("berth-s1-g1")
+    assert watch.observer.version == before
+    fake.start("berth-s1-g1")
+    watch.delta()
+    assert watch.observer.version > before
+
+
 def test_whose_networks_these_are(watch: Watch, fake: FakeRuntime) -> None:
     fake.create(identity("s2"), shell("sleep 1000", network="berth-a1"))
     assert not watch.observer.on_network("berth-a1")
