@@ -38,6 +38,7 @@ def main() -> int:
     parser.add_argument(
         "--most", type=int, default=swarm.MOST, help="swarm: replicas of the largest case (200)"
     )
+    parser.add_argument("--floor", action="store_true", help="swarm: what the engines alone take, too")
     parser.add_argument("--plot", type=Path, help="swarm: the PNG to draw the curves in")
     parser.add_argument(
         "--minutes", type=float, default=10, help="failover: of stalls, and without a console (10)"
@@ -58,7 +59,9 @@ def main() -> int:
     alone[FAILOVER] = partial(
         failover.measure, runs=options.runs or 20, minutes=options.minutes, cases=options.cases
     )
-    alone[SWARM] = partial(swarm.measure, runs=options.runs or 3, most=options.most, plot=options.plot)
+    alone[SWARM] = partial(
+        swarm.measure, runs=options.runs or 3, most=options.most, plot=options.plot, floor=options.floor
+    )
     in_lab = [name for name in chosen if name in MEASUREMENTS]
     engines = in_lab or {FAILOVER, SWARM}.intersection(chosen)
     missing = [requirements.redis(), requirements.engine() if engines else ""]

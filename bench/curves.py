@@ -15,7 +15,7 @@ from lab.eventlog import TROUBLE
 Curve = list[tuple[float, int]]
 """Seconds since the beginning, and how many run from then on."""
 _FOREVER = 3600
-COLOURS = {"Berth": "#206bc4", "Swarm": "#d63939"}
+COLOURS = {"Berth": "#206bc4", "Swarm": "#d63939", "floor": "#868e96"}
 
 
 class Watch:

@@ -2,7 +2,7 @@
 
 `make bench-swarm`. Either clock starts before the client does anything and ends with an event of the engines. The
 engines have no live-restore, which swarm mode refuses, and are in swarm mode throughout; Berth's processes are ended
-while Swarm has its turn. Both sides start the same image with the same command, limits, capabilities, log driver,
+while others have their turn. All sides start the same image with the same command, limits, capabilities, log driver,
 init process and grace, on a bridge network of the service's own.
 """
 
@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import Any
 from bench import curves
 from bench.costs import Costs
 from bench.curves import Curve, Watch
+from bench.floor import Floor
 from lab.lab import CONSOLE, Lab
 from lab.look import look_at
 from lab.processes import wait_until
@@ -42,14 +43,18 @@ MONITOR, GRACE = 1, 10
 SEEN_WITHIN = 30.0
 """Seconds after which Swarm's manager must have counted what the engines run."""
 NETWORK = "bench"
+BERTH = "Berth"
 AIM = 1.0
 LONGEST = 180.0
 NAME = "web"
 _DROP_CACHES = Path("/proc/sys/vm/drop_caches")
 
 
-def measure(run: Run, *, runs: int, most: int = MOST, plot: Path | None = None) -> Iterator[dict[str, Any]]:
-    """`runs` turns of each, with up to `most` replicas. `plot`: where to draw the curves of the first ones."""
+def measure(
+    run: Run, *, runs: int, most: int = MOST, plot: Path | None = None, floor: bool = False
+) -> Iterator[dict[str, Any]]:
+    """`runs` turns of each, with up to `most` replicas. `plot`: where to draw the curves of the first ones. `floor`:
+    what the engines alone take as well."""
     lab = Lab(run, nodes=3, cpu=200_000, memory=200 * 1024**3, live_restore=False)
     lab.start()
     hosts = [SwarmHost(node.host, node.engine) for node in lab.hosts]
@@ -58,26 +63,32 @@ def measure(run: Run, *, runs: int, most: int = MOST, plot: Path | None = None) 
         swarm.start(run.directory / "demo.tar")
         swarm.add_bridge(NETWORK)
         with watching(lab) as watch:
-            berth, against = Berth(lab, watch), Docker(swarm, watch)
-            turns = [_turns(berth, against, watch, most, swarm_first=bool(n % 2)) for n in range(runs)]
+            berth = Berth(lab, watch)
+            others: dict[str, Docker | Floor] = {"Swarm": Docker(swarm, watch)}
+            if floor:
+                engines = [node.engine for node in lab.hosts]
+                others["floor"] = Floor(engines, window=WINDOW, monitor=MONITOR, grace=GRACE)
+            turns = [_turns(berth, others, watch, most, berth_last=bool(n % 2)) for n in range(runs)]
         yield from _lines(turns, most)
         if plot:
-            curves.draw({"Berth": turns[0][0].curves, "Swarm": turns[0][1].curves}, plot)
+            curves.draw({side: turn.curves for side, turn in turns[0].items()}, plot)
     finally:
         lab.stop()
 
 
-def _turns(berth: Berth, against: Docker, watch: Watch, most: int, *, swarm_first: bool) -> tuple[Turn, Turn]:
-    """Berth's and Swarm's. Who goes first changes: the machine may be faster in one minute than in another."""
+def _turns(
+    berth: Berth, others: Mapping[str, Docker | Floor], watch: Watch, most: int, *, berth_last: bool
+) -> dict[str, Turn]:
+    """By side, Berth first. Who goes first changes: the machine may be faster in one minute than in another."""
 
-    def theirs() -> Turn:
+    def theirs() -> dict[str, Turn]:
         with berth.away():
-            return _turn(against.like(berth.example), watch, most)
+            return {name: _turn(side.like(berth.example), watch, most) for name, side in others.items()}
 
-    if swarm_first:
-        swarm = theirs()
-        return _turn(berth, watch, most), swarm
-    return _turn(berth, watch, most), theirs()
+    if berth_last:
+        found = theirs()
+        return {BERTH: _turn(berth, watch, most), **found}
+    return {BERTH: _turn(berth, watch, most), **theirs()}
 
 
 @contextmanager
@@ -101,7 +112,7 @@ class Turn:
     costs: dict[str, dict[str, float]]
 
 
-def _turn(side: Berth | Docker, watch: Watch, most: int) -> Turn:
+def _turn(side: Berth | Docker | Floor, watch: Watch, most: int) -> Turn:
     seconds: dict[str, float] = {}
     found: dict[str, Curve] = {}
     costs: dict[str, dict[str, float]] = {}
@@ -137,30 +148,30 @@ def _forget_cgroups() -> None:
     _DROP_CACHES.write_text("3")
 
 
-def _say(side: Berth | Docker, case: str, seconds: float) -> None:
+def _say(side: Berth | Docker | Floor, case: str, seconds: float) -> None:
     """How far it is: a turn takes minutes, and one that is cut short was not for nothing."""
     load = os.getloadavg()[0]
     print(f"{type(side).__name__}: {case}: {seconds:.2f} s (load {load:.1f})", file=sys.stderr, flush=True)
 
 
-def _lines(turns: Sequence[tuple[Turn, Turn]], most: int) -> Iterator[dict[str, Any]]:
-    for case in turns[0][0].seconds:
-        ours = [berth.seconds[case] for berth, _ in turns]
-        theirs = [swarm.seconds[case] for _, swarm in turns]
+def _lines(turns: Sequence[Mapping[str, Turn]], most: int) -> Iterator[dict[str, Any]]:
+    for case in turns[0][BERTH].seconds:
+        took = {side: [turn[side].seconds[case] for turn in turns] for side in turns[0]}
+        middle = {side: median(seconds) for side, seconds in took.items()}
         line: dict[str, Any] = {"case": case, "runs": len(turns)}
-        line |= {"berth_s": round(median(ours), 2), "swarm_s": round(median(theirs), 2)}
-        line["ratio"] = round(median(ours) / median(theirs), 3)
+        line |= {f"{side.lower()}_s": round(seconds, 2) for side, seconds in middle.items()}
+        line["ratio"] = round(middle[BERTH] / middle["Swarm"], 3)
+        if "floor" in middle:
+            line["ratio_of_the_floor"] = round(middle["floor"] / middle["Swarm"], 3)
         if case != f"create {REPORTED_ONLY}":
             line["aim"] = AIM
         if case == f"update {most}":
-            line["berth_least_running"] = min(berth.least for berth, _ in turns)
-            line["swarm_least_running"] = min(swarm.least for _, swarm in turns)
+            for side in turns[0]:
+                line[f"{side.lower()}_least_running"] = min(turn[side].least for turn in turns)
             line["aim_least_running"] = AVAILABLE * most
-        line["all_berth_s"], line["all_swarm_s"] = (
-            [round(one, 2) for one in ours],
-            [round(one, 2) for one in theirs],
-        )
-        line["berth_cpu_s"], line["swarm_cpu_s"] = (turns[0][side].costs[case] for side in (0, 1))
+        for side, seconds in took.items():
+            line[f"all_{side.lower()}_s"] = [round(one, 2) for one in seconds]
+            line[f"{side.lower()}_cpu_s"] = turns[0][side].costs[case]
         yield line
 
 

@@ -1,0 +1,107 @@
+"""What the engines alone take for the same work: a client of their API that decides nothing, reports nothing and keeps
+all replicas running through an update. No scheduler that does so can be faster on these engines."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from docker import APIClient
+
+from bench.costs import Costs
+from lab.engine import Engine
+from nodeagent.queues import starts_at_once
+
+NETWORK = "bench-floor"
+_LABEL = {"bench": "floor"}
+_OURS = {"label": ["bench=floor"]}
+
+
+@dataclass
+class _Host:
+    engine: Engine
+    client: APIClient
+    starts: threading.Semaphore
+    """As many at a time as an agent makes."""
+
+
+class Floor:
+    """Calls to the engines, with nothing between them but the monitor time."""
+
+    def __init__(self, engines: Sequence[Engine], *, window: float, monitor: float, grace: int) -> None:
+        """`window`: share of the replicas that is replaced at once. `monitor`, `grace`: seconds."""
+        self._engines = engines
+        self._window, self._monitor, self._grace = window, monitor, grace
+        self._open = ExitStack()
+        self._hosts: list[_Host] = []
+        self._example: dict[str, Any] = {}
+        self._running: list[str] = []
+        """Ids, by replica."""
+
+    def like(self, example: dict[str, Any]) -> Floor:
+        """With what that container was made with."""
+        self._example = example
+        return self
+
+    def costs(self) -> Costs:
+        return Costs({f"engine-{number}": engine.pid for number, engine in enumerate(self._engines, 1)})
+
+    def create(self, replicas: int) -> None:
+        for engine in self._engines:
+            client = self._open.enter_context(engine.client(120.0)).api
+            client.create_network(NETWORK, labels=_LABEL)
+            starts = threading.Semaphore(starts_at_once(os.cpu_count()))
+            self._hosts.append(_Host(engine, client, starts))
+        with ThreadPoolExecutor(self._at_once(replicas)) as pool:
+            self._running = list(pool.map(lambda replica: self._start(replica, 1), range(replicas)))
+
+    def settle(self) -> None:
+        time.sleep(self._monitor)
+
+    def update(self, replicas: int) -> None:
+        with ThreadPoolExecutor(self._at_once(replicas)) as pool:
+            self._running = list(pool.map(self._replace, range(replicas)))
+
+    def check(self, replicas: int) -> None:
+        seen = {one["Id"] for host in self._hosts for one in host.client.containers(filters=_OURS)}
+        if seen != set(self._running) or len(seen) != replicas:
+            raise RuntimeError(f"{len(seen)} run instead of {replicas}")
+
+    def remove(self) -> None:
+        for host in self._hosts:
+            for one in host.client.containers(all=True, filters=_OURS):
+                host.client.remove_container(one["Id"], force=True)
+            host.client.remove_network(NETWORK)
+        self._open.close()
+        self._hosts, self._running = [], []
+
+    def _at_once(self, replicas: int) -> int:
+        return max(1, round(self._window * replicas))
+
+    def _host(self, replica: int) -> _Host:
+        return self._hosts[replica % len(self._hosts)]
+
+    def _start(self, replica: int, version: int) -> str:
+        host, config = self._host(replica), self._example["Config"]
+        wanted = {
+            **{key: config[key] for key in ("Image", "Cmd", "Env", "StopSignal") if config.get(key)},
+            "Labels": {**_LABEL, "version": str(version)},
+            "HostConfig": {**self._example["HostConfig"], "NetworkMode": NETWORK},
+        }
+        with host.starts:
+            name = f"floor-{replica}-{version}"
+            made = host.client.create_container_from_config(wanted, name)  # type: ignore[no-untyped-call]
+            host.client.start(made["Id"])
+        return str(made["Id"])
+
+    def _replace(self, replica: int) -> str:
+        before, now = self._running[replica], self._start(replica, 2)
+        time.sleep(self._monitor)
+        self._host(replica).client.stop(before, timeout=self._grace)
+        return now
