@@ -34,5 +34,5 @@ WORKDIR /app
 # The agent alone runs as root: it speaks to the engine's socket.
 USER berth
 EXPOSE 8000
-CMD ["uvicorn", "console.asgi:application", "--host", "0.0.0.0", "--port", "8000", "--no-access-log", \
-     "--no-server-header", "--no-proxy-headers", "--lifespan", "off", "--timeout-graceful-shutdown", "3"]
+CMD ["uvicorn", "console.asgi:application", "--host", "0.0.0.0", "--port", "8000", "--http", "h11", \
+     "--no-access-log", "--no-server-header", "--no-proxy-headers", "--lifespan", "off", "--timeout-graceful-shutdown", "3"]

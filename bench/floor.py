@@ -1,5 +1,5 @@
-"""What the engines alone take for the same work: a client of their API that decides nothing, reports nothing and keeps
-all replicas running through an update. No scheduler that does so can be faster on these engines."""
+"""What the engines alone take for the same work: a client of their API that decides, reports and removes nothing, with
+Berth's window and an agent's number of starts at a time. It keeps all replicas running through an update."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from nodeagent.queues import starts_at_once
 
 NETWORK = "bench-floor"
 _LABEL = {"bench": "floor"}
+_MOST_CALLS = 100
 _OURS = {"label": ["bench=floor"]}
 
 
@@ -54,18 +55,18 @@ class Floor:
 
     def create(self, replicas: int) -> None:
         for engine in self._engines:
-            client = self._open.enter_context(engine.client(120.0)).api
+            client = self._open.enter_context(closing(_client(engine)))
             client.create_network(NETWORK, labels=_LABEL)
             starts = threading.Semaphore(starts_at_once(os.cpu_count()))
             self._hosts.append(_Host(engine, client, starts))
-        with ThreadPoolExecutor(self._at_once(replicas)) as pool:
+        with ThreadPoolExecutor(replicas) as pool:
             self._running = list(pool.map(lambda replica: self._start(replica, 1), range(replicas)))
 
     def settle(self) -> None:
         time.sleep(self._monitor)
 
     def update(self, replicas: int) -> None:
-        with ThreadPoolExecutor(self._at_once(replicas)) as pool:
+        with ThreadPoolExecutor(max(1, round(self._window * replicas))) as pool:
             self._running = list(pool.map(self._replace, range(replicas)))
 
     def check(self, replicas: int) -> None:
@@ -80,9 +81,6 @@ class Floor:
             host.client.remove_network(NETWORK)
         self._open.close()
         self._hosts, self._running = [], []
-
-    def _at_once(self, replicas: int) -> int:
-        return max(1, round(self._window * replicas))
 
     def _host(self, replica: int) -> _Host:
         return self._hosts[replica % len(self._hosts)]
@@ -105,3 +103,8 @@ class Floor:
         time.sleep(self._monitor)
         self._host(replica).client.stop(before, timeout=self._grace)
         return now
+
+
+def _client(engine: Engine) -> APIClient:
+    """That keeps a connection for each of its calls at a time."""
+    return APIClient(base_url=engine.docker_host, timeout=120, max_pool_size=_MOST_CALLS)

@@ -162,7 +162,7 @@ def _lines(turns: Sequence[Mapping[str, Turn]], most: int) -> Iterator[dict[str,
         line |= {f"{side.lower()}_s": round(seconds, 2) for side, seconds in middle.items()}
         line["ratio"] = round(middle[BERTH] / middle["Swarm"], 3)
         if "floor" in middle:
-            line["ratio_of_the_floor"] = round(middle["floor"] / middle["Swarm"], 3)
+            line["floor_ratio"] = round(middle["floor"] / middle["Swarm"], 3)
         if case != f"create {REPORTED_ONLY}":
             line["aim"] = AIM
         if case == f"update {most}":

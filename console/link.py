@@ -56,6 +56,8 @@ class Listener:
             application,
             host=host,
             port=port,
+            # Its other parser bounds no headers.
+            http="h11",
             ssl_certfile=str(self._files.certificate),
             ssl_keyfile=str(self._files.key),
             access_log=False,

@@ -31,7 +31,7 @@ class Discovery:
         self._failures: dict[Key, tuple[int, float]] = {}
         """How often in a row, and not before when it is tried again."""
         self._again = False
-        """What was begun has ended, or the agent ends."""
+        """What was begun has ended."""
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="names")
         self.thread = threading.Thread(target=self._follow, name="names", daemon=True)
 
@@ -41,7 +41,6 @@ class Discovery:
     def stop(self) -> None:
         self._stop.set()
         with self._observer.changed:
-            self._again = True
             self._observer.changed.notify_all()
 
     def _follow(self) -> None:
@@ -57,7 +56,7 @@ class Discovery:
         """Of the set that was looked at, or of what was begun then; names that could not be set right are due again."""
         with self._observer.changed:
             self._observer.changed.wait_for(
-                lambda: self._again or self._observer.version != since,
+                lambda: self._again or self._stop.is_set() or self._observer.version != since,
                 FIRST_RETRY if self._failures else LOOK_EVERY,
             )
 

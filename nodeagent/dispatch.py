@@ -1,4 +1,4 @@
-"""Jobs of a batch, each carried out where it holds up no other."""
+"""Jobs of a batch, carried out side by side: in order within a slot, freely between slots."""
 
 from __future__ import annotations
 
@@ -37,6 +37,8 @@ from nodeagent.step import NeedsPull, Stepper
 
 log = logging.getLogger(__name__)
 
+WORKERS = 4
+"""For what is of no slot."""
 ASKERS = 4
 LIMIT = 2000
 PULL_TIMEOUT = 600.0
@@ -75,6 +77,7 @@ class Dispatcher:
         self._saw = saw
         self._overlay = overlay
         self._slots = SlotQueues(self._run)
+        self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="job")
         self._askers = ThreadPoolExecutor(ASKERS, thread_name_prefix="resolve")
         self._keepers = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="keep")
         self._lock = threading.Lock()
@@ -104,7 +107,7 @@ class Dispatcher:
         if isinstance(job, Sync):
             self._sync(job)
         elif isinstance(job, Swarm | Network):
-            self._slots.run(lambda: self._finish(job, lambda: self._overlay.run(job)))
+            self._workers.submit(self._finish, job, lambda: self._overlay.run(job))
         elif isinstance(job, Pull) and job.resolve:
             self._askers.submit(self._finish, job, lambda: self._resolve(job))
         elif isinstance(job, Pull):
@@ -186,7 +189,7 @@ class Dispatcher:
                 message=f"{len(strangers)} containers that were not its own were stopped.",
             )
 
-        self._slots.run(lambda: self._finish(job, clear))
+        self._workers.submit(self._finish, job, clear)
 
     def _resolve(self, job: Pull) -> Result:
         fact, warning = self._images.resolve(job.image, self._images.login(job.auth))

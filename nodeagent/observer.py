@@ -64,8 +64,10 @@ class Observer:
         """Engine ids of the known ones."""
         self._told: dict[Key, bytes] = {}
         self.version = 0
-        """Changes with the set: who has looked at it needs no second look before."""
+        """Changes with the set: who has looked at it needs no second look before. Of another cluster, which changes
+        it as well, a hello tells."""
         self._told_version = 0
+        """Of the set when `_told` was made."""
         self._touched: dict[str, int] = {}
         self._ooms: dict[str, int] = {}
         self._due: dict[str, None] = {}
@@ -376,12 +378,12 @@ class Observer:
         known = Known(identity, facts, oom_events=ooms, note=note)
         known = replace(known, last_lines=self._last_lines(known))
         with self.changed:
-            newer = self._touched.get(facts.engine_id, 0) > since
-            if newer or known == self._known.get(facts.engine_id):
+            if self._touched.get(facts.engine_id, 0) > since:
                 return
-            self.version += 1
-            self._known[facts.engine_id] = known
             self._ids[known.key] = facts.engine_id
+            if known != self._known.get(facts.engine_id):
+                self.version += 1
+                self._known[facts.engine_id] = known
 
     def _last_lines(self, known: Known) -> tuple[str, ...]:
         facts = known.facts

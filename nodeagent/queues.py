@@ -12,14 +12,16 @@ from nodeagent.protocol import Ensure, Remove, Stop
 
 SlotJob = Ensure | Stop | Remove
 
-MOST_STARTS = 8
+FEWEST_STARTS, MOST_STARTS = 4, 8
+"""One that hangs, on a volume that does not answer, is not to hold up all others."""
 OTHERS = 16
-"""Stops, removals and the like at a time. A stop mostly waits for its container, up to its whole grace."""
+"""Stops and removals at a time. A stop mostly waits for its container, up to its whole grace."""
 
 
 def starts_at_once(cores: int | None) -> int:
-    """A start keeps the engine's processors busy: more of them than these can serve only hold each other up."""
-    return min(MOST_STARTS, 2 * (cores or 1))
+    """A start keeps the engine's processors busy: more of them than these can serve only hold each other up. `cores`
+    are those of the agent's host; None where that is not known."""
+    return max(FEWEST_STARTS, min(MOST_STARTS, 2 * (cores or 1)))
 
 
 class SlotQueues:
@@ -32,9 +34,9 @@ class SlotQueues:
         self._starters = ThreadPoolExecutor(starts, thread_name_prefix="start")
         self._others = ThreadPoolExecutor(OTHERS, thread_name_prefix="job")
         self._waiting: dict[str, deque[tuple[SlotJob, int]]] = {}
-        """By slot, the job under way first."""
+        """By slot, the one whose turn it is first."""
         self._starts = 0
-        """Queued or under way."""
+        """Those that were put in and have not ended."""
         self._calm = threading.Condition()
 
     def put(self, job: SlotJob, ticket: int) -> None:
@@ -47,12 +49,10 @@ class SlotQueues:
                 self._begin(slot, job)
 
     def start(self, work: Callable[[], None]) -> None:
-        """A start outside of its slot's order, among the others."""
-        self._starters.submit(work)
-
-    def run(self, work: Callable[[], None]) -> None:
-        """Beside stops and removals."""
-        self._others.submit(work)
+        """A start outside of its slot's order, which takes its turn among all others. `work` must not raise."""
+        with self._calm:
+            self._starts += 1
+        self._starters.submit(self._start, work)
 
     def await_calm(self, seconds: float) -> None:
         """Until no start is queued or under way, but for those that wait for an image; at most so long."""
@@ -62,6 +62,15 @@ class SlotQueues:
     def _begin(self, slot: str, job: SlotJob) -> None:
         pool = self._starters if isinstance(job, Ensure) else self._others
         pool.submit(self._next, slot)
+
+    def _start(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        finally:
+            with self._calm:
+                self._starts -= 1
+                if not self._starts:
+                    self._calm.notify_all()
 
     def _next(self, slot: str) -> None:
         with self._calm:
@@ -77,4 +86,5 @@ class SlotQueues:
                     self._begin(slot, queue[0][0])
                 else:
                     del self._waiting[slot]
-                self._calm.notify_all()
+                if not self._starts:
+                    self._calm.notify_all()

@@ -21,8 +21,10 @@ CHECK = Healthcheck(test=("CMD", "true"))
 
 
 @pytest.fixture
-def watch(fake: FakeRuntime, tmp_path: Path) -> Iterator[Watch]:
-    """A running container with a health check that has not spoken, and the thread that looks after its names."""
+def watch(fake: FakeRuntime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
+    """A running container with a health check that has not spoken, and the thread that looks after its names: when it
+    is woken alone."""
+    monkeypatch.setattr("nodeagent.discovery.LOOK_EVERY", 60.0)
     house = House(fake, tmp_path)
     wanted = shell("sleep 1000", network="berth-a1", aliases=("web",), healthcheck=CHECK)
     house.stepper.ensure(ensure(wanted=wanted))

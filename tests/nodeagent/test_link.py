@@ -101,15 +101,15 @@ def test_heartbeats_carry_the_digest_of_what_was_told(rig: Rig, fake: FakeRuntim
     assert rig.console.hear(Heartbeat).digest == hello.digest
     assert rig.console.hear(Heartbeat).waiting
     fake.create(identity(), shell("sleep 1000"))
+    fake.start(NAME)
     delta = rig.console.hear(Delta, lambda item: bool(item.changed))
     mark = rig.mark()
     assert rig.console.hear(Heartbeat, since=mark).digest == delta.digest != hello.digest
 
 
 def test_a_change_reaches_the_console_within_50_ms(rig: Rig, fake: FakeRuntime) -> None:
-    rig.start()
     fake.create(identity(), shell("sleep 1000"))
-    rig.console.hear(Delta, lambda item: item.changed[0].state == "created")
+    rig.start()
     began = time.monotonic()
     fake.start(NAME)
     rig.console.hear(Delta, lambda item: bool(item.changed) and item.changed[0].state == "running")
