@@ -32,7 +32,7 @@ class SlotQueues:
     ) -> None:
         self._carry_out = carry_out
         self._starters = ThreadPoolExecutor(starts, thread_name_prefix="start")
-        self._others = ThreadPoolExecutor(OTHERS, thread_name_prefix="job")
+        self._others = ThreadPoolExecutor(OTHERS, thread_name_prefix="stop")
         self._waiting: dict[str, deque[tuple[SlotJob, int]]] = {}
         """By slot, the one whose turn it is first."""
         self._starts = 0
