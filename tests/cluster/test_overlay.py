@@ -51,8 +51,8 @@ services:
   db: {image: berth/demo, deploy: {placement: {constraints: [node.hostname == node-2]}}}
 """
 SYNCED = 45.0
-"""Seconds. Engines tell each other of names by gossip; of what was lost, in the first moments of a swarm, they tell with
-their full exchange of every 30 s."""
+"""Seconds. Engines tell each other of names by gossip; what was lost, in the first moments of a swarm, comes with their
+full exchange of every 30 s."""
 OUTSIDE = (
     "services: {web: {image: berth/demo, deploy: {placement: {constraints: [node.hostname == node-4]}}}}"
 )
