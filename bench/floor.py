@@ -26,7 +26,6 @@ _OURS = {"label": ["bench=floor"]}
 
 @dataclass
 class _Host:
-    engine: Engine
     client: APIClient
     starts: threading.Semaphore
     """As many at a time as an agent makes."""
@@ -58,9 +57,9 @@ class Floor:
             client = self._open.enter_context(closing(_client(engine)))
             client.create_network(NETWORK, labels=_LABEL)
             starts = threading.Semaphore(starts_at_once(os.cpu_count()))
-            self._hosts.append(_Host(engine, client, starts))
+            self._hosts.append(_Host(client, starts))
         with ThreadPoolExecutor(replicas) as pool:
-            self._running = list(pool.map(lambda replica: self._start(replica, 1), range(replicas)))
+            self._running = list(pool.map(lambda replica: self._start(replica, "before"), range(replicas)))
 
     def settle(self) -> None:
         time.sleep(self._monitor)
@@ -85,21 +84,21 @@ class Floor:
     def _host(self, replica: int) -> _Host:
         return self._hosts[replica % len(self._hosts)]
 
-    def _start(self, replica: int, version: int) -> str:
+    def _start(self, replica: int, when: str) -> str:
         host, config = self._host(replica), self._example["Config"]
         wanted = {
             **{key: config[key] for key in ("Image", "Cmd", "Env", "StopSignal") if config.get(key)},
-            "Labels": {**_LABEL, "version": str(version)},
+            "Labels": _LABEL,
             "HostConfig": {**self._example["HostConfig"], "NetworkMode": NETWORK},
         }
         with host.starts:
-            name = f"floor-{replica}-{version}"
+            name = f"floor-{replica}-{when}"
             made = host.client.create_container_from_config(wanted, name)  # type: ignore[no-untyped-call]
             host.client.start(made["Id"])
         return str(made["Id"])
 
     def _replace(self, replica: int) -> str:
-        before, now = self._running[replica], self._start(replica, 2)
+        before, now = self._running[replica], self._start(replica, "after")
         time.sleep(self._monitor)
         self._host(replica).client.stop(before, timeout=self._grace)
         return now

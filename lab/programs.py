@@ -10,16 +10,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def web(bind: str, port: int) -> list[str]:
     argv = [sys.executable, "-m", "uvicorn", "console.asgi:application", "--host", bind, "--port", str(port)]
+    argv += ["--no-access-log", "--no-server-header", "--lifespan", "off", "--no-proxy-headers"]
     # Its other parser bounds no headers.
-    argv += [
-        "--http",
-        "h11",
-        "--no-access-log",
-        "--no-server-header",
-        "--lifespan",
-        "off",
-        "--no-proxy-headers",
-    ]
+    argv += ["--http", "h11"]
     # Log followers never end by themselves.
     return [*argv, "--timeout-graceful-shutdown", "3"]
 
