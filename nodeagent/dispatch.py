@@ -42,9 +42,8 @@ WORKERS = 4
 ASKERS = 4
 LIMIT = 2000
 PULL_TIMEOUT = 600.0
-YIELD = 50.0
-"""Seconds for which what has ended is left lying while others start: their users wait, and it harms nobody. The console
-asks again after a minute."""
+YIELD = 120.0
+"""Seconds for which what has ended is left lying while others start: their users wait, and it harms nobody."""
 
 
 class Dispatcher:
