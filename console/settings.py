@@ -371,6 +371,12 @@ if not 2 * NODE_HEARTBEAT <= NODE_SUSPECT_AFTER < NODE_DOWN_AFTER:
 DISK_LOW_PERCENT = env.number("BERTH_DISK_LOW_PERCENT", 10, least=0, most=90)
 DISK_LOW_MIB = env.number("BERTH_DISK_LOW_MIB", 2048, least=0, most=2**30)
 """A node with less than both free takes nothing new; 0 of either: free disk does not count."""
+IMAGES_UNUSED_HOURS = env.number("BERTH_IMAGES_UNUSED_HOURS", 24, least=0, most=24 * 365)
+IMAGES_UNUSED_LOW_HOURS = env.number("BERTH_IMAGES_UNUSED_LOW_HOURS", 1, least=0, most=24 * 365)
+"""For how long a node keeps an image that no release needs and no container uses; the latter while hardly any of its
+disk is free. 0 of the former: it keeps all."""
+IMAGES_RELEASES = env.number("BERTH_IMAGES_RELEASES", 5, least=1, most=1000)
+"""So many of an app's newest releases need their images: people may go back to them."""
 ROLLOUT_DEADLINE = env.number("BERTH_ROLLOUT_DEADLINE", 600, least=10, most=86400)
 PLACEMENT = env.one_of("BERTH_PLACEMENT", ("spread", "binpack", "fgd"))
 """The scheduler's policy for what is newly placed, and for suggested moves. What runs stays where it is."""

@@ -13,6 +13,7 @@ from nodeagent.discovery import Discovery
 from nodeagent.dispatch import Dispatcher
 from nodeagent.exec import ExecStreams
 from nodeagent.fence import Fence
+from nodeagent.fetched import Fetched
 from nodeagent.lastlog import LastLogs
 from nodeagent.link import Link
 from nodeagent.observer import Observer
@@ -28,6 +29,7 @@ from nodeagent.session import Session
 from nodeagent.step import Stepper
 from nodeagent.streams import Streams
 from nodeagent.tasks import CONSUMER_HANGS_AFTER, make_app, make_worker, waiting
+from nodeagent.tidy import Tidier
 from nodeagent.vault import Vault
 from nodeagent.volumes import VolumeMeter
 from nodeagent.watchdog import Pulse, Watchdog
@@ -35,6 +37,7 @@ from nodeagent.watchdog import Pulse, Watchdog
 log = logging.getLogger(__name__)
 
 FENCE_FILE = "fence.json"
+FETCHED_FILE = "fetched.json"
 EXEC_END = 2.5
 """Seconds for programs of open terminals to end: afterwards nobody is left who could end them."""
 
@@ -49,6 +52,7 @@ class Agent:
         key = NodeKey(config.state_dir)
         self.credentials = Credentials(config.state_dir, config.token, config.broker)
         fence = Fence(config.state_dir / FENCE_FILE)
+        fetched = Fetched(config.state_dir / FETCHED_FILE)
         vault = Vault(config.secrets_dir, key)
         self.observer = Observer(
             runtime,
@@ -60,15 +64,17 @@ class Agent:
         self.overlay = OverlayPart(config.overlay, swarm, key, self.session, self._overlay_changed)
         last_logs = LastLogs(runtime, self.session, self.outgoing.wake, self.outgoing.put, self.observer)
         assignment = Assignment(runtime, stepper, fence, self.session, last_logs.keep, vault)
+        self.tidier = Tidier(runtime, fetched)
         self.dispatcher = Dispatcher(
             self.session,
             stepper,
             assignment,
-            Images(runtime, key),
+            Images(runtime, key, fetched),
             self.outgoing,
             last_logs.keep,
             self.observer.saw,
             self.overlay,
+            self.tidier.run,
         )
         self.discovery = Discovery(self.observer, stepper)
         self.streams = Streams(runtime, self.observer, self.outgoing.wake)
@@ -88,6 +94,7 @@ class Agent:
             self.execs,
             self.credentials,
             self.overlay,
+            fetched,
         )
         self.link = Link(config.link_url, config.ca, self.credentials, config.node, self.desk)
         self.self_stop = SelfStop(
@@ -112,6 +119,7 @@ class Agent:
         self.observer.start()
         self.sampler.start()
         self.meter.start()
+        self.tidier.start()
         self.discovery.start()
         self.overlay.start()
         self.link.start()
@@ -130,6 +138,7 @@ class Agent:
         self.execs.close_all()
         self.sampler.stop()
         self.meter.stop()
+        self.tidier.stop()
         self.discovery.stop()
         self.overlay.stop()
         self.observer.stop()
@@ -143,6 +152,7 @@ class Agent:
             self.consumer,
             self.sampler.thread,
             self.meter.thread,
+            self.tidier.thread,
             self.discovery.thread,
             *self.observer.threads,
             self.overlay.thread,

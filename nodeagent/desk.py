@@ -11,6 +11,7 @@ from nodeagent.config import Config
 from nodeagent.credentials import Credentials
 from nodeagent.exec import ExecStreams
 from nodeagent.fence import Fence
+from nodeagent.fetched import Fetched
 from nodeagent.lastlog import LastLogs
 from nodeagent.observer import Observer
 from nodeagent.outgoing import Outgoing
@@ -63,6 +64,7 @@ class Desk:
         execs: ExecStreams,
         credentials: Credentials,
         overlay: OverlayPart,
+        fetched: Fetched,
     ) -> None:
         self._config = config
         self._public_key = public_key
@@ -76,6 +78,7 @@ class Desk:
         self._execs = execs
         self._credentials = credentials
         self._overlay = overlay
+        self._fetched = fetched
         self._hello_due = True
         self._beat_at = 0.0
         self._beat_every = 2.0
@@ -199,7 +202,7 @@ class Desk:
             engine=host.engine if host and self._observer.engine_ok else None,
             containers=containers,
             foreign=self._observer.foreign,
-            images=images,
+            images=self._fetched.marked(images),
             overlay=self._overlay.facts(),
             generations=self._fence.generations(),
             digest=digest,
@@ -221,4 +224,4 @@ class Desk:
 
     def _images(self) -> Images | None:
         images = self._observer.take_images()
-        return None if images is None else Images(images=images)
+        return None if images is None else Images(images=self._fetched.marked(images))

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 from nodeagent.assignment import Assignment
 from nodeagent.errors import AgentError, Busy
@@ -28,6 +29,7 @@ from nodeagent.protocol import (
     Stop,
     Swarm,
     Sync,
+    Tidy,
 )
 from nodeagent.pulls import Images
 from nodeagent.queues import SlotJob, SlotQueues
@@ -51,8 +53,8 @@ class Dispatcher:
 
     A job that arrives again while it is under way is only receipted. Slots have their queues. Pulls have threads of
     their own, and none for those who wait for the same image, so that slow registries never hold up starts, stops and
-    other images; so has what is asked of registries, and what is kept of a container before its removal. A removal
-    lets the starts beside it go first.
+    other images; so has what is asked of registries, and what is kept of a container before its removal. A removal,
+    of an image too, lets the starts beside it go first.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Dispatcher:
         keep_log: KeepLog,
         saw: Callable[[ContainerFacts | None], None],
         overlay: OverlayPart,
+        tidy: Callable[[Tidy], Result],
     ) -> None:
         """`saw` takes in what the engine said of a container, so that it is told before what follows."""
         self._session = session
@@ -75,6 +78,7 @@ class Dispatcher:
         self._keep_log = keep_log
         self._saw = saw
         self._overlay = overlay
+        self._tidy = tidy
         self._slots = SlotQueues(self._run)
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="job")
         self._askers = ThreadPoolExecutor(ASKERS, thread_name_prefix="resolve")
@@ -107,6 +111,8 @@ class Dispatcher:
             self._sync(job)
         elif isinstance(job, Swarm | Network):
             self._workers.submit(self._finish, job, lambda: self._overlay.run(job))
+        elif isinstance(job, Tidy):
+            self._workers.submit(self._finish, job, partial(self._tidy_up, job, self._session.ticket()))
         elif isinstance(job, Pull) and job.resolve:
             self._askers.submit(self._finish, job, lambda: self._resolve(job))
         elif isinstance(job, Pull):
@@ -189,6 +195,11 @@ class Dispatcher:
             )
 
         self._workers.submit(self._finish, job, clear)
+
+    def _tidy_up(self, job: Tidy, ticket: int) -> Result:
+        self._slots.await_calm(YIELD)
+        self._session.require(ticket)
+        return self._tidy(job)
 
     def _resolve(self, job: Pull) -> Result:
         fact, warning = self._images.resolve(job.image, self._images.login(job.auth))

@@ -10,6 +10,7 @@ import msgspec
 
 from nodeagent import names
 from nodeagent.errors import AgentError
+from nodeagent.fetched import Fetched
 from nodeagent.protocol import ImageFact
 from nodeagent.runtime.base import ImageMissing, Login, Progress, RegistryUnreachable, Runtime
 from nodeagent.seal import NodeKey
@@ -51,9 +52,10 @@ class _Flight:
 class Images:
     """Makes images present and tells which digest a name stands for."""
 
-    def __init__(self, runtime: Runtime, key: NodeKey) -> None:
+    def __init__(self, runtime: Runtime, key: NodeKey, fetched: Fetched) -> None:
         self._runtime = runtime
         self._key = key
+        self._fetched = fetched
         self._lock = threading.Lock()
         self._flights: dict[Wish, _Flight] = {}
         self._pullers = ThreadPoolExecutor(PULLERS, thread_name_prefix="pull")
@@ -96,7 +98,8 @@ class Images:
 
     def _fly(self, flight: _Flight, key: Wish, timeout: float) -> None:
         try:
-            fact = self._fetch(flight, key, timeout)
+            with self._fetched.wanted(key[0]):
+                fact = self._fetch(flight, key, timeout)
         except Exception as error:  # noqa: BLE001 - handed to every asker, who report it
             flight.result.set_exception(error)
         else:
@@ -115,6 +118,7 @@ class Images:
                 f"The image {image} is not on this node and has no registry to come from. Load it here "
                 "(docker load), or push it to a registry and deploy it by that name."
             )
+        self._fetched.fetching(image)
         return self._runtime.pull(image, login, flight.progress, timeout)
 
     def resolve(self, image: str, login: Login | None) -> tuple[ImageFact, str]:

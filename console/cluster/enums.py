@@ -42,6 +42,7 @@ class JobKind(models.TextChoices):
     SYNC = "sync", _("Sync")
     SWARM = "swarm", _("Overlay")
     NETWORK = "network", _("Network")
+    TIDY = "tidy", _("Tidy up")
 
 
 class JoinTokenState(models.TextChoices):

@@ -83,6 +83,11 @@ class Node(QuickRows, models.Model):
         return {**self.observed_labels, **self.labels}
 
     @property
+    def image_bytes(self) -> int:
+        """What all its images take at most: of layers that several share there is one. 0: not told."""
+        return sum(int(image.get("size", 0)) for image in self.images)
+
+    @property
     def node_state(self) -> NodeState:
         return NodeState(self.state)
 

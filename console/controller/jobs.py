@@ -260,6 +260,19 @@ def add_fetch(step: Step, node: Node, release: Release, team: Team, image: str) 
     )
 
 
+def add_tidy(step: Step, node: Node, images: Sequence[str], unused: float) -> None:
+    """Have images removed that no release needs, where the node does not either."""
+    job = protocol.Tidy(id=new_id(), images=tuple(images), unused=unused)
+    Job.objects.create(
+        id=job.id,
+        node=node,
+        kind=JobKind.TIDY,
+        payload=_payload(job),
+        created_at=step.now,
+        ring_at=step.now,
+    )
+
+
 def add_volume_removal(step: Step, node: Node, app: App, names: Sequence[str]) -> None:
     """Delete a deleted app's volumes from a node. One such job per app and node is open at a time."""
     _remove_volumes(step, node, f"volumes-{app.id}", names, network=specs.network_name(app.id))

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from console.cluster.models import Hold
 from console.common.prepared import Prepared, PreparedUpdate
-from console.controller import intake, nodes, overlay, send, verdicts
+from console.controller import intake, nodes, overlay, send, tidy, verdicts
 from console.controller.agenda import Agenda
 from console.controller.broker import BrokerUsers
 from console.controller.context import Step
@@ -59,6 +59,7 @@ class Controller:
         self.wire = wire
         self.lease = lease
         self.watch = nodes.Watch()
+        self.rounds = tidy.Rounds()
         self.live = Live(Releases())
         self.agenda = Agenda()
         self.wishes = Wishes()
@@ -95,6 +96,7 @@ class Controller:
                 nodes.judge(step, beats, self.watch)
                 verdicts.bury(step)
                 overlay.keep(step)
+                tidy.keep(step, self.rounds)
                 later = len(entries) == BATCH and self._may_put_off(now)
                 (put_off if later else work)(step)
                 if wiped:

@@ -8,7 +8,7 @@ import msgspec
 
 from console.cluster.enums import JobKind
 from console.cluster.models import Job, Node
-from console.controller import jobs, load, observed, overlay, rows, verdicts, volumes
+from console.controller import jobs, load, observed, overlay, rows, tidy, verdicts, volumes
 from console.controller.ledger import Ledger
 from console.workloads.models import Release
 from nodeagent import protocol
@@ -64,6 +64,8 @@ def conclude(ledger: Ledger, node: Node, job: Job, message: protocol.Result) -> 
                 ledger.step.tell_node(node, "node.cleared", text, actor=f"node {node.name}")
     elif job.kind in (JobKind.SWARM, JobKind.NETWORK):
         overlay.concluded(ledger, node, job, message)
+    elif job.kind == JobKind.TIDY:
+        tidy.done(ledger.step, node, job, message)
     elif job.release_id:
         apps = Release.objects.filter(pk=job.release_id).values_list("app_id", flat=True)
         ledger.step.dirty.update(apps)

@@ -43,6 +43,11 @@ class ImageFact(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     tags: tuple[str, ...] = ()
     digests: tuple[str, ...] = ()
+    size: int = 0
+    """Bytes, with the layers that it shares with others; 0: not told."""
+    pulled: bool = False
+    """This agent fetched it from its registry and nobody gave it another name: a `Tidy` may name it. Never so of an
+    older agent."""
 
 
 class Capacity(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,6 +164,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, tag="result"):
     """Of a pull: what the name stands for."""
     sealed: bytes = b""
     """Of an invitation: the join token, for its guest alone."""
+    removed: tuple[ImageFact, ...] = ()
+    """Of a tidying: the images that went."""
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):

@@ -68,8 +68,20 @@ class Sync(msgspec.Struct, frozen=True, kw_only=True, tag="sync"):
     go where the engine has nothing of them. (Not known to older agents, which go on remembering.)"""
 
 
-Job = Pull | Ensure | Stop | Remove | Sync | Swarm | Network
-"""The last two are sent only to nodes whose hello has an overlay, so that older agents never meet them."""
+class Tidy(msgspec.Struct, frozen=True, kw_only=True, tag="tidy"):
+    """Remove these images, as far as the node may spare them: fetched by its agent, under no other name, and used by no
+    container of anybody's, ended or not, for so long. What may not go stays; that is success as well."""
+
+    id: str
+    images: tuple[str, ...]
+    """Their `ImageFact.id`s."""
+    unused: float
+    """Seconds since the last use. The agent has a least of its own."""
+
+
+Job = Pull | Ensure | Stop | Remove | Sync | Swarm | Network | Tidy
+"""`Swarm` and `Network` are sent only to nodes whose hello has an overlay, `Tidy` only to those that tell which images
+they pulled, so that older agents never meet them."""
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):

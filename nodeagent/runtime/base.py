@@ -307,6 +307,14 @@ class Runtime(Protocol):
 
     def images(self) -> tuple[ImageFact, ...]: ...
 
+    def used_images(self) -> frozenset[str]:
+        """Ids and names of images that a container is made from, whoever made it and whether it runs or not; and ids
+        of those that another image is built on."""
+
+    def remove_image(self, name: str) -> None:
+        """Take this name (a tag, or `repo@sha256:…`) from an image, and with its last name the image; never by force.
+        Success if gone. Raises `InUse`."""
+
     def pull(self, image: str, login: Login | None, progress: Progress, timeout: float) -> ImageFact:
         """Fetch from its registry. Raises `ImageMissing`, `RegistryDenied`, `RegistryUnreachable`."""
 

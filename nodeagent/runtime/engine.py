@@ -56,6 +56,8 @@ from nodeagent.vault import Private, Redact, Shown
 STREAM_GAP = 60.0
 """Longest silence of a pull. Docker writes progress several times a second."""
 DF_TIMEOUT = 300.0
+REMOVE_TIMEOUT = 120.0
+"""For an image: thousands of files may go with it."""
 FEW_LINES = 100
 """So many lines of a log are read at once, without what the SDK does for a stream."""
 CONTAINER_ACTIONS = ["create", "start", "die", "oom", "pause", "unpause", "destroy", "health_status"]
@@ -190,6 +192,24 @@ class DockerRuntime:
         return tuple(
             parse.image(item) for item in self._engine.json("GET", "/images/json", "Images cannot be listed")
         )
+
+    def used_images(self) -> frozenset[str]:
+        every = {"all": "1"}
+        containers = self._engine.json("GET", "/containers/json", "Containers cannot be listed", params=every)
+        images = self._engine.json("GET", "/images/json", "Images cannot be listed", params=every)
+        # The name as well: what an image's id is differs between the engine's two ways of storing them.
+        used = {str(item.get(key) or "") for item in containers for key in ("ImageID", "Image")}
+        return frozenset(used | {str(item.get("ParentId") or "") for item in images}) - {""}
+
+    def remove_image(self, name: str) -> None:
+        with suppress(NotFound):
+            self._engine.call(
+                "DELETE",
+                f"/images/{path_part(name)}",
+                params={"force": "0"},
+                timeout=REMOVE_TIMEOUT,
+                fault=lambda status, words: faults.image_fault(name, status, words),
+            )
 
     def pull(self, image: str, login: Login | None, progress: Progress, timeout: float) -> ImageFact:
         deadline = time.monotonic() + timeout

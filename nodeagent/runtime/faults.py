@@ -159,6 +159,12 @@ def join_fault(name: str, network: str, status: int, words: str) -> EngineError:
     return _by_words(_JOIN, said, words) or _by_status(said, status, words)
 
 
+def image_fault(name: str, status: int, words: str) -> EngineError:
+    """Why an image, or a name of it, is not removed."""
+    what = f"The image {name} is not removed"
+    return InUse(f"{what}: {_one_line(words)}.") if status == 409 else general_fault(what, status, words)
+
+
 def swarm_fault(what: str, status: int, words: str) -> EngineError:
     """Why the swarm, or a network of it, is not as it was asked to be."""
     said = f"{what}: {_one_line(words)}."

@@ -105,6 +105,7 @@ def image(data: Mapping[str, Any]) -> ImageFact:
         id=data["Id"],
         tags=tuple(tag for tag in data.get("RepoTags") or () if tag != "<none>:<none>"),
         digests=tuple(name for name in data.get("RepoDigests") or () if not name.startswith("<none>")),
+        size=int(data.get("Size") or 0),
     )
 
 

@@ -211,6 +211,8 @@ class FakeAgent:
                 self._result(job.id)
             case protocol.Remove():
                 self._remove(job)
+            case protocol.Tidy():
+                self._tidy(job)
             case protocol.Swarm() | protocol.Network():
                 assert self.swarm
                 self.wire.push(self, self.swarm.obey(self, job))
@@ -229,6 +231,12 @@ class FakeAgent:
             if self.containers.pop(key, None):
                 self._delta((), (key,))
             self._result(job.id)
+
+    def _tidy(self, job: protocol.Tidy) -> None:
+        gone = tuple(image for image in self.images if image.id in job.images)
+        self.images = tuple(image for image in self.images if image not in gone)
+        self.wire.push(self, protocol.Images(images=self.images))
+        self.wire.push(self, protocol.Result(job=job.id, ok=True, removed=gone))
 
     def _resolve(self, job: protocol.Pull) -> None:
         digest = self.registry.get(job.image)

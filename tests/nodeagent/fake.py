@@ -216,6 +216,25 @@ class FakeRuntime:
         self._call("images")
         return tuple(self.local_images.values())
 
+    def used_images(self) -> frozenset[str]:
+        self._call("used_images")
+        names = {item.spec.image for item in self.containers.values()}
+        return frozenset(names | {fact.id for name in names if (fact := self._image(name))})
+
+    def remove_image(self, name: str) -> None:
+        self._call("remove_image")
+        fact = self._image(name)
+        if fact is None:
+            return
+        tags = tuple(one for one in fact.tags if one != name)
+        digests = tuple(one for one in fact.digests if one != name)
+        if not tags and not digests and fact.id in self.used_images():
+            raise InUse(f"{name}: a container is using its referenced image")
+        key = next(key for key, one in self.local_images.items() if one is fact)
+        del self.local_images[key]
+        if tags or digests:
+            self.local_images[key] = msgspec.structs.replace(fact, tags=tags, digests=digests)
+
     def pull(self, image: str, login: Login | None, progress: Progress, timeout: float) -> ImageFact:
         self._call("pull")
         self.pull_started.set()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from nacl.public import PublicKey, SealedBox
 
@@ -14,14 +15,16 @@ from nodeagent.assignment import Assignment
 from nodeagent.dispatch import Dispatcher
 from nodeagent.errors import Waiting
 from nodeagent.fence import Fence
+from nodeagent.fetched import Fetched
 from nodeagent.outgoing import Kept, Outgoing
 from nodeagent.overlay import OverlayPart
-from nodeagent.protocol import Batch, ImageFact, Job, Pull, Receipt, Remove, Result, Stop, Sync, Welcome
+from nodeagent.protocol import Batch, ImageFact, Job, Pull, Receipt, Remove, Result, Stop, Sync, Tidy, Welcome
 from nodeagent.pulls import PULLERS, Images
 from nodeagent.runtime.base import ContainerFacts
 from nodeagent.seal import NodeKey
 from nodeagent.session import Session
 from nodeagent.step import Stepper
+from nodeagent.tidy import Tidier
 from nodeagent.vault import Vault
 from tests.nodeagent.builders import CLUSTER, ensure, shell, spec
 from tests.nodeagent.fake import FakeRuntime
@@ -46,11 +49,14 @@ class Desk:
         self.may_remove = threading.Event()
         self.may_remove.set()
         assignment = Assignment(runtime, stepper, fence, self.session, self.keep_log, vault)
-        images = Images(runtime, self.key)
+        self.now = 1e9
+        fetched = Fetched(folder / "fetched.json", lambda: self.now)
+        images = Images(runtime, self.key, fetched)
         self.dispatcher = Dispatcher(
             *(self.session, stepper, assignment, images, self.outgoing, self.keep_log),
             self.seen.append,
             OverlayPart("", None, self.key, self.session, lambda: None),
+            Tidier(runtime, fetched, lambda: self.now).run,
         )
         self.said: list[Kept] = []
 
@@ -413,3 +419,39 @@ def test_an_unforeseen_failure_is_answered_too(desk: Desk) -> None:
     desk.runtime.before = lambda call: None
     desk.send(ensure())
     assert desk.result("ensure-s1-1").ok
+
+
+OLD = ImageFact(
+    id="sha256:" + "a" * 64, digests=("registry.example.org/team/app@sha256:" + "b" * 64,), size=7
+)
+
+
+def test_an_image_that_was_fetched_goes_once_nothing_wants_it(desk: Desk) -> None:
+    [name] = OLD.digests
+    desk.runtime.registry[name] = OLD
+    old = Tidy(id="too-soon", images=(OLD.id,), unused=3600.0)
+    desk.send(Pull(id="pull", image=name), old)
+    assert desk.result("pull").ok
+    assert desk.result("too-soon").code == "waiting"
+    desk.send(SYNC, msgspec.structs.replace(old, id="young"))
+    assert desk.result("young") == Result(job="young", ok=True)
+    desk.now += 3601
+    desk.send(msgspec.structs.replace(old, id="now"))
+    assert desk.result("now") == Result(job="now", ok=True, removed=(OLD,))
+    assert OLD not in desk.runtime.local_images.values()
+    desk.send(msgspec.structs.replace(old, id="again"))
+    assert desk.result("again") == Result(job="again", ok=True)
+
+
+def test_a_start_that_finds_its_image_gone_fetches_it_again(desk: Desk) -> None:
+    [name] = OLD.digests
+    desk.runtime.registry[name] = OLD
+    desk.send(SYNC, Pull(id="pull", image=name))
+    assert desk.result("pull").ok
+    desk.now += 3601
+    desk.send(Tidy(id="tidy", images=(OLD.id,), unused=3600.0))
+    assert desk.result("tidy").removed == (OLD,)
+    job = ensure()
+    desk.send(msgspec.structs.replace(job, spec=msgspec.structs.replace(job.spec, image=name)))
+    assert desk.result(job.id).ok
+    assert desk.runtime.calls.count("pull") == 2

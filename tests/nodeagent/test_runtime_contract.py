@@ -331,3 +331,21 @@ def test_numbers_of_a_running_container(runtime: Runtime) -> None:
     assert usage.memory > 0
     assert usage.cpu_ns > 0
     assert usage.pids >= 1
+
+
+def test_an_image_that_a_container_is_made_from_stays(runtime: Runtime) -> None:
+    demo = runtime.image(DEMO)
+    assert demo is not None
+    assert demo.id not in runtime.used_images()
+    runtime.create(identity(), shell("exit 0"))
+    assert demo.id in runtime.used_images()
+    with pytest.raises(InUse):
+        runtime.remove_image(DEMO)
+    assert runtime.image(DEMO) == demo
+    runtime.start(identity().engine_name)
+    settle(lambda: state(runtime, identity().engine_name) == "exited")
+    assert demo.id in runtime.used_images()
+
+
+def test_an_image_that_is_not_there_is_removed_already(runtime: Runtime) -> None:
+    runtime.remove_image("registry.example.org/gone@sha256:" + "0" * 64)

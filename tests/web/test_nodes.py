@@ -213,3 +213,16 @@ def test_a_nodes_page_says_what_is_free_on_its_disk(people: Visitors, node: Node
     node.save()
     assert "Hardly any free" in shown()
     assert "Disk full" in people.viewer.get("/t/ours/nodes/").content.decode()
+
+
+def test_a_nodes_page_says_what_its_images_take(people: Visitors, node: Node) -> None:
+    def shown() -> str:
+        return people.viewer.get("/t/ours/nodes/node-a/").content.decode()
+
+    # Of an agent that does not tell their sizes.
+    node.images = [{"id": "sha256:1", "tags": ["app:1"]}]
+    node.save()
+    assert "up to" not in shown()
+    node.images = [{"id": "sha256:1", "size": 3 << 30}, {"id": "sha256:2", "size": 1 << 30}]
+    node.save()
+    assert '2 <span class="muted">up to 4 GiB</span>' in shown()
