@@ -1,7 +1,7 @@
 """Images that no release needs any more: nodes are asked to remove them, and what they say of it.
 
-The console knows what is wanted; a node knows what its agent fetched, what its engine uses and since when. An image goes
-only by the word of both. One that is wanted again after all is pulled again by the start that misses it.
+The console knows what is wanted; a node knows what its agent fetched, what its engine uses and since when. An image
+goes only by the word of both. One that is wanted again after all is pulled again by the start that misses it.
 """
 
 from __future__ import annotations

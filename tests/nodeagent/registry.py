@@ -74,6 +74,9 @@ def _part(kind: str, data: bytes) -> dict[str, Any]:
 class Registry(BaseHTTPRequestHandler):
     images = {name: Image(name) for name in NAMES}
 
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
     def do_GET(self) -> None:
         """`/v2/`, `/v2/NAME/manifests/REFERENCE` and `/v2/NAME/blobs/DIGEST`."""
         _, _, *rest = self.path.split("/")
@@ -89,8 +92,6 @@ class Registry(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "GET":
             self.wfile.write(data)
-
-    do_HEAD = do_GET
 
     def _found(self, name: str = "", kind: str = "", reference: str = "") -> tuple[bytes, str] | None:
         image = self.images.get(name)

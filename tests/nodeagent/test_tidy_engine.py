@@ -97,8 +97,8 @@ def test_what_is_old_goes_and_all_that_others_have_to_do_with_stays(engine: Engi
     assert demo is not None
     listed = {fact.id: fact.pulled for fact in node.fetched.marked(node.runtime.images())}
     assert listed == {
-        **{fact.id: True for fact in (old, wanted, used, ended, base)},
-        **{id_: False for id_ in (tagged.id, theirs.id, demo.id, str(built.id))},
+        **dict.fromkeys((fact.id for fact in (old, wanted, used, ended, base)), True),
+        **dict.fromkeys((tagged.id, theirs.id, demo.id, str(built.id)), False),
     }
     node.now += DAY
     everything = (old, used, ended, tagged, base, theirs, demo)
