@@ -1,4 +1,4 @@
-"""One life of an agent: its memory. The fence, the session, the assignment and the step are the real ones;
+"""One life of an agent: its memory. The fence, the session, the assignment, the step and the tidying are the real ones;
 threads, sockets and the broker's worker are events here, in the order that nodeagent/desk.py and link.py keep."""
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 from nodeagent import protocol
 from nodeagent.assignment import Assignment
 from nodeagent.fence import Fence
+from nodeagent.fetched import Fetched
 from nodeagent.link import REDIAL, REDIAL_REFUSED, SILENCE
 from nodeagent.session import Session
 from nodeagent.step import Stepper
+from nodeagent.tidy import Tidier
 from nodeagent.vault import Vault
 from sim.faults import AgentDied
 from sim.view import View
@@ -44,6 +46,20 @@ class HostFence(Fence):
             self._saved = self._changes
 
 
+class HostFetched(Fetched):
+    """The real record of what was fetched; its file is on the host's virtual disk."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        super().__init__(NOWHERE, lambda: host.world.clock.now)
+
+    def _load(self) -> dict[str, float]:
+        return dict(self._host.fetched)
+
+    def _save(self) -> None:
+        self._host.fetched = dict(self._names)
+
+
 class Agent:
     def __init__(self, host: Host) -> None:
         self.host = host
@@ -62,6 +78,8 @@ class Agent:
             lambda *_, **__: None,
             vault,
         )
+        self.fetched = HostFetched(host)
+        self.tidier = Tidier(host.engine, self.fetched, lambda: self.world.clock.now)  # type: ignore[arg-type]
         self.view = View(self)
         self.work = Work(self)
         self.link: Link | None = None
@@ -180,7 +198,7 @@ class Agent:
             self._beat_at = now + BEAT
             return self._heartbeat(now)
         if (images := self.view.take_images()) is not None:
-            return protocol.Images(images=images)
+            return protocol.Images(images=self.fetched.marked(images))
         return self._progress.pop(next(iter(self._progress))) if self._progress else None
 
     def _heartbeat(self, now: float) -> protocol.Heartbeat:
@@ -205,7 +223,7 @@ class Agent:
             else None,
             containers=containers,
             foreign=self.view.foreign,
-            images=images,
+            images=self.fetched.marked(images),
             generations=self.fence.generations(),
             digest=digest,
         )

@@ -38,7 +38,7 @@ class Containers:
         self._world = host.world
         self.up = True
         self.boxes: dict[str, Box] = {}
-        self.images: dict[str, ImageFact] = {}
+        self.local_images: dict[str, ImageFact] = {}
         self.networks: set[str] = set()
         self.volumes: set[str] = set()
         self.strangers_ports: set[int] = set()

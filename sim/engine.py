@@ -117,8 +117,26 @@ class Engine(Containers):
         return self._find_image(reference)
 
     def _find_image(self, reference: str) -> ImageFact | None:
-        same = (one for one in self.images.values() if reference == one.id or reference in one.digests)
-        return self.images.get(reference) or next(same, None)
+        same = (one for one in self.local_images.values() if reference == one.id or reference in one.digests)
+        return self.local_images.get(reference) or next(same, None)
+
+    def images(self) -> tuple[ImageFact, ...]:
+        self._call()
+        return tuple(self.local_images.values())
+
+    def used_images(self) -> frozenset[str]:
+        self._call()
+        return frozenset(box.spec.image for box in self.boxes.values())
+
+    def remove_image(self, name: str) -> None:
+        self._call()
+        fact = self._find_image(name)
+        if fact is None:
+            return
+        if any(box.spec.image in (fact.id, *fact.digests) for box in self.boxes.values()):
+            raise InUse(f"a container uses {name}")
+        del self.local_images[fact.id]
+        self._call(effect=True)
 
     def ensure_network(
         self, name: str, cluster: str, app: str, *, internal: bool = False, steady: bool = False

@@ -34,6 +34,8 @@ class Host:
         self.capacity, self.labels = capacity, labels
         self.fence: dict[str, tuple[int, int]] | None = None
         """The fence file."""
+        self.fetched: dict[str, float] = {}
+        """The file of what was fetched."""
         self.cut = False
         """No packet of the link gets through."""
         self.broker_cut = False
@@ -42,7 +44,7 @@ class Host:
         self.gone = False
         """For good: whoever removes a node that is down promises so."""
         self.engine = Engine(self)
-        self.engine.images[DEMO.id] = DEMO
+        self.engine.local_images[DEMO.id] = DEMO
         self.engine.put(STRANGER, Spec(image=DEMO.id, memory=1, cpu=1, pids=1))
         self.engine.run(STRANGER.engine_name)
 

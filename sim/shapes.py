@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from random import Random
 
-PULLED = "registry.test/app:1"
+PULLED = ("registry.test/app:1", "registry.test/app:2")
+"""In turn, from one version to the next: the other one is wanted no more, until it is again."""
 KINDS = (
     *(
         "plain",
@@ -63,7 +64,7 @@ class Shape:
         return replace(self.next(self.program), command=BAD_COMMAND if self.command else "")
 
     def text(self) -> str:  # noqa: PLR0912 - a case for each kind
-        image = PULLED if self.kind == "pulled" else "berth/demo"
+        image = PULLED[self.version % 2] if self.kind == "pulled" else "berth/demo"
         if self.program == "no-image":
             image = "registry.test/no-such-app:1"
         lines = [

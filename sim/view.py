@@ -50,7 +50,7 @@ class View:
         listing = self._engine.listing(self._agent.session.cluster)
         self.foreign = listing.foreign
         self._known = {facts.name: self._known_of(facts) for facts in listing.own}
-        self._images = tuple(self._engine.images.values())
+        self._images = tuple(self._engine.local_images.values())
         if not self.engine_ok:
             self.engine_ok = True
             self._agent.engine_changed(well=True)
@@ -77,7 +77,7 @@ class View:
         self._agent.wake()
 
     def images_changed(self) -> None:
-        self._images = tuple(self._engine.images.values())
+        self._images = tuple(self._engine.local_images.values())
         self._agent.wake()
 
     def hello(self) -> tuple[tuple[Observed, ...], tuple[ImageFact, ...], str]:

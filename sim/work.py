@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nodeagent import protocol
-from nodeagent.dispatch import PULL_TIMEOUT
 from nodeagent.errors import AgentError
 from nodeagent.facts import Known
 from nodeagent.protocol import (
@@ -25,6 +24,7 @@ from nodeagent.protocol import (
     Result,
     Stop,
     Sync,
+    Tidy,
 )
 from nodeagent.runtime.base import ImageMissing, RegistryUnreachable
 from nodeagent.session import NO_SESSION
@@ -60,6 +60,8 @@ class Work:
             self._sync(job)
         elif isinstance(job, Pull):
             self._spawn(self._answered(job, self._pull(job)))
+        elif isinstance(job, Tidy):
+            self._spawn(self._answered(job, self._tidy(job, self._agent.session.ticket())))
         elif isinstance(job, Ensure | Stop | Remove):
             slot = job.identity.slot if isinstance(job, Ensure) else job.slot
             ticket = self._agent.session.ticket()
@@ -168,11 +170,15 @@ class Work:
     def _pull_then_ensure(self, job: Job, ticket: int) -> Steps:
         if not isinstance(job, Ensure):
             raise AssertionError(f"a {type(job).__name__} needs no image")
-        yield from self._fetch(job.id, job.spec.image, PULL_TIMEOUT)
+        yield from self._fetch(job.id, job.spec.image)
         self._agent.stepper.ensure(job, ticket)
         self._end(Result(job=job.id, ok=True))
 
-    def _fetch(self, job: str, reference: str, timeout: float) -> Steps:
+    def _fetch(self, job: str, reference: str) -> Steps:
+        with self._agent.fetched.wanted(reference):
+            yield from self._fetch_missing(job, reference)
+
+    def _fetch_missing(self, job: str, reference: str) -> Steps:
         if self._engine.image(reference):
             return
         fact = self._world.registry.get(reference.partition("@")[0])
@@ -185,13 +191,21 @@ class Work:
             raise RegistryUnreachable("no such host")
         if fact is None:
             raise ImageMissing(f"{reference} is not in its registry")
-        self._engine.images[fact.id] = fact
+        self._agent.fetched.fetching(reference)
+        self._engine.local_images[fact.id] = fact
         self._agent.view.images_changed()
+
+    def _tidy(self, job: Tidy, ticket: int) -> Steps:
+        yield self._a_moment()
+        self._agent.session.require(ticket)
+        result = self._agent.tidier.run(job)
+        self._agent.view.images_changed()
+        self._end(result)
 
     def _pull(self, job: Pull) -> Steps:
         yield self._a_moment()
         if not job.resolve:
-            yield from self._fetch(job.id, job.image, job.timeout)
+            yield from self._fetch(job.id, job.image)
             self._end(Result(job=job.id, ok=True, image=self._engine.image(job.image)))
             return
         fact: ImageFact | None = self._world.registry.get(job.image)

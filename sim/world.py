@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import Random
 
+from django.conf import settings
 from django.db import connection
 from django.db.models import DateTimeField, Func
 from django.utils import timezone
@@ -17,8 +18,9 @@ from console.cluster.queries import cluster
 from console.common import events
 from console.common.ids import use_source
 from console.common.prepared import Prepared
-from console.controller import lease, loop
+from console.controller import lease, loop, tidy
 from console.workloads.models import Slot
+from nodeagent import tidy as tidier
 from nodeagent.facts import identity_of
 from nodeagent.protocol import Capacity, Identity, ImageFact
 from sim.checks import Checks, Violation
@@ -63,6 +65,10 @@ class VirtualNow(Func):
     output_field = DateTimeField()
 
 
+def _in_registry(name: str, letter: str) -> ImageFact:
+    return ImageFact(id=f"sha256:{letter * 64}", digests=(f"{name}@sha256:{letter * 64}",))
+
+
 class World:
     def __init__(self, seed: int, keep: int | None = 60) -> None:
         self.random = Random(seed)
@@ -72,7 +78,7 @@ class World:
         self.points = YieldPoints()
         self.rates = Rates()
         self.cluster = cluster().id
-        self.registry = {PULLED: ImageFact(id="sha256:" + "a" * 64, digests=(f"{PULLED}@sha256:{'a' * 64}",))}
+        self.registry = {name: _in_registry(name, letter) for name, letter in zip(PULLED, "ab", strict=True)}
         self.registry_away = False
         self.hosts: dict[str, Host] = {}
         self.every_host: list[Host] = []
@@ -92,6 +98,9 @@ class World:
         """The seams: time, Redis and browsers."""
         timezone.now = self.clock.datetime
         vars(lease)["Now"] = VirtualNow
+        # Hours are no part of the model: old images go within seconds, and are wanted again.
+        vars(tidy)["EVERY"], vars(tidier)["LEAST_UNUSED"] = timedelta(seconds=3), 2.0
+        settings.IMAGES_UNUSED_HOURS, settings.IMAGES_RELEASES = 2 / 3600, 1
         events.poke = self._poke
         events.group_send = self._group_send
         broker.try_now = self._no_user

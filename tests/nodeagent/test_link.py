@@ -27,6 +27,7 @@ from nodeagent.protocol import (
     LogLine,
     OpenLogs,
     Progress,
+    Pull,
     Receipt,
     Remove,
     Resend,
@@ -222,6 +223,22 @@ def test_logs_samples_progress_and_images_go_up(rig: Rig, fake: FakeRuntime) -> 
     fake.local_images["other:1"] = fake.local_images[DEMO]
     fake.tell_images()
     assert len(rig.console.hear(Images).images) == 2
+
+
+def test_what_the_agent_fetched_is_told_apart(rig: Rig, fake: FakeRuntime) -> None:
+    name = "registry.test/app@sha256:" + "a" * 64
+    fake.registry[name] = ImageFact(id="sha256:" + "b" * 64, digests=(name,), size=7)
+    fake.local_images["theirs"] = ImageFact(id="sha256:" + "c" * 64, digests=("x/y@sha256:" + "c" * 64,))
+    assert not any(image.pulled for image in rig.start().images)
+    rig.agent.dispatcher.accept(Batch(node="n1", jobs=(Pull(id="pull", image=name),)))
+    rig.console.hear(Result)
+    fake.tell_images()
+    pulled = {image.id: image.pulled for image in rig.console.hear(Images).images}
+    assert pulled == {image.id: image.digests == (name,) for image in fake.images()}
+    mark = rig.mark()
+    rig.console.send(Resend())
+    hello = rig.console.hear(Hello, since=mark)
+    assert {image.id: image.pulled for image in hello.images} == pulled
 
 
 def test_nonsense_from_the_console_only_costs_the_session(rig: Rig) -> None:
