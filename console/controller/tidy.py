@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 EVERY, EVERY_WHILE_LOW = timedelta(hours=1), timedelta(minutes=10)
 """How often a node is asked; and while its disk has hardly any room."""
-MOST = 200
+MOST = 1000
 """Images in one job."""
 NAMED = 5
 """So many are named in an event's sentence."""
