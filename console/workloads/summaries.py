@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import partial
 
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery
@@ -26,6 +27,8 @@ from console.workloads.enums import (
 from console.workloads.models import App, Container, Release, Rollout, Service, Slot
 from scheduler.model import Mode
 
+STEADY = timedelta(minutes=10)
+"""What has run for so long without a restart counts as steady."""
 _UNDER_WAY = {RolloutState.RUNNING: AppState.DEPLOYING, RolloutState.PAUSED: AppState.PAUSED}
 
 
@@ -87,6 +90,22 @@ class AppSummary:
     @property
     def well(self) -> int:
         return sum(service.well for service in self.services)
+
+    def needs_attention(self, now: datetime) -> bool:
+        """Less runs than is wanted, the last rollout failed, or an engine has to start something again and again."""
+        if self.state in (AppState.FAILED, AppState.DEGRADED):
+            return True
+        failed = self.rollout is not None and self.rollout.state == RolloutState.FAILED
+        return self.wanted > 0 and (failed or bool(self.unsteady(now)))
+
+    def unsteady(self, now: datetime) -> list[Container]:
+        """Those that run, and that their engine started again a short while ago."""
+        current = (slot.current for service in self.services for slot in service.slots)
+        return [
+            container
+            for container in current
+            if container and container.restarts and (container.started_at or now) > now - STEADY
+        ]
 
 
 @dataclass(slots=True)

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import pytest
+from django.utils import timezone
 
-from console.workloads.models import App, Release
+from console.workloads.enums import RolloutState
+from console.workloads.models import App, Release, Rollout
+from console.workloads.summaries import STEADY
 from tests import factories
 from tests.web.conftest import Visitors
 
@@ -120,3 +123,20 @@ def test_an_app_named_like_a_page_is_reached_by_its_id(people: Visitors) -> None
     page = people.owner.get("/t/ours/apps/").content.decode()
     assert f'href="/t/ours/apps/{app.id}/"' in page
     assert people.owner.get(f"/t/ours/apps/{app.id}/").status_code == 200
+
+
+def test_the_overview_names_what_restarts_again_and_again_and_rollouts_that_failed(people: Visitors) -> None:
+    node = factories.make_node()
+    shop, calm, failed = (factories.make_app(people.access, name) for name in ("shop", "calm", "failed"))
+    long_ago = timezone.now() - 2 * STEADY
+    unsteady = factories.make_container(shop, node, restarts=3)
+    factories.make_container(calm, node, restarts=3, started_at=long_ago)
+    factories.make_container(failed, node, started_at=long_ago)
+    reason = "web.1 exited with code 3"
+    Rollout.objects.filter(app=failed).update(state=RolloutState.FAILED, reason=reason)
+    glance = people.owner.get(
+        "/t/ours/", headers={"HX-Request": "true", "HX-Target": "glance"}
+    ).content.decode()
+    assert f"{unsteady.name}: 3 restarts" in glance
+    assert reason in glance
+    assert "/t/ours/apps/calm/" not in glance

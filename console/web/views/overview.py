@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.http import HttpResponse
+from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from console.accounts.access import Access
@@ -16,17 +17,15 @@ from console.workloads.enums import AppState
 from console.workloads.history import events_of
 from console.workloads.summaries import summaries
 
-UNWELL = (AppState.FAILED, AppState.DEGRADED)
-
 
 @require_GET
 @team_page
 def overview(request: WebRequest, access: Access) -> HttpResponse:
     apps = summaries(access.team)
-    nodes = all_nodes()
+    nodes, now = all_nodes(), timezone.now()
     context = {
         "apps": apps,
-        "unwell": [app for app in apps if app.state in UNWELL],
+        "unwell": [(app, app.unsteady(now)) for app in apps if app.needs_attention(now)],
         "busy": [app for app in apps if app.state == AppState.DEPLOYING],
         "running": sum(app.state == AppState.RUNNING for app in apps),
         "wanted": sum(app.wanted for app in apps),
