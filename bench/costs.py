@@ -9,9 +9,11 @@ from contextlib import contextmanager
 
 import psutil
 
+from bench.pace import Pace
+
 
 class Costs:
-    """CPU seconds of processes and their children, between two looks; and of the whole machine."""
+    """CPU seconds of processes and their children, between two looks; and of the whole machine, with its pace."""
 
     def __init__(self, pids: Mapping[str, int | None]) -> None:
         """By name; `engine-1` and `engine-2` count together, as `engine`."""
@@ -20,10 +22,13 @@ class Costs:
     @contextmanager
     def into(self, found: dict[str, dict[str, float]], case: str) -> Iterator[None]:
         before, machine, load = self._spent(), busy(), os.getloadavg()[0]
-        yield
+        pace = Pace()
+        with pace.watched():
+            yield
         after = self._spent()
         found[case] = {name: round(after[name] - before.get(name, 0.0), 2) for name in after}
         found[case] |= {"machine": round(busy() - machine, 1), "load_before": round(load, 1)}
+        found[case] |= {"pace_ms": round(pace.milliseconds, 2)}
 
     def _spent(self) -> dict[str, float]:
         found: defaultdict[str, float] = defaultdict(float)

@@ -157,12 +157,18 @@ def _say(side: Berth | Docker | Floor, case: str, seconds: float) -> None:
 def _lines(turns: Sequence[Mapping[str, Turn]], most: int) -> Iterator[dict[str, Any]]:
     for case in turns[0][BERTH].seconds:
         took = {side: [turn[side].seconds[case] for turn in turns] for side in turns[0]}
+        paced = {
+            side: median(turn[side].seconds[case] / turn[side].costs[case]["pace_ms"] for turn in turns)
+            for side in turns[0]
+        }
         middle = {side: median(seconds) for side, seconds in took.items()}
         line: dict[str, Any] = {"case": case, "runs": len(turns)}
         line |= {f"{side.lower()}_s": round(seconds, 2) for side, seconds in middle.items()}
         line["ratio"] = round(middle[BERTH] / middle["Swarm"], 3)
+        line["ratio_at_equal_pace"] = round(paced[BERTH] / paced["Swarm"], 3)
         if "floor" in middle:
             line["floor_ratio"] = round(middle["floor"] / middle["Swarm"], 3)
+            line["floor_ratio_at_equal_pace"] = round(paced["floor"] / paced["Swarm"], 3)
         if case != f"create {REPORTED_ONLY}":
             line["aim"] = AIM
         if case == f"update {most}":
