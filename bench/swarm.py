@@ -112,7 +112,7 @@ class Turn:
     costs: dict[str, dict[str, float]]
 
 
-def _turn(side: Berth | Docker | Floor, watch: Watch, most: int) -> Turn:
+def _turn(side: Side, watch: Watch, most: int) -> Turn:
     seconds: dict[str, float] = {}
     found: dict[str, Curve] = {}
     costs: dict[str, dict[str, float]] = {}
@@ -148,7 +148,7 @@ def _forget_cgroups() -> None:
     _DROP_CACHES.write_text("3")
 
 
-def _say(side: Berth | Docker | Floor, case: str, seconds: float) -> None:
+def _say(side: Side, case: str, seconds: float) -> None:
     """How far it is: a turn takes minutes, and one that is cut short was not for nothing."""
     load = os.getloadavg()[0]
     print(f"{type(side).__name__}: {case}: {seconds:.2f} s (load {load:.1f})", file=sys.stderr, flush=True)
@@ -312,3 +312,6 @@ class Docker:
 
     def remove(self) -> None:
         self._swarm.docker("service", "rm", NAME)
+
+
+Side = Berth | Docker | Floor

@@ -33,6 +33,9 @@ def served(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[socket.so
         assert wait_until(lambda: _listens(port), 30.0)
         with socket.create_connection(("127.0.0.1", port), timeout=10.0) as connection:
             yield _encrypted(connection) if program is programs.link else connection
+        # One that died of it would not answer either.
+        assert process.poll() is None
+        assert _listens(port)
     finally:
         process.terminate()
         process.wait(10.0)
