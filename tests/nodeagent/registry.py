@@ -1,4 +1,7 @@
-"""A registry that serves a few tiny images: `python -m tests.nodeagent.registry PORT`. It takes none."""
+"""A registry that serves a few tiny images, and those of archives; it takes none.
+
+`python -m tests.nodeagent.registry PORT [NAME=ARCHIVE …]`
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import sys
 import tarfile
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
@@ -20,34 +24,35 @@ NAMES = "abcdefgh"
 
 @dataclass(frozen=True)
 class Image:
-    """Of one name, always the same. No program is in it: a container can be made of it, not started."""
+    """One layer, as a tar archive, and the image's configuration."""
 
-    name: str
+    tar: bytes
+    config: bytes
 
-    @property
-    def tar(self) -> bytes:
-        content = self.name.encode() * 1000
+    @classmethod
+    def tiny(cls, name: str) -> Image:
+        """Of one name, always the same. No program is in it: a container can be made of it, not started."""
+        content = name.encode() * 1000
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-            entry = tarfile.TarInfo(self.name)
+            entry = tarfile.TarInfo(name)
             entry.size = len(content)
             archive.addfile(entry, io.BytesIO(content))
-        return buffer.getvalue()
+        layers = {"type": "layers", "diff_ids": [digest(buffer.getvalue())]}
+        config = {"architecture": "amd64", "os": "linux", "config": {"Cmd": ["/nothing"]}, "rootfs": layers}
+        return cls(buffer.getvalue(), _json(config))
+
+    @classmethod
+    def of_archive(cls, path: Path) -> Image:
+        """The one image of a `docker load` archive, of one layer."""
+        with tarfile.open(path) as archive:
+            [manifest] = json.loads(_file(archive, "manifest.json"))
+            [layer] = manifest["Layers"]
+            return cls(_file(archive, layer), _file(archive, manifest["Config"]))
 
     @property
     def layer(self) -> bytes:
         return gzip.compress(self.tar, mtime=0)
-
-    @property
-    def config(self) -> bytes:
-        return _json(
-            {
-                "architecture": "amd64",
-                "os": "linux",
-                "config": {"Cmd": ["/nothing"]},
-                "rootfs": {"type": "layers", "diff_ids": [digest(self.tar)]},
-            }
-        )
 
     @property
     def manifest(self) -> bytes:
@@ -57,6 +62,13 @@ class Image:
     @property
     def digest(self) -> str:
         return digest(self.manifest)
+
+
+def _file(archive: tarfile.TarFile, name: str) -> bytes:
+    found = archive.extractfile(name)
+    if found is None:
+        raise FileNotFoundError(name)
+    return found.read()
 
 
 def digest(data: bytes) -> str:
@@ -72,7 +84,7 @@ def _part(kind: str, data: bytes) -> dict[str, Any]:
 
 
 class Registry(BaseHTTPRequestHandler):
-    images = {name: Image(name) for name in NAMES}
+    images = {name: Image.tiny(name) for name in NAMES}
 
     def do_HEAD(self) -> None:
         self.do_GET()
@@ -104,4 +116,7 @@ class Registry(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
+    for argument in sys.argv[2:]:
+        name, _equals, path = argument.partition("=")
+        Registry.images[name] = Image.of_archive(Path(path))
     ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Registry).serve_forever()

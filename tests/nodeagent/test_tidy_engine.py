@@ -28,7 +28,7 @@ DAY = 86400.0
 
 
 def name(letter: str) -> str:
-    return f"127.0.0.1:{PORT}/{letter}@{Image(letter).digest}"
+    return f"127.0.0.1:{PORT}/{letter}@{Image.tiny(letter).digest}"
 
 
 class Node:
@@ -87,7 +87,9 @@ def test_what_is_old_goes_and_all_that_others_have_to_do_with_stays(engine: Engi
     with engine.client() as client:
         # Somebody else's container, image, name and build on this engine.
         client.api.create_container(name("d"))
-        theirs = client.api.pull(f"127.0.0.1:{PORT}/g@{Image('g').digest}") and node.runtime.image(name("g"))
+        theirs = client.api.pull(f"127.0.0.1:{PORT}/g@{Image.tiny('g').digest}") and node.runtime.image(
+            name("g")
+        )
         assert client.api.tag(tagged.id, "theirs", "1")
         built, _log = client.images.build(
             fileobj=io.BytesIO(f"FROM {name('f')}\nLABEL a=b\n".encode()), tag="built:1", network_mode="none"

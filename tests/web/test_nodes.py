@@ -225,4 +225,4 @@ def test_a_nodes_page_says_what_its_images_take(people: Visitors, node: Node) ->
     assert "up to" not in shown()
     node.images = [{"id": "sha256:1", "size": 3 << 30}, {"id": "sha256:2", "size": 1 << 30}]
     node.save()
-    assert '2 <span class="muted">up to 4 GiB</span>' in shown()
+    assert '2 <span class="muted">· up to 4 GiB</span>' in shown()
