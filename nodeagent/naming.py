@@ -57,7 +57,8 @@ def due(facts: ContainerFacts) -> tuple[Rejoin, ...]:
     for network, names in wanted_names(facts.labels).items():
         wanted = names if facts.health in WELL else ()
         endpoint = facts.networks.get(network)
-        if endpoint is None:
+        if endpoint is None or not endpoint.address:
+            # After a join that failed half-way the engine shows the names, but no address: it is not there.
             found.append(Rejoin(network, wanted, "", joined=False))
         elif endpoint.names & set(names) != set(wanted):
             found.append(Rejoin(network, wanted, endpoint.address, joined=True))

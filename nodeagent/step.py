@@ -180,6 +180,7 @@ class Stepper:
             for one in naming.due(container) if container else ():
                 if one.joined:
                     self._runtime.leave(identity.engine_name, one.network)
+                    self._runtime.await_parted(one.network)
                 self._runtime.join(identity.engine_name, one.network, one.names, one.address)
 
     def halt(self, slot: str, generation: int, grace: float) -> None:

@@ -58,6 +58,9 @@ STREAM_GAP = 60.0
 DF_TIMEOUT = 300.0
 REMOVE_TIMEOUT = 120.0
 """For an image: thousands of files may go with it."""
+PARTED, HEARD = 5.0, 1.0
+"""Seconds in which an engine gives up a network across hosts, by way of a manager; and after which the others know:
+they gossip five times a second (docs/adr/0008-private-networks.md)."""
 FEW_LINES = 100
 """So many lines of a log are read at once, without what the SDK does for a stream."""
 CONTAINER_ACTIONS = ["create", "start", "die", "oom", "pause", "unpause", "destroy", "health_status"]
@@ -315,6 +318,17 @@ class DockerRuntime:
                 body={"Container": name},
                 fault=lambda status, words: faults.join_fault(name, network, status, words),
             )
+
+    def await_parted(self, network: str) -> None:
+        until = time.monotonic() + PARTED
+        what = f"The network {network} cannot be looked at"
+        # An engine that does not answer here will tell so when it is to join: what has left must not stay away.
+        with suppress(EngineError):
+            while not (parted := parse.parting(self._engine.found(f"/networks/{path_part(network)}", what))):
+                if parted is None or time.monotonic() > until:
+                    return
+                time.sleep(0.1)
+            time.sleep(HEARD)
 
     def check_volume(self, name: str, cluster: str) -> None:
         self._owned(f"/volumes/{path_part(name)}", "volume", name, cluster)

@@ -13,6 +13,8 @@ from nodeagent.runtime.base import ContainerFacts, Endpoint, EngineEvent, HostIn
 from nodeagent.vault import Shown
 
 MAX_ERROR = 2000
+OWN_ENDPOINT = "lb-"
+"""What the engine itself has on each network across hosts begins with this."""
 
 
 def timestamp(text: str) -> float | None:
@@ -97,6 +99,17 @@ def _ports(bindings: Mapping[str, Any]) -> tuple[PortBinding, ...]:
                 kind = "udp" if protocol == "udp" else "tcp"
                 found.append(PortBinding(host=host, container=int(number), protocol=cast(Any, kind)))
     return tuple(sorted(found, key=lambda port: (port.host, port.protocol)))
+
+
+def parting(network: Mapping[str, Any] | None) -> bool | None:
+    """Whether the engine has given up a network that a container has just left: None while it stays, because others of
+    its containers are on it or it is a bridge. A manager then still shows it, as the swarm's and without containers."""
+    if network is None:
+        return True
+    names = network.get("Containers") or {}
+    if network.get("Driver") != "overlay" or any(not name.startswith(OWN_ENDPOINT) for name in names):
+        return None
+    return not names
 
 
 def image(data: Mapping[str, Any]) -> ImageFact:

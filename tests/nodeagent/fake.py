@@ -271,7 +271,7 @@ class FakeRuntime:
         facts = self._must(name).facts
         if network not in self.networks:
             raise NotFound(f"network {network} is not here")
-        if network not in facts.networks:
+        if not facts.networks.get(network, Endpoint()).address:
             self.change(name, networks={**facts.networks, network: self._endpoint(aliases, address)})
 
     def leave(self, name: str, network: str) -> None:
@@ -279,6 +279,9 @@ class FakeRuntime:
         found = self._find(name)
         if found:
             self.change(name, networks={k: v for k, v in found.facts.networks.items() if k != network})
+
+    def await_parted(self, network: str) -> None:
+        self._call("await_parted")
 
     def _endpoint(self, names: tuple[str, ...], address: str = "") -> Endpoint:
         return Endpoint(address or f"10.0.0.{next(self._addresses)}", frozenset(names))

@@ -34,7 +34,7 @@ from nodeagent.runtime.base import (
     RegistryDenied,
     RegistryUnreachable,
 )
-from nodeagent.runtime.engine import DockerRuntime, archive
+from nodeagent.runtime.engine import HEARD, DockerRuntime, archive
 from nodeagent.runtime.parse import timestamp
 from nodeagent.runtime.pull import read_pull
 from tests.nodeagent.builders import CLUSTER, identity, shell, spec
@@ -65,6 +65,35 @@ def test_a_list_waits_for_one_silent_container_and_asks_for_no_more(monkeypatch:
     monkeypatch.setattr(runtime, "inspect", late)
     assert runtime.list_managed(CLUSTER, {"b": known}) == Listing((known,), 0, frozenset({"a", "c"}))
     assert asked == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("driver", "containers", "parted"),
+    [
+        ("bridge", {}, None),
+        ("overlay", {"6c77": {}, "lb-berth-a1_default": {}}, None),
+        ("overlay", {"lb-berth-a1_default": {}}, False),
+        ("overlay", {}, True),
+        ("overlay", None, True),
+    ],
+)
+def test_whether_an_engine_has_given_a_network_up(driver: str, containers: Any, parted: bool | None) -> None:
+    assert parse.parting({"Driver": driver, "Containers": containers}) is parted
+    assert parse.parting(None) is True
+
+
+def test_the_end_of_a_network_on_an_engine_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime, paused = DockerRuntime("unix:///nowhere"), list[float]()
+    going = {"Driver": "overlay", "Containers": {"lb-berth-a1_default": {}}}
+    looks: list[dict[str, Any] | None] = [going, going, None]
+    monkeypatch.setattr(runtime._engine, "found", lambda *_: looks.pop(0))
+    monkeypatch.setattr("nodeagent.runtime.engine.time.sleep", paused.append)
+    runtime.await_parted("berth-a1_default")
+    assert (looks, paused) == ([], [0.1, 0.1, HEARD])
+
+    looks.append({"Driver": "bridge", "Containers": {}})
+    runtime.await_parted("berth-a1")
+    assert len(paused) == 3
 
 
 @pytest.mark.engine

@@ -258,6 +258,25 @@ def test_a_container_that_was_left_off_its_network_joins_it_again(house: House) 
     assert house.runtime.containers["berth-s1-g1"].facts.networks["berth-a1"].names == {"web"}
 
 
+def test_between_leaving_and_joining_the_others_come_to_know(house: House) -> None:
+    check = Healthcheck(test=("CMD", "true"))
+    house.stepper.ensure(ensure(wanted=shell("sleep 1000", networks=TWO[:1], healthcheck=check)))
+    house.runtime.change("berth-s1-g1", health="healthy")
+    before = len(house.runtime.calls)
+    house.stepper.name(identity())
+    assert house.runtime.calls[before:] == ["inspect", "leave", "await_parted", "join"]
+
+
+def test_a_container_whose_join_failed_half_way_joins_again(house: House) -> None:
+    house.stepper.ensure(ensure(wanted=shell("sleep 1000", networks=TWO)))
+    container = house.runtime.containers["berth-s1-g1"]
+    half = replace(container.facts.networks["berth-a1"], address="")
+    house.runtime.change("berth-s1-g1", networks={**container.facts.networks, "berth-a1": half})
+    house.stepper.name(identity())
+    assert house.runtime.calls[-2:] == ["inspect", "join"]
+    assert house.runtime.containers["berth-s1-g1"].facts.networks["berth-a1"].address
+
+
 def test_the_last_container_takes_all_its_networks_along(house: House) -> None:
     house.stepper.ensure(ensure(wanted=shell("exit 0", networks=TWO)))
     house.stepper.remove(Remove(id="remove", slot="s1", generation=1, network="berth-a1"))
