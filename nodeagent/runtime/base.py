@@ -339,8 +339,8 @@ class Runtime(Protocol):
         """Disconnect a container; success if it, or the network, is not there."""
 
     def await_parted(self, network: str) -> None:
-        """After the last container of this engine left a network across hosts: until the engine has given it up too, and
-        the others have heard of that. Returns at once where it stays."""
+        """After a container left a network across hosts: until its engine has given that up too and the others know.
+        Returns at once where it stays, for another of its containers is there, and on a bridge."""
 
     def check_volume(self, name: str, cluster: str) -> None:
         """Raises `Conflict` for a volume that exists and is not this cluster's: it may be any path of the host."""

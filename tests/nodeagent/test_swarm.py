@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -13,10 +15,11 @@ from lab.hosts import Host
 from lab.processes import wait_until
 from lab.state import Run
 from nodeagent.protocol import Overlay
+from nodeagent.runtime import parse
 from nodeagent.runtime.base import Conflict, EngineError, Invalid
-from nodeagent.runtime.engine import DockerRuntime
+from nodeagent.runtime.engine import HEARD, PARTED, DockerRuntime
 from tests.conftest import require
-from tests.nodeagent.builders import CLUSTER
+from tests.nodeagent.builders import CLUSTER, identity, shell
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -56,7 +59,7 @@ def refused(call: Callable[[], object]) -> type[EngineError]:
     return type(caught.value)
 
 
-def test_the_life_of_a_swarm(two: Two) -> None:
+def test_the_life_of_a_swarm(two: Two, demo_archive: Path) -> None:
     first, second = two.first.swarm, two.second.swarm
     here, there = (host.address for host in two.hosts)
     assert two.seen(0) == Overlay(address=here, state="inactive")
@@ -75,6 +78,9 @@ def test_the_life_of_a_swarm(two: Two) -> None:
     assert wait_until(lambda: [one.ready for one in two.seen(0).members] == [True, True], 10.0)
 
     _networks(two)
+    for number, runtime in enumerate((two.first, two.second)):
+        two.engines[number].load(demo_archive)
+        _last_to_leave(two.first, runtime, number)
 
     first.set_manager(guest.node, manager=True)
     assert wait_until(lambda: two.seen(1).manager, 15.0)
@@ -100,6 +106,33 @@ def _networks(two: Two) -> None:
         first.remove_network(NETWORK, "other")
     for _ in range(2):
         first.remove_network(NETWORK, CLUSTER)
+
+
+def _last_to_leave(manager: DockerRuntime, runtime: DockerRuntime, number: int) -> None:
+    """A worker does not see the network any more then, a manager still does."""
+    network = f"berth-a1_n{number}"
+    manager.swarm.ensure_network(network, CLUSTER, "a1")
+    names = [identity(f"s{number}{which}") for which in "ab"]
+    for one in names:
+        runtime.create(one, shell("sleep 1000", network=network, aliases=("web",)))
+        runtime.start(one.engine_name)
+    took = []
+    for one in names:
+        runtime.leave(one.engine_name, network)
+        since = time.monotonic()
+        runtime.await_parted(network)
+        took.append(time.monotonic() - since)
+    assert took[0] < 0.5, took
+    assert HEARD < took[1] < PARTED + HEARD, took
+    found = runtime._engine.found(f"/networks/{network}", "The network cannot be looked at")
+    assert parse.parting(found) is True
+    for one in names:
+        runtime.join(one.engine_name, network, ("web",))
+        seen = runtime.inspect(one.engine_name)
+        assert seen is not None
+        assert seen.networks[network].address
+        runtime.stop(one.engine_name, 0)
+        runtime.remove(one.engine_name)
 
 
 def test_an_engine_with_live_restore_is_told_what_is_in_the_way(two: Two, engine: Engine) -> None:
