@@ -33,8 +33,10 @@ stop: setup ## end the containers and the engine that `make run` left running
 test: setup-dev ## every test: quick ones, then engines and browser, then the console again on PostgreSQL
 	@$(PY) -m ops.test
 
+# Bytecode is kept, or each worker would rewrite all assertions anew in each run. Tables are made from the models: tests
+# that need the migrations are thorough.
 test-fast: setup-dev ## the quick tests without the thorough ones (no engine, browser, PostgreSQL): about a minute
-	@$(PY) -m pytest -q -n 2 -m "$(QUICK) and not thorough"
+	@PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -q -n 2 --dist worksteal --no-migrations -m "$(QUICK) and not thorough"
 
 check: setup-dev ## format, lint, types, import contracts, migrations, templates, translations, security
 	@$(PY) -m ops.check

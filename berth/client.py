@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Self
 
 import httpx
@@ -48,7 +49,8 @@ class Client:
     def __init__(self, login: Login) -> None:
         self.login = login
         headers = {"Authorization": f"Bearer {login.token}", "User-Agent": f"berth-cli/{__version__}"}
-        self._http = httpx.Client(headers=headers, timeout=TIMEOUT, verify=tls(login), trust_env=True)
+        verify = tls(login) if login.ca else _trusted()
+        self._http = httpx.Client(headers=headers, timeout=TIMEOUT, verify=verify, trust_env=True)
 
     def __enter__(self) -> Self:
         return self
@@ -180,6 +182,12 @@ class Client:
     def _unreachable(self, error: Exception) -> CliError:
         reason = str(error) or type(error).__name__
         return CliError(f"The console at {self.login.url} cannot be reached: {reason}", Exit.UNREACHABLE)
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """What is trusted where the login names no authority; read once, as that takes longer than most requests."""
+    return httpx.create_ssl_context()
 
 
 def tls(login: Login) -> ssl.SSLContext | bool:

@@ -10,7 +10,10 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.management import create_permissions
+from django.contrib.contenttypes.management import create_contenttypes
 from django.core.cache import cache
+from django.db.models.signals import post_migrate
 from hypothesis import settings as hypothesis_settings
 from pytest_django.fixtures import Settings
 
@@ -24,6 +27,10 @@ from lab.state import Run
 # A busy machine is no defect.
 hypothesis_settings.register_profile("berth", deadline=None)
 hypothesis_settings.load_profile("berth")
+
+# After each test that commits, the tables are emptied and these rows made anew. Nobody reads them.
+post_migrate.disconnect(create_contenttypes)
+post_migrate.disconnect(create_permissions, dispatch_uid="django.contrib.auth.management.create_permissions")
 
 IN_CI = os.environ.get("BERTH_CI") == "1" or os.environ.get("CI") == "true"
 

@@ -161,6 +161,7 @@ def test_owners_see_who_has_none(ann: Access, owner: Access) -> None:
     assert "no second factor" not in _inside(ann.user).get("/t/ours/settings/members/").content.decode()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("whom", "person", "administrator"),
     [("nobody", 200, 200), ("administrators", 200, 403), ("everybody", 403, 403)],

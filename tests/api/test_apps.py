@@ -37,6 +37,7 @@ def test_who_may_not_deploy_leaves_nothing_behind(people: People) -> None:
     assert App.objects.count() == 0
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("change", "status", "code", "field"),
     [

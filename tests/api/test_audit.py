@@ -323,6 +323,7 @@ def world(people: People, administrator: Caller, settings: Settings, tmp_path: A
     return World(people, administrator, "n1", "n2")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("method", "pattern"), WRITES, ids=[f"{m} {p.name}" for m, p in WRITES])
 def test_every_write_leaves_a_row(world: World, method: str, pattern: URLPattern) -> None:
     call, kind = CALLS[method, str(pattern.name)]
@@ -337,6 +338,7 @@ def test_every_write_leaves_a_row(world: World, method: str, pattern: URLPattern
     assert "canary" not in json.dumps(row.data) + row.message
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("method", "pattern"), WRITES, ids=[f"{m} {p.name}" for m, p in WRITES])
 def test_every_row_of_a_change_says_before_and_after(world: World, method: str, pattern: URLPattern) -> None:
     known = set(AuditEntry.objects.values_list("pk", flat=True))

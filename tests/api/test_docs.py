@@ -47,6 +47,7 @@ def assert_like(told: Any, real: Any, path: str = "answer") -> None:
         assert told == real, path
 
 
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume")
 def test_every_example_does_what_the_page_says(live_server: LiveServer) -> None:
     require("" if shutil.which("curl") else "curl: apt-get install curl")

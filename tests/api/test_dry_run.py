@@ -165,6 +165,7 @@ def test_what_shows_no_stored_value_is_no_reading(people: People) -> None:
     assert secret_reads() == []
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "line",
     [

@@ -72,6 +72,7 @@ def test_commands(
     assert (grant.command, grant.tty) == (command, True)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("body", "field"),
     [

@@ -28,6 +28,7 @@ def test_there_are_enough() -> None:
     assert len(CORPUS) >= 120
 
 
+@pytest.mark.thorough
 def test_no_app_is_made_of_one(people: People) -> None:
     for name, text in CORPUS.items():
         answer = people.owner.post("/teams/home/apps", {"name": "shop", "compose": text})
@@ -40,6 +41,7 @@ def test_no_app_is_made_of_one(people: People) -> None:
     assert not Operation.objects.exists()
 
 
+@pytest.mark.thorough
 def test_no_release_is_made_of_one(people: People) -> None:
     app = factories.make_app(people.access, "shop", compose=GOOD)
     for name, text in CORPUS.items():
@@ -61,6 +63,7 @@ def _agent_runs(container: Container, release: Release) -> dict[str, Any] | None
     return config
 
 
+@pytest.mark.thorough
 def test_a_stored_release_that_was_changed_into_one_gives_nobody_more(people: People) -> None:
     """The model has no words for most of it, so that it is gone; what it has words for the agent refuses."""
     app = factories.make_app(people.access, "shop", compose=GOOD)
@@ -89,6 +92,7 @@ def test_a_stored_release_that_was_changed_into_one_gives_nobody_more(people: Pe
             assert not differs, (name, differs)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "changes",
     [

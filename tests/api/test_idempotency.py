@@ -118,6 +118,7 @@ def race(home: Path, database: str) -> None:
     assert sum(one["replayed"] for one in answers) == TIMES - 1
 
 
+@pytest.mark.thorough
 def test_twenty_at_once_make_one_app(tmp_path: Path) -> None:
     race(tmp_path / "home", f"sqlite:///{tmp_path}/home/berth.sqlite3")
 

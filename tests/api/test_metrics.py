@@ -50,6 +50,7 @@ def newest(body: dict[str, object], field: str = "cpu") -> dict[str, object]:
     return {one["name"]: next((n for n in reversed(one[field]) if n is not None), None) for one in found}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
@@ -72,6 +73,7 @@ def test_use_is_shown_by_what_is_asked_for(
     assert (answer.status, newest(answer.body)) == (200, expected)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("query", "step", "count"),
     [("", 10, 360), ("?range=24h", 60, 1440), ("?range=7d", 600, 1008), ("?range=2h", 60, 120),
@@ -96,6 +98,7 @@ def test_the_busiest_are_shown_and_the_others_counted(people: People, recorded: 
     assert (list(newest(body)), body["left_out"]) == (["db.1", "web.2"], 1)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("query", "field"),
     [("range=8d", "range"), ("range=5s", "range"), ("range=yesterday", "range"), ("step=30", "step"),

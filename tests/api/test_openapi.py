@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from unittest.mock import patch
 
+import pytest
 import yaml
 from django.core.management import call_command
 from django.test import Client
@@ -13,6 +14,7 @@ from console.api.urls import urlpatterns
 from tests.api.caller import BASE
 
 
+@pytest.mark.thorough
 def test_the_schema_is_valid_without_a_warning(tmp_path: Path) -> None:
     call_command("spectacular", "--validate", "--fail-on-warn", "--file", str(tmp_path / "schema.yml"))
     schema = yaml.safe_load((tmp_path / "schema.yml").read_text())

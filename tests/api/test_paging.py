@@ -52,6 +52,7 @@ def test_apps_of_one_name_are_all_shown_once(people: People) -> None:
     assert len({one["id"] for page in pages for one in page}) == 5
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "path",
     [
@@ -125,6 +126,7 @@ def test_a_write_with_an_unknown_parameter_does_nothing(people: People) -> None:
     assert not App.objects.exists()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("cursor", ["%00", "WzEsMl0", "WyJhIiwiXHUwMDAwIl0", "e30", "!", "WzAsMF0", "bnVsbA"])
 def test_a_cursor_of_another_list_is_refused(people: People, cursor: str) -> None:
     for path in (APPS, "/teams/home/operations", "/teams/home/nodes", "/teams/home/events"):

@@ -38,6 +38,7 @@ def test_all_but_these_begin_with_a_team() -> None:
     assert {"logs", "wait", "scale"} < {pattern.name for pattern, _method in ROUTES}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("pattern", "method"), ROUTES, ids=[f"{m} {p.name}" for p, m in ROUTES])
 def test_outsiders(people: People, pattern: URLPattern, method: str) -> None:
     app = factories.make_app(people.access, "shop")

@@ -28,6 +28,7 @@ def test_scaling_is_no_release(people: People, app: App) -> None:
     assert list(Dirty.objects.values_list("app_id", flat=True)) == [app.id]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "body", [{"replicas": -1}, {"replicas": 1001}, {"replicas": None}, {"replicas": 1.5}, {}]
 )

@@ -45,6 +45,7 @@ def _calls(app: str) -> dict[Verb, tuple[str, str, Any]]:
     }
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("apps")
 @pytest.mark.parametrize("held", list(Verb), ids=str)
 def test_each_verb_opens_its_own_calls(people: People, held: Verb) -> None:

@@ -70,6 +70,7 @@ def test_webhooks_are_the_owners(people: People) -> None:
     assert people.owner.get(path).status == 404
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("change", "field"),
     [
@@ -154,6 +155,7 @@ def test_writes_are_conditional_made_once_and_tried(people: People) -> None:
     assert second.headers["Idempotency-Replayed"] == "true"
 
 
+@pytest.mark.thorough
 def test_a_team_has_so_many_at_most(people: People) -> None:
     for number in range(MOST_WEBHOOKS):
         make(people, name=str(number))

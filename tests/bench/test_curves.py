@@ -43,6 +43,7 @@ def test_the_end_is_the_last_of_the_starts_and_ends() -> None:
         told.watch.settle(0, within=0.01)
 
 
+@pytest.mark.thorough
 def test_a_plot_is_drawn(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     curve = [(0.0, 0), (1.0, 1)]

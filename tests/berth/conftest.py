@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
 from pytest_django.live_server_helper import LiveServer
+from typer import main as typer_main
 from typer.testing import CliRunner
 
 from berth import main
@@ -26,6 +28,8 @@ class Ended:
 
 
 Run = Callable[..., Ended]
+_parser = cache(typer_main.get_command)
+"""Made once, and not, as the runner does, for each command."""
 
 
 def _run(*words: str, stdin: str = "") -> Ended:
@@ -45,6 +49,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("BERTH_CONFIG", str(tmp_path / "config" / "login.json"))
     monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setattr("typer.testing._get_command", _parser)
     monkeypatch.chdir(tmp_path)
     assert main.COMMANDS  # importing it registers them
     return _run

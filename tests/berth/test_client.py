@@ -47,7 +47,7 @@ def console(monkeypatch: pytest.MonkeyPatch) -> Iterator[Console]:
     monkeypatch.setattr(client, "REDIAL", 0.01)
     monkeypatch.setenv("NO_PROXY", "*")
     found = Console()
-    thread = Thread(target=found.server.serve_forever)
+    thread = Thread(target=found.server.serve_forever, args=(0.01,))
     thread.start()
     yield found
     found.server.shutdown()
@@ -117,6 +117,7 @@ def test_a_stream_goes_on_after_its_last_event_until_it_ends(console: Console) -
     assert [headers.get("Last-Event-ID") for headers in console.asked] == [None, "2", "2", "2"]
 
 
+@pytest.mark.thorough
 def test_a_stream_that_never_began_or_stays_away_is_unreachable(console: Console) -> None:
     console.answers = [hang_up]
     with Client(console.login) as asking:

@@ -105,6 +105,7 @@ def test_volumes_are_listed_and_one_is_deleted_behind_a_guard(signed_in: Run, ow
     assert signed_in("volume", "shop/nosuch").code == Exit.NOT_FOUND
 
 
+@pytest.mark.thorough
 def test_webhooks_are_made_tested_and_looked_at(signed_in: Run, owner: Access) -> None:
     assert "No webhooks yet" in signed_in("webhooks").err
     made = signed_in("webhook-add", "chat", "https://example.com/x", "-k", "app", "--warnings")

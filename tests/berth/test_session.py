@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pytest_django.live_server_helper import LiveServer
 
-from berth import config
+from berth import client, config
 from berth.errors import CliError, Exit
 from console.accounts.access import Access
 from tests import factories
@@ -67,6 +67,7 @@ def test_a_broken_file_says_what_to_do(run: Run, tmp_path: Path) -> None:
 def test_a_console_that_is_away_has_an_exit_code_of_its_own(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(client, "PAUSES", (0.01, 0.02))
     monkeypatch.setenv("BERTH_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("BERTH_TOKEN", "t")
     assert run("apps").code == Exit.UNREACHABLE

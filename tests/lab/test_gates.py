@@ -101,6 +101,7 @@ def _findings(*operations: Operation, **attributes: str) -> list[str]:
     return migrations_check.findings("cluster", migration, MigrationLoader(None).project_state())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "operation",
     [
@@ -123,6 +124,7 @@ def test_a_migration_that_breaks_the_release_before_is_found(operation: Operatio
     assert _findings(operation, safe_because="Nothing has used it since the release before.") == []
 
 
+@pytest.mark.thorough
 def test_a_migration_that_only_adds_is_let_through() -> None:
     rack: list[tuple[str, models.Field[Any, Any]]] = [
         ("id", models.BigAutoField(primary_key=True)),

@@ -191,6 +191,7 @@ async def test_a_viewer_gets_no_ticket_and_a_developer_made_viewer_uses_none(wor
         assert await client.closed() == door.FORBIDDEN
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://localhost:30080", "file://"])
 async def test_a_foreign_page_does_not_even_speak(world: World, origin: str) -> None:
     """Nor one of an app on another port of this very host."""
@@ -219,6 +220,7 @@ async def test_a_ticket_opens_once(world: World) -> None:
         assert (await first.said())["type"] == "started"
 
 
+@pytest.mark.thorough
 async def test_a_ticket_expires(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     ticket = await ticket_of(world, world.owner)
     found: Any = keys.client().keys("berth:exec:*")
@@ -233,6 +235,7 @@ async def test_a_ticket_expires(world: World, monkeypatch: pytest.MonkeyPatch) -
         assert await client.refused() == "ticket"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "first", ["", "{}", '{"ticket": 7}', '{"ticket": "x", "team": "home"}', "x" * 2000, b"x"]
 )
@@ -293,6 +296,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("when", ["before", "meanwhile"])
 @pytest.mark.parametrize("change", CHANGES)
 async def test_what_let_one_in_is_asked_again(
@@ -353,6 +357,7 @@ async def test_the_nodes_error_is_told(world: World) -> None:
         assert await client.said() == {"type": "error", "code": "failed", "message": "no such program"}
 
 
+@pytest.mark.thorough
 async def test_a_node_that_is_away_is_given_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "SILENCE", 0.1)
     async with Terminal() as client:
@@ -360,6 +365,7 @@ async def test_a_node_that_is_away_is_given_up(world: World, monkeypatch: pytest
         assert await client.refused() == "unavailable"
 
 
+@pytest.mark.thorough
 async def test_an_open_stream_is_asked_for_and_lives_by_the_answers(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -395,6 +401,7 @@ async def _credits(link: AgentSocket, seconds: float = 0.3) -> int:
     return taken
 
 
+@pytest.mark.thorough
 async def test_with_acks_the_client_decides_what_was_taken(world: World) -> None:
     async with node(world) as link, Terminal() as client:
         await client.begin(await ticket_of(world, world.owner), acks=True)
@@ -408,6 +415,7 @@ async def test_with_acks_the_client_decides_what_was_taken(world: World) -> None
         assert await _credits(link) == 10
 
 
+@pytest.mark.thorough
 async def test_without_acks_what_was_sent_is_taken(world: World) -> None:
     async with node(world) as link, Terminal() as client:
         await client.begin(await ticket_of(world, world.owner))
@@ -434,6 +442,7 @@ async def test_input_waits_for_the_nodes_credit_and_is_bounded(
         assert await client.refused() == "too_much"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "message",
     [

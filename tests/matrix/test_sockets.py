@@ -7,7 +7,7 @@ import pytest
 from tests.matrix.sockets import SOCKETS, socket_cells
 from tests.matrix.world import World
 
-pytestmark = [pytest.mark.redis, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.redis, pytest.mark.django_db(transaction=True), pytest.mark.thorough]
 
 
 @pytest.fixture

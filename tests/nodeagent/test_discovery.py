@@ -56,6 +56,7 @@ def test_a_healthy_one_gets_its_names_and_is_called_healthy_only_then(
     assert wait_until(lambda: names(fake) == set(), 5.0)
 
 
+@pytest.mark.thorough
 def test_what_failed_between_leaving_and_joining_is_tried_again(watch: Watch, fake: FakeRuntime) -> None:
     left = 2
 

@@ -163,6 +163,7 @@ def test_a_program_ends_with_its_stream(reader: Reader, fake: FakeRuntime) -> No
     assert reader.streams.next_frame() is None
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("bounds", "changes", "words"),
     [

@@ -78,6 +78,7 @@ def test_the_end_of_a_terminals_input_is_its_character(start: Start) -> None:
     assert process.exit_code() == 0
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("tty", [True, False])
 @pytest.mark.parametrize("script", ["exec sleep 1000", "trap '' HUP; echo; while :; do sleep 1; done"])
 def test_a_program_that_would_go_on_is_ended(start: Start, script: str, tty: bool) -> None:

@@ -11,6 +11,7 @@ import os
 import re
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -220,6 +221,7 @@ def few(values: dict[str, Any], kept: int) -> dict[str, Any]:
     return {name: values[name] for name in names[kept % (len(names) + 1) :][:2]}
 
 
+@pytest.mark.thorough
 @MANY
 @given(st.builds(few, SPECS, st.integers(0, 30)) | SPECS, st.just(Private()) | PRIVATES)
 def test_no_specification_yields_an_unsafe_request(values: dict[str, Any], private: Private) -> None:

@@ -227,6 +227,7 @@ def test_the_end_of_a_container_is_waited_for_and_not_asked_for(watch: Watch, fa
     assert fake.calls == ["inspect", "logs"]
 
 
+@pytest.mark.thorough
 def test_an_end_that_nobody_tells_of_is_not_waited_for_long(watch: Watch, fake: FakeRuntime) -> None:
     fake.start("berth-s1-g1")
     watch.until(lambda item: item.state == "running")

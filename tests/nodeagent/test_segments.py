@@ -56,6 +56,7 @@ def test_the_same_log_gives_the_same_segments() -> None:
     assert list(segments("s1", 1, lines)) == list(segments("s1", 1, lines))
 
 
+@pytest.mark.thorough
 def test_no_segment_is_too_large_for_the_link() -> None:
     random = Random(7)
     lines = [line(random.randbytes(8000).decode("latin-1").replace("\n", " ")) for _ in range(1000)]

@@ -63,6 +63,7 @@ def _left(shape: Shape, free: list[int]) -> list[int]:
     return left
 
 
+@pytest.mark.thorough
 @settings(deadline=None, max_examples=200)
 @given(mix=MIXES, state=states())
 def test_usable_is_what_the_average_task_can_use(mix: dict[Shape, int], state: State) -> None:
@@ -70,6 +71,7 @@ def test_usable_is_what_the_average_task_can_use(mix: dict[Shape, int], state: S
     assert Mix.of(mix, UNITS).usable(state) == pytest.approx(wanted)
 
 
+@pytest.mark.thorough
 @settings(deadline=None, max_examples=200)
 @given(mix=MIXES, state=states(), shape=SHAPES)
 def test_what_is_lost_is_the_difference_that_the_placement_makes(

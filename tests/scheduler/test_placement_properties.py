@@ -133,6 +133,7 @@ def fits(
 # -- decisions
 
 
+@pytest.mark.thorough
 @MANY
 @given(cluster=nodes(), wants=batches(), policy=CHOICES, quotas=QUOTAS, data=st.data())
 def test_explanations_tell_the_truth_and_agree_with_the_decision(
@@ -165,6 +166,7 @@ def alone(wants: list[Want]) -> Iterator[Want]:
     return (want._replace(request=replace(want.request)) for want in wants)
 
 
+@pytest.mark.thorough
 @MANY
 @given(cluster=nodes(), wants=batches(), policy=CHOICES, quotas=QUOTAS)
 def test_a_batch_gives_what_one_by_one_gives(
@@ -185,6 +187,7 @@ def test_the_order_of_nodes_does_not_matter(
     assert Cluster(other).place(wants, policy) == Cluster(cluster).place(wants, policy)
 
 
+@pytest.mark.thorough
 @MANY
 @given(cluster=nodes(), wants=batches(), policy=CHOICES)
 def test_host_ports_are_as_asked_or_of_the_range_and_never_given_twice(
@@ -247,6 +250,7 @@ def counted_anew(cluster: Cluster) -> Cluster:
     return Cluster(cluster.nodes, everything, cluster.columns.volumes, cluster.quotas)
 
 
+@pytest.mark.thorough
 @MANY
 @given(cluster=nodes(), wants=batches(), policy=CHOICES, quotas=QUOTAS, data=st.data())
 def test_what_is_kept_is_what_would_be_counted(
@@ -275,6 +279,7 @@ def test_what_is_kept_is_what_would_be_counted(
     assert state(kept) == state(fresh)
 
 
+@pytest.mark.thorough
 @MANY
 @given(cluster=nodes(), wants=batches(), more=batches(), policy=CHOICES)
 def test_a_copy_is_equal_and_independent(

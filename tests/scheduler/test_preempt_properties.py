@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from itertools import combinations
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,6 +29,7 @@ def fits_without(crowd: Crowd, want: Want, on: str, gone: Iterable[str]) -> bool
     return crowd.without(leaving | set(gone)).place([want._replace(node=on)])[0].node == on
 
 
+@pytest.mark.thorough
 @MANY
 @given(cases())
 def test_it_fits_without_the_victims_and_with_any_of_them_it_does_not(case: tuple[Crowd, Want]) -> None:
@@ -53,6 +55,7 @@ def test_it_fits_without_the_victims_and_with_any_of_them_it_does_not(case: tupl
             assert not fits_without(crowd, want, answer.node, some)
 
 
+@pytest.mark.thorough
 @FEW
 @given(cases(), st.randoms(use_true_random=False))
 def test_the_order_of_what_is_given_does_not_matter(case: tuple[Crowd, Want], shuffle: Random) -> None:
@@ -60,6 +63,7 @@ def test_the_order_of_what_is_given_does_not_matter(case: tuple[Crowd, Want], sh
     assert preempt(crowd.shuffled(shuffle), want) == preempt(crowd.cluster(), want)
 
 
+@pytest.mark.thorough
 @FEW
 @given(cases())
 def test_the_cluster_is_not_changed(case: tuple[Crowd, Want]) -> None:

@@ -56,6 +56,7 @@ def test_the_plan_keeps_to_its_limits(case: Case) -> None:
         assert number + leaving[name] <= options["healthy"][name]
 
 
+@pytest.mark.thorough
 @MANY
 @given(cases())
 def test_each_move_is_possible_and_gains_what_it_says(case: Case) -> None:
@@ -67,6 +68,7 @@ def test_each_move_is_possible_and_gains_what_it_says(case: Case) -> None:
     assert answer.before - answer.after == pytest.approx(sum(each.gain for each in answer.moves), abs=1e-6)
 
 
+@pytest.mark.thorough
 @MANY
 @given(cases())
 def test_a_second_run_finds_nothing_more(case: Case) -> None:
@@ -79,6 +81,7 @@ def test_a_second_run_finds_nothing_more(case: Case) -> None:
     assert rebalance(really(crowd.cluster(), first.moves), **options).moves == ()
 
 
+@pytest.mark.thorough
 @FEW
 @given(cases())
 def test_run_after_run_comes_to_an_end(case: Case) -> None:
@@ -94,6 +97,7 @@ def test_run_after_run_comes_to_an_end(case: Case) -> None:
     raise AssertionError("It goes on moving")
 
 
+@pytest.mark.thorough
 @FEW
 @given(cases(), st.randoms(use_true_random=False))
 def test_the_order_of_what_is_given_does_not_matter(case: Case, shuffle: Random) -> None:
@@ -101,6 +105,7 @@ def test_the_order_of_what_is_given_does_not_matter(case: Case, shuffle: Random)
     assert rebalance(crowd.shuffled(shuffle), **options) == rebalance(crowd.cluster(), **options)
 
 
+@pytest.mark.thorough
 @FEW
 @given(cases())
 def test_nothing_is_changed_by_planning(case: Case) -> None:

@@ -117,6 +117,7 @@ def do(sentence: str, cluster: Cluster, asked: Request) -> tuple[Cluster, Reques
     raise AssertionError(f"nobody would know what to do about {sentence!r}")
 
 
+@pytest.mark.thorough
 @MANY
 @example(
     cluster=[node("n1", cpu=100)],

@@ -160,6 +160,7 @@ def test_a_trace_from_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out.splitlines()[1].split()[:3] == ["binpack", "2", "1"]
 
 
+@pytest.mark.thorough
 def test_a_plot_is_a_png(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     file = tmp_path / "out.png"

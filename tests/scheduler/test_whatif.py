@@ -150,6 +150,7 @@ def really(cluster: Cluster, moving: list[Allocation]) -> list[tuple[str, str | 
     return sorted((each.want.container, each.node) for each in decisions)
 
 
+@pytest.mark.thorough
 @MANY
 @given(cases())
 def test_without_is_what_happens_when_they_go(case: tuple[Crowd, set[str]]) -> None:
@@ -167,6 +168,7 @@ def test_without_is_what_happens_when_they_go(case: tuple[Crowd, set[str]]) -> N
     assert not {each.target for each in outcome.moved} & gone
 
 
+@pytest.mark.thorough
 @MANY
 @given(cases())
 def test_drained_is_what_happens_when_they_are(case: tuple[Crowd, set[str]]) -> None:
@@ -183,6 +185,7 @@ def test_drained_is_what_happens_when_they_are(case: tuple[Crowd, set[str]]) -> 
     assert not {each.target for each in outcome.moved} & emptied
 
 
+@pytest.mark.thorough
 @FEW
 @given(crowds(), requests(), st.integers(0, 6))
 def test_room_is_what_then_fits(crowd: Crowd, asked: Request, limit: int) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pytest
@@ -37,16 +38,32 @@ def _no_redis(settings: Settings) -> Iterator[None]:
     redis.client.cache_clear()
 
 
-@dataclass(frozen=True)
 class Visitors:
-    """One browser for each kind of person, as seen from the team `ours`."""
+    """One browser for each kind of person, as seen from the team `ours`; each signs in when it is first used."""
 
-    access: Access
-    owner: Client
-    developer: Client
-    viewer: Client
-    stranger: Client
-    nobody: Client
+    def __init__(self) -> None:
+        ours, theirs = factories.make_team("ours"), factories.make_team("theirs")
+        self.access = factories.make_member(ours, Role.OWNER, email="owner@example.com", administrator=True)
+        self._developer = factories.make_member(ours, Role.DEVELOPER)
+        self._viewer = factories.make_member(ours, Role.VIEWER)
+        self._stranger = factories.make_member(theirs, Role.OWNER)
+        self.nobody = Client()
+
+    @cached_property
+    def owner(self) -> Client:
+        return signed_in(self.access)
+
+    @cached_property
+    def developer(self) -> Client:
+        return signed_in(self._developer)
+
+    @cached_property
+    def viewer(self) -> Client:
+        return signed_in(self._viewer)
+
+    @cached_property
+    def stranger(self) -> Client:
+        return signed_in(self._stranger)
 
 
 def signed_in(access: Access) -> Client:
@@ -57,16 +74,7 @@ def signed_in(access: Access) -> Client:
 
 @pytest.fixture
 def people(db: None) -> Visitors:
-    ours, theirs = factories.make_team("ours"), factories.make_team("theirs")
-    owner = factories.make_member(ours, Role.OWNER, email="owner@example.com", administrator=True)
-    return Visitors(
-        access=owner,
-        owner=signed_in(owner),
-        developer=signed_in(factories.make_member(ours, Role.DEVELOPER)),
-        viewer=signed_in(factories.make_member(ours, Role.VIEWER)),
-        stranger=signed_in(factories.make_member(theirs, Role.OWNER)),
-        nobody=Client(),
-    )
+    return Visitors()
 
 
 @dataclass(frozen=True)

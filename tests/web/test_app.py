@@ -37,6 +37,7 @@ def page(client: Client, path: str = "") -> str:
     return client.get(f"/t/ours/apps/shop/{path}").content.decode()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("action", ACTIONS)
 def test_viewers_and_strangers_change_nothing(people: Visitors, app: App, action: str) -> None:
     before = Release.objects.count()

@@ -167,6 +167,7 @@ def test_the_audit_tells_a_change_field_by_field(data: dict[str, Any], shown: di
     assert told(data) == shown
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("query", "fits"),
     [

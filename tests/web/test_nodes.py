@@ -32,6 +32,7 @@ def node(people: Visitors) -> Node:
     return factories.make_node("node-a")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("action", ACTIONS)
 def test_only_administrators_change_nodes(people: Visitors, node: Node, action: str) -> None:
     sent = {"name": "node-b", "cordoned": "1", "draining": "1", "minutes": "60"}

@@ -72,6 +72,7 @@ def test_viewers_may_not_write(filled: Visitors, page: str) -> None:
     assert "Ask an owner" in refusal.content.decode()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("page", PAGES + WRITE_PAGES)
 def test_it_needs_nothing_that_the_policy_forbids(filled: Visitors, page: str) -> None:
     answer = filled.owner.get(f"/t/ours/{page}")
@@ -93,6 +94,7 @@ def test_it_needs_nothing_that_the_policy_forbids(filled: Visitors, page: str) -
     assert outside == []
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("page", PAGES + WRITE_PAGES)
 def test_ids_are_unique_and_labels_lead_somewhere(filled: Visitors, page: str) -> None:
     elements = Elements(filled.owner.get(f"/t/ours/{page}").content.decode()).found
@@ -102,6 +104,7 @@ def test_ids_are_unique_and_labels_lead_somewhere(filled: Visitors, page: str) -
     assert [name for name in labelled if name not in ids] == []
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("page", PAGES)
 def test_a_live_region_comes_alone_and_as_it_is_on_the_page(filled: Visitors, page: str) -> None:
     address = f"/t/ours/{page}"
@@ -137,6 +140,7 @@ def test_every_status_has_an_icon_of_the_sprite() -> None:
     assert {one.tone for one in statuses} <= {"success", "info", "warning", "danger", "muted"}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("page", PAGES + WRITE_PAGES + ["../../components/"])
 def test_every_icon_is_in_the_sprite(filled: Visitors, page: str) -> None:
     sprite = Path(str(finders.find("icons.svg"))).read_text()

@@ -286,6 +286,7 @@ def at_once(home: Path, database: str) -> None:
     }
 
 
+@pytest.mark.thorough
 def test_fifty_at_once_end_exactly_at_the_edge(tmp_path: Path) -> None:
     at_once(tmp_path / "home", f"sqlite:///{tmp_path}/home/berth.sqlite3")
 

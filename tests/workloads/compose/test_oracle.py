@@ -13,6 +13,7 @@ from tests.workloads.compose.oracle import CORPUS, FILES, VARIABLES, compose_con
 FILES_OF_CORPUS = sorted(CORPUS.glob("*.yml"))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("path", FILES_OF_CORPUS, ids=lambda path: path.stem)
 def test_agrees_with_compose(path: Path) -> None:
     wanted = reduced(compose_config(path))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import msgspec
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -64,6 +65,7 @@ def test_any_text(text: str) -> None:
     loaded(text)
 
 
+@pytest.mark.thorough
 @QUICK
 @given(st.data())
 def test_a_damaged_file(data: st.DataObject) -> None:
@@ -75,6 +77,7 @@ def test_a_damaged_file(data: st.DataObject) -> None:
     loaded(text)
 
 
+@pytest.mark.thorough
 @QUICK
 @given(
     st.dictionaries(
@@ -103,6 +106,7 @@ NESTED = st.recursive(
 )
 
 
+@pytest.mark.thorough
 @QUICK
 @given(
     st.dictionaries(st.sampled_from(sorted(DEPLOY)), NESTED, max_size=3),
@@ -116,6 +120,7 @@ def test_any_value_below_deploy_x_berth_and_depends_on(
     loaded(json.dumps({"services": {**services, "db": {"image": "a"}}}))
 
 
+@pytest.mark.thorough
 @QUICK
 @given(st.dictionaries(st.sampled_from(sorted(SERVICE)), VALUES, max_size=3), VALUES, VALUES)
 def test_any_value_extended(keys: dict[str, object], volumes: object, configs: object) -> None:

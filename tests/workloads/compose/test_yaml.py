@@ -121,6 +121,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_input_is_refused_quickly(name: str) -> None:
     files, variables = {"e": "A=${A}\n" * 10}, {"A": "x" * 100_000}
