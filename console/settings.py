@@ -135,7 +135,9 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA busy_timeout=10000;",
     }
 elif DATABASE_POOL and not TESTING:
-    pool = {"min_size": 0, "max_size": DATABASE_POOL, "timeout": 10}
+    # Whoever waits for a connection sees each attempt to make one: left to itself, the pool tries ever more rarely for
+    # five minutes, and would not hear of a server that is back.
+    pool = {"min_size": 0, "max_size": DATABASE_POOL, "timeout": 3, "reconnect_timeout": 3}
     DATABASES["default"].setdefault("OPTIONS", {})["pool"] = pool
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

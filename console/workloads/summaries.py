@@ -104,7 +104,10 @@ class AppSummary:
         return [
             container
             for container in current
-            if container and container.restarts and (container.started_at or now) > now - STEADY
+            if container
+            and container.state == ContainerState.RUNNING
+            and container.restarts
+            and (container.started_at or now) > now - STEADY
         ]
 
 

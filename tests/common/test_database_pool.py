@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +22,8 @@ pytestmark = pytest.mark.postgres
 
 CONNECTIONS = 2
 REQUESTS = 40
+AWAY, FOUND_WITHIN = 17.0, 7.0
+"""Seconds."""
 
 
 @pytest.fixture
@@ -59,3 +62,16 @@ def test_after_a_restart_of_postgresql_no_request_is_given_a_dead_connection(
     postgres_server.stop()
     postgres_server.start()
     assert [_healthy(address) for _ in range(2 * CONNECTIONS)] == [True] * 2 * CONNECTIONS
+
+
+def test_a_server_that_was_away_while_it_was_asked_is_found_again_at_once(
+    address: str, postgres_server: PostgresServer
+) -> None:
+    postgres_server.stop()
+    back = time.monotonic() + AWAY
+    while time.monotonic() < back:
+        assert not _healthy(address)
+    postgres_server.start()
+    begun = time.monotonic()
+    assert wait_until(lambda: _healthy(address), 60.0)
+    assert time.monotonic() - begun < FOUND_WITHIN
