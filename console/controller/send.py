@@ -61,7 +61,7 @@ def collect(step: Step) -> list[Due]:
     jobs = _payloads(step, due)
     by_node: dict[str, list[Message]] = defaultdict(list)
     for job in due:
-        if protocol.needs(jobs[job.id]) > step.nodes[job.node_id].protocol:
+        if job.id not in jobs or protocol.needs(jobs[job.id]) > step.nodes[job.node_id].protocol:
             # It would do something else instead. Nothing is placed there that needs more: `results.conclude`.
             job.ring_at = step.now + timedelta(seconds=LONGEST_PATIENCE)
             continue
@@ -72,11 +72,14 @@ def collect(step: Step) -> list[Due]:
 
 
 def _payloads(step: Step, ringing: list[Job]) -> dict[str, protocol.Job]:
-    """What this step made is at hand; the rest is read."""
+    """What this step made is at hand; the rest is read. One that this version does not know stops no other."""
     found = {job.id: step.messages[job.id] for job in ringing if job.id in step.messages}
     for ids in rows.chunks({job.id for job in ringing} - found.keys()):
         for id_, payload in _PAYLOADS(ids):
-            found[id_] = msgspec.convert(payload, protocol.Job)
+            try:
+                found[id_] = msgspec.convert(payload, protocol.Job)
+            except msgspec.ValidationError as error:
+                logger.error("Job %s is left to a newer controller: %s", id_, error)
     return found
 
 

@@ -562,3 +562,21 @@ def test_a_long_pull_that_loses_its_link_is_no_poison(
     agent.let_go()
     world.run(3)
     assert [one.state for one in live(app)] == ["running"]
+
+
+def test_a_job_that_only_a_newer_controller_knows_holds_nobody_up(
+    access: Access, world: World, agents: MakeAgents
+) -> None:
+    """This one came back after an upgrade."""
+    agents(1)
+    node = Node.objects.get()
+    unknown = Job.objects.create(
+        node=node, kind="novelty", payload={"type": "novelty"}, created_at=world.now, ring_at=world.now
+    )
+    app, _operation = deploy(access, DEMO % 1)
+    world.run(5)
+    assert len(live(app)) == 1
+    unknown.refresh_from_db()
+    assert unknown.rings == 0
+    assert unknown.ring_at is not None
+    assert unknown.ring_at > world.now
