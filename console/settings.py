@@ -376,8 +376,10 @@ DISK_LOW_MIB = env.number("BERTH_DISK_LOW_MIB", 2048, least=0, most=2**30)
 """A node with less than both free takes nothing new; 0 of either: free disk does not count."""
 IMAGES_UNUSED_HOURS = env.number("BERTH_IMAGES_UNUSED_HOURS", 24, least=0, most=24 * 365)
 IMAGES_UNUSED_LOW_HOURS = env.number("BERTH_IMAGES_UNUSED_LOW_HOURS", 1, least=0, most=24 * 365)
-"""For how long a node keeps an image that no release needs and no container uses; the latter while hardly any of its
+"""For how long a node keeps an image that no app needs and no container uses; the latter while hardly any of its
 disk is free. 0 of the former: it keeps all."""
+IMAGES_EVERY = env.number("BERTH_IMAGES_EVERY", 3600, least=1, most=86400 * 7)
+"""Seconds between two times that a node is asked to remove such images; ten minutes at most while its disk is low."""
 IMAGES_RELEASES = env.number("BERTH_IMAGES_RELEASES", 5, least=1, most=1000)
 """So many of an app's newest releases need their images: people may go back to them."""
 ROLLOUT_DEADLINE = env.number("BERTH_ROLLOUT_DEADLINE", 600, least=10, most=86400)

@@ -67,7 +67,7 @@ class Dispatcher:
         keep_log: KeepLog,
         saw: Callable[[ContainerFacts | None], None],
         overlay: OverlayPart,
-        tidy: Callable[[Tidy], Result],
+        tidy: Callable[[Tidy, Callable[[], None]], Result],
     ) -> None:
         """`saw` takes in what the engine said of a container, so that it is told before what follows."""
         self._session = session
@@ -199,7 +199,7 @@ class Dispatcher:
     def _tidy_up(self, job: Tidy, ticket: int) -> Result:
         self._slots.await_calm(YIELD)
         self._session.require(ticket)
-        return self._tidy(job)
+        return self._tidy(job, partial(self._session.require, ticket))
 
     def _resolve(self, job: Pull) -> Result:
         fact, warning = self._images.resolve(job.image, self._images.login(job.auth))

@@ -54,7 +54,7 @@ class Fetched:
             return {str(name): float(at) for name, at in raw.items()}
         except FileNotFoundError:
             return {}
-        except (ValueError, TypeError, AttributeError):
+        except (OSError, ValueError, TypeError, AttributeError):
             log.warning("%s is unreadable: images fetched until now are never removed", self._path)
             return {}
 
@@ -118,20 +118,28 @@ class Fetched:
             for fact in images
         )
 
-    def let_go(self, fact: ImageFact, unused: float, remove: Callable[[], None]) -> bool:
-        """Remove it, unless somebody came for it meanwhile (False)."""
+    def let_go(self, fact: ImageFact, unused: float, remove: Callable[[str], None]) -> bool:
+        """Remove its names, unless somebody came for it meanwhile (False). Each is forgotten once it is removed: who
+        puts the same there after that is somebody else."""
         names = {plain(name) for name in fact.digests}
         with self._changed:
             age = self._unused_for(fact)
             if age is None or age < unused or not names.isdisjoint(self._wanted):
                 return False
             self._going |= names
+        removed: list[str] = []
         try:
-            remove()
+            for name in fact.digests:
+                remove(name)
+                removed.append(plain(name))
         finally:
             with self._changed:
+                for name in removed:
+                    self._names.pop(name, None)
                 self._going -= names
                 self._changed.notify_all()
+            if removed:
+                self._save()
         return True
 
     def _save(self) -> None:

@@ -71,14 +71,23 @@ class Tidier:
         self._fetched.saw(images, used, began)
         return images, used
 
-    def run(self, job: Tidy) -> Result:
-        """Raises `AgentError` only before anything is removed."""
+    def run(self, job: Tidy, may: Callable[[], None]) -> Result:
+        """`may` is asked before each removal, and raises `AgentError` once it may not go on. Raises it only before
+        anything is removed."""
         # In this order a NaN becomes the least.
         unused = max(LEAST_UNUSED, job.unused)
         with self._running:
             images, used = self.look()
-            gone, refusal = [], ""
+            gone: list[ImageFact] = []
+            refusal = ""
             for fact in removable(images, frozenset(job.images), used, self._fetched.unused_for, unused):
+                try:
+                    may()
+                except AgentError as error:
+                    if not gone:
+                        raise
+                    refusal = error.message
+                    break
                 try:
                     if self._remove(fact, unused):
                         gone.append(fact)
@@ -92,9 +101,5 @@ class Tidier:
 
     def _remove(self, fact: ImageFact, unused: float) -> bool:
         """By its names alone: with a name that somebody gives it at this moment it stays."""
-
-        def take_names() -> None:
-            for name in fact.digests:
-                self._runtime.remove_image(name)
-
-        return self._fetched.let_go(fact, unused, take_names) and self._runtime.image(fact.id) is None
+        removed = self._fetched.let_go(fact, unused, self._runtime.remove_image)
+        return removed and self._runtime.image(fact.id) is None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from nodeagent import protocol
@@ -198,7 +199,7 @@ class Work:
     def _tidy(self, job: Tidy, ticket: int) -> Steps:
         yield self._a_moment()
         self._agent.session.require(ticket)
-        result = self._agent.tidier.run(job)
+        result = self._agent.tidier.run(job, partial(self._agent.session.require, ticket))
         self._agent.view.images_changed()
         self._end(result)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from random import Random
 
 from django.conf import settings
@@ -18,7 +18,7 @@ from console.cluster.queries import cluster
 from console.common import events
 from console.common.ids import use_source
 from console.common.prepared import Prepared
-from console.controller import lease, loop, tidy
+from console.controller import lease, loop
 from console.workloads.models import Slot
 from nodeagent import tidy as tidier
 from nodeagent.facts import identity_of
@@ -99,7 +99,7 @@ class World:
         timezone.now = self.clock.datetime
         vars(lease)["Now"] = VirtualNow
         # Hours are no part of the model: old images go within seconds, and are wanted again.
-        vars(tidy)["EVERY"], vars(tidier)["LEAST_UNUSED"] = timedelta(seconds=3), 2.0
+        settings.IMAGES_EVERY, vars(tidier)["LEAST_UNUSED"] = 3, 2.0
         settings.IMAGES_UNUSED_HOURS, settings.IMAGES_RELEASES = 2 / 3600, 1
         events.poke = self._poke
         events.group_send = self._group_send

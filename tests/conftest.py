@@ -117,7 +117,8 @@ def engine(_first_engine: Engine) -> Iterator[Engine]:
 @pytest.fixture(scope="session")
 def _lab3(run: Run) -> Iterator[Lab]:
     require(requirements.engine() or requirements.redis())
-    lab = Lab(run, nodes=3)
+    # Old images go within seconds of what makes them old.
+    lab = Lab(run, nodes=3, settings={"BERTH_IMAGES_EVERY": "10"})
     try:
         lab.start()
         yield lab

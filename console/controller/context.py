@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -53,6 +53,8 @@ class Step:
     """Node that is asked to make networks across hosts; empty while none can."""
     overlay_swarm: str = ""
     """Of which swarm it is."""
+    image_names: Mapping[str, Collection[tuple[str, str]]] | None = None
+    """By content: the teams whose releases have the image, and its names there. Read once, if it is asked for."""
     logins: dict[tuple[str, str], str] = field(default_factory=dict)
     """By team and image: id of the registry credential, or nothing. Looked up once."""
 

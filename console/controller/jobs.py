@@ -261,7 +261,7 @@ def add_fetch(step: Step, node: Node, release: Release, team: Team, image: str) 
 
 
 def add_tidy(step: Step, node: Node, images: Sequence[str], unused: float) -> None:
-    """Have images removed that no release needs, where the node does not either."""
+    """Have images removed that no app needs, where the node does not either."""
     job = protocol.Tidy(id=new_id(), images=tuple(images), unused=unused)
     Job.objects.create(
         id=job.id,

@@ -1,4 +1,4 @@
-"""Images that no release needs any more: nodes are asked to remove them, and what they say of it.
+"""Images that no app needs any more: nodes are asked to remove them, and what they say of it.
 
 The console knows what is wanted; a node knows what its agent fetched, what its engine uses and since when. An image
 goes only by the word of both. One that is wanted again after all is pulled again by the start that misses it.
@@ -7,6 +7,7 @@ goes only by the word of both. One that is wanted again after all is pulled agai
 from __future__ import annotations
 
 import logging
+import zlib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -29,8 +30,8 @@ from scheduler.units import of_bytes
 
 logger = logging.getLogger(__name__)
 
-EVERY, EVERY_WHILE_LOW = timedelta(hours=1), timedelta(minutes=10)
-"""How often a node is asked; and while its disk has hardly any room."""
+EVERY_WHILE_LOW = timedelta(minutes=10)
+"""So often, or more often, a node is asked while its disk has hardly any room."""
 MOST = 1000
 """Images in one job."""
 NAMED = 5
@@ -40,13 +41,20 @@ Image = Mapping[str, Any]
 
 
 class Rounds:
-    """When each node was last looked at. It can be lost: what was asked for twice is gone once."""
+    """When each node was last looked at. It can be lost: what was asked for twice is gone once.
+
+    A node's first turn comes at its own time of the hour, which every controller finds the same: so they are not all
+    at it at once, and one that is often begun anew leaves nobody out. While its disk is low it comes at once.
+    """
 
     def __init__(self) -> None:
+        self._seen: dict[str, datetime] = {}
+        """When each was first seen."""
         self._at: dict[str, datetime] = {}
 
     def due(self, step: Step) -> list[Node]:
         """Nodes whose turn it is, each once. Only of those that are well, and whose assignment is beyond doubt."""
+        self._seen = {id_: self._seen.get(id_, step.now) for id_ in step.nodes}
         self._at = {id_: at for id_, at in self._at.items() if id_ in step.nodes}
         found = [node for node in step.nodes.values() if self._is_due(step, node)]
         self._at.update((node.id, step.now) for node in found)
@@ -55,8 +63,19 @@ class Rounds:
     def _is_due(self, step: Step, node: Node) -> bool:
         if node.state != NodeState.READY or node.id in step.holds:
             return False
+        every = timedelta(seconds=settings.IMAGES_EVERY)
         last = self._at.get(node.id)
-        return last is None or step.now - last >= (EVERY_WHILE_LOW if node.disk_low else EVERY)
+        if last is not None:
+            return step.now - last >= (min(every, EVERY_WHILE_LOW) if node.disk_low else every)
+        return node.disk_low or step.now - self._seen[node.id] >= first_wait(
+            node.id, self._seen[node.id], every
+        )
+
+
+def first_wait(node: str, seen: datetime, every: timedelta) -> timedelta:
+    """For how long a node that was first seen then has to wait: until its own time within each `every`."""
+    its_own = timedelta(seconds=zlib.crc32(node.encode()) % max(1, int(every.total_seconds())))
+    return (datetime.min.replace(tzinfo=seen.tzinfo) + its_own - seen) % every
 
 
 def keep(step: Step, rounds: Rounds) -> None:
@@ -122,13 +141,14 @@ def done(step: Step, node: Node, job: Job, message: protocol.Result) -> None:
     gone = [image for image in message.removed if image.id in asked]
     if not gone:
         return
-    names = [storable(name) for image in gone for name in image.digests[:1]]
+    names = [storable(name) for image in gone for name in image.digests]
     size = sum(max(0, image.size) for image in gone)
     logger.info("Node %s removed %d images: %s", node.name, len(gone), ", ".join(names))
     count = "an image" if len(gone) == 1 else f"{len(gone)} images"
-    text = f"Node {node.name} removed {count} that no release needs any more (up to {of_bytes(size)})"
+    text = f"Node {node.name} removed {count} that no app needs any more (up to {of_bytes(size)})"
     _tell(step, node, text, {"count": len(gone), "bytes": size})
-    for team, own in sorted(_by_team(names).items()):
+    content = {_digest(name) for image in gone for name in (image.id, *image.digests)}
+    for team, own in sorted(_by_team(step, content).items()):
         _tell(step, node, f"Node {node.name} removed {_listed(own)}", {"images": own}, team)
 
 
@@ -137,17 +157,25 @@ def _tell(step: Step, node: Node, text: str, data: Mapping[str, Any], team: str 
     step.history.add(Line("node.images", text, actor, team=team, node=node.id, data=data))
 
 
-def _by_team(names: Sequence[str]) -> dict[str, list[str]]:
-    """Those of each team's releases: the nodes' history is everybody's, what a team runs is not."""
-    by_content = {_digest(name): name for name in names}
-    found: defaultdict[str, set[str]] = defaultdict(set)
+def _by_team(step: Step, content: Collection[str]) -> dict[str, list[str]]:
+    """The names that each team's own releases have for it: the nodes' history is everybody's, what a team runs is not,
+    nor what another calls the same content."""
+    if step.image_names is None:
+        step.image_names = _names()
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for team, name in sorted({each for one in content for each in step.image_names.get(one, ())}):
+        found[team].append(name)
+    return found
+
+
+def _names() -> dict[str, set[tuple[str, str]]]:
+    """By content (`sha256:…`): the teams with a release of it, and what that calls it."""
+    found: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
     for team, images in Release.objects.order_by().values_list("app__team_id", "images").iterator():
-        found[team].update(
-            by_content[content]
-            for image in images.values()
-            if (content := _digest(str(image["image"]))) in by_content
-        )
-    return {team: sorted(own) for team, own in found.items() if own}
+        for image in images.values():
+            name = str(image["image"])
+            found[_digest(name)].add((team, name))
+    return found
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -209,7 +209,8 @@ class DockerRuntime:
             self._engine.call(
                 "DELETE",
                 f"/images/{path_part(name)}",
-                params={"force": "0"},
+                # Without its parents: on an engine that others share those may be the steps of somebody's build.
+                params={"force": "0", "noprune": "1"},
                 timeout=REMOVE_TIMEOUT,
                 fault=lambda status, words: faults.image_fault(name, status, words),
             )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
@@ -11,11 +13,12 @@ from pytest_django.fixtures import Settings
 from console.accounts.access import Access
 from console.accounts.enums import Role
 from console.cluster.enums import HoldState
-from console.cluster.models import Hold, Job
+from console.cluster.models import Hold, Job, Node
 from console.common.models import Event
-from console.controller.tidy import Image, unwanted
+from console.controller import tidy
+from console.controller.tidy import Image, first_wait, unwanted, wanted
 from console.workloads import services
-from console.workloads.models import App, Release, Rollout
+from console.workloads.models import App, Container, Release, Rollout
 from nodeagent import protocol
 from tests import factories
 from tests.controller.conftest import MakeAgents
@@ -102,7 +105,7 @@ def test_images_of_releases_long_past_are_removed(
     assert asked(world) == [((image("a").id, image("d").id), 24 * 3600.0)]
     assert agent.images == (DEMO, image("b"), image("c"), image("e", pulled=False))
     world.run(1)
-    total = "Node node-1 removed 2 images that no release needs any more (up to 6 MiB)"
+    total = "Node node-1 removed 2 images that no app needs any more (up to 6 MiB)"
     assert told() == [
         ("", total, {"count": 2, "bytes": 6 << 20}),
         (app.team_id, "Node node-1 removed registry.test/a@aaaaaaaaaaaa", {"images": [name("a")]}),
@@ -125,6 +128,60 @@ def test_a_team_hears_of_its_own_images_alone(
     assert by_team[app.team_id] == {"images": [name("a"), name("b")]}
     assert by_team[other.team.id] == {"images": [name("d")]}
     assert "registry.test" not in next(message for team, message, _data in told() if not team)
+
+
+def test_each_team_hears_the_name_that_it_gave_itself(
+    access: Access, world: World, agent: FakeAgent, app: App, settings: Settings
+) -> None:
+    """One content under two names: what one team calls it is not the other's to know."""
+    mine, theirs = name("a"), "secret.test/plan-x@sha256:" + "a" * 64
+    other = factories.join(factories.make_user(), factories.make_team(), Role.OWNER)
+    theirs_app = factories.make_app(other, compose=WEB % theirs)
+    Release.objects.filter(app=theirs_app).update(state="failed", images={"web": {"image": theirs}})
+    Rollout.objects.filter(app=theirs_app).update(state="failed")
+    settings.IMAGES_RELEASES = 1
+    both = msgspec.structs.replace(image("a"), digests=(theirs, mine))
+    has(agent, both, image("c"))
+    later(world, hours=1)
+    world.run(1)
+    by_team = {team: (message, data) for team, message, data in told() if team}
+    assert by_team == {
+        app.team_id: ("Node node-1 removed registry.test/a@aaaaaaaaaaaa", {"images": [mine]}),
+        other.team.id: ("Node node-1 removed secret.test/plan-x@aaaaaaaaaaaa", {"images": [theirs]}),
+    }
+
+
+def test_a_team_whose_name_for_it_is_not_the_nodes_first_hears_of_it(
+    world: World, agent: FakeAgent, app: App, settings: Settings
+) -> None:
+    """An engine may list another digest of the same image before the one that was asked for."""
+    settings.IMAGES_RELEASES = 1
+    has(agent, msgspec.structs.replace(image("a"), digests=(name("f"), name("a"))))
+    later(world, hours=1)
+    world.run(1)
+    assert [data for team, _message, data in told() if team == app.team_id] == [{"images": [name("a")]}]
+
+
+def test_whose_images_they_were_is_read_once_for_all_nodes(
+    world: World, agents: MakeAgents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = []
+    read = tidy._names
+
+    def counted() -> dict[str, set[tuple[str, str]]]:
+        reads.append(1)
+        return read()
+
+    monkeypatch.setattr(tidy, "_names", counted)
+    several = agents(3)
+    for agent in several:
+        agent.holding = True
+        has(agent, image("a"))
+    later(world, hours=1)
+    for agent in several:
+        agent.let_go()
+    world.run(1)
+    assert (len(told()), len(reads)) == (3, 1)
 
 
 def test_what_a_rollback_went_back_to_is_wanted(
@@ -167,6 +224,48 @@ def test_a_failed_release_leaves_the_one_before_it_wanted(
     assert asked(world) == [((image("b").id,), 24 * 3600.0)]
 
 
+def there(old: Release, agent: FakeAgent) -> None:
+    made = factories.make_container(old.app, Node.objects.get(pk=agent.node), index=7, state="exited")
+    Container.objects.filter(pk=made.pk).update(release=old)
+
+
+def moving(old: Release, agent: FakeAgent) -> None:
+    Rollout.objects.filter(release=old).update(state="running", ended_at=None)
+
+
+def paused(old: Release, agent: FakeAgent) -> None:
+    moving(old, agent)
+    Rollout.objects.filter(release=old).update(state="paused")
+
+
+def fetching(old: Release, agent: FakeAgent) -> None:
+    Job.objects.create(
+        id="j1", node_id=agent.node, kind="pull", release_id=old.id, payload={}, created_at=old.created_at
+    )
+
+
+def preparing(old: Release, agent: FakeAgent) -> None:
+    Release.objects.filter(pk=old.pk).update(state="preparing")
+
+
+@pytest.mark.parametrize("use", [there, moving, paused, fetching, preparing])
+def test_an_old_release_that_never_went_well_is_wanted_while_it_is_used(
+    agent: FakeAgent, app: App, settings: Settings, use: Callable[[Release, FakeAgent], None]
+) -> None:
+    """By a container of it, by its rollout, by a fetch for it, or by its release command."""
+    settings.IMAGES_RELEASES = 1
+    old = Release.objects.get(app=app, number=1)
+    Rollout.objects.filter(release=old).update(state="failed")
+    assert wanted() == {"sha256:" + "c" * 64}
+    use(old, agent)
+    assert wanted() == {"sha256:" + "c" * 64, "sha256:" + "a" * 64}
+    Container.objects.filter(release=old).update(removed_at=old.created_at)
+    Rollout.objects.filter(release=old).update(state="failed")
+    Job.objects.update(done_at=old.created_at)
+    Release.objects.filter(pk=old.pk).update(state="failed")
+    assert wanted() == {"sha256:" + "c" * 64}
+
+
 def test_of_a_deleted_app_nothing_is_wanted(access: Access, world: World, agent: FakeAgent, app: App) -> None:
     has(agent, image("a"), image("b"), image("c"))
     later(world, hours=1)
@@ -194,6 +293,38 @@ def test_once_an_hour_and_more_often_while_the_disk_is_low(
     Job.objects.update(done_at=world.now, ring_at=None)
     later(world, minutes=10)
     assert asked(world) == [((image("a").id,), 3600.0)]
+
+
+def test_the_first_turns_of_nodes_are_spread_over_the_hour_and_stay_where_they_are() -> None:
+    hour = timedelta(hours=1)
+    seen = datetime(2026, 3, 1, 12, 34, 56, tzinfo=UTC)
+    waits = [first_wait(f"node{number}", seen, hour) for number in range(600)]
+    assert all(timedelta(0) <= wait < hour for wait in waits)
+    in_each_minute = Counter(wait // timedelta(minutes=1) for wait in waits)
+    assert len(in_each_minute) > 50
+    assert max(in_each_minute.values()) < 30
+    # Who is seen again by another controller comes no later for it.
+    assert all(
+        first_wait(f"node{number}", seen + wait / 2, hour) == wait - wait / 2
+        for number, wait in enumerate(waits)
+    )
+
+
+def test_a_node_comes_first_in_its_own_time_of_the_hour(world: World, agent: FakeAgent) -> None:
+    has(agent, image("a"))
+    wait = first_wait(agent.node, world.now, timedelta(hours=1))
+    world.now += wait - timedelta(seconds=2)
+    world.run(1)
+    assert asked(world) == []
+    later(world, seconds=4)
+    assert len(asked(world)) == 1
+
+
+def test_a_node_whose_disk_is_low_comes_at_once(world: World, agent: FakeAgent) -> None:
+    agent.filesystem = disk(1)
+    has(agent, image("a"))
+    world.run(3)
+    assert [unused for _images, unused in asked(world)][:1] == [3600.0]
 
 
 def test_one_such_job_is_open_at_a_time(world: World, agent: FakeAgent) -> None:

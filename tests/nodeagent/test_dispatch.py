@@ -443,6 +443,28 @@ def test_an_image_that_was_fetched_goes_once_nothing_wants_it(desk: Desk) -> Non
     assert desk.result("again") == Result(job="again", ok=True)
 
 
+def test_a_tidying_ends_with_its_session(desk: Desk) -> None:
+    others = [
+        ImageFact(id=f"sha256:{n:064}", digests=(f"registry.example.org/o{n}@sha256:{n:064}",), size=1)
+        for n in range(3)
+    ]
+    for image in others:
+        desk.runtime.registry[image.digests[0]] = image
+    desk.send(SYNC, *(Pull(id=f"pull-{image.id}", image=image.digests[0]) for image in others))
+    assert all(desk.result(f"pull-{image.id}").ok for image in others)
+    desk.now += 3601
+
+    def lose(call: str) -> None:
+        if call == "remove_image":
+            desk.session.end()
+
+    desk.runtime.before = lose
+    desk.send(Tidy(id="tidy", images=tuple(image.id for image in others), unused=3600.0))
+    result = desk.result("tidy")
+    assert (result.ok, len(result.removed)) == (True, 1)
+    assert len(set(others) & set(desk.runtime.local_images.values())) == 2
+
+
 def test_a_start_that_finds_its_image_gone_fetches_it_again(desk: Desk) -> None:
     [name] = OLD.digests
     desk.runtime.registry[name] = OLD

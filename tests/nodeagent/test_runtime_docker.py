@@ -67,6 +67,21 @@ def test_a_list_waits_for_one_silent_container_and_asks_for_no_more(monkeypatch:
     assert asked == ["a"]
 
 
+def test_an_image_is_removed_without_force_and_without_its_parents(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those may be the steps of somebody's build on an engine that others share."""
+    runtime, asked = DockerRuntime("unix:///nowhere"), list[tuple[str, str, dict[str, str]]]()
+
+    def call(method: str, path: str, *, params: dict[str, str], **_: object) -> bytes:
+        asked.append((method, path, params))
+        return b"[]"
+
+    monkeypatch.setattr(runtime._engine, "call", call)
+    runtime.remove_image("registry.test/a@sha256:1")
+    [(method, path, params)] = asked
+    assert (method, params) == ("DELETE", {"force": "0", "noprune": "1"})
+    assert path.startswith("/images/registry.test/a")
+
+
 @pytest.mark.parametrize(
     ("driver", "containers", "parted"),
     [

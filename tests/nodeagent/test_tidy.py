@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -9,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nodeagent.errors import Waiting
 from nodeagent.fetched import Fetched, plain
-from nodeagent.protocol import ImageFact, Tidy
+from nodeagent.protocol import ImageFact, Result, Tidy
 from nodeagent.runtime.base import EngineTimeout, InUse
 from nodeagent.tidy import LEAST_UNUSED, Tidier, removable
 from tests.nodeagent.builders import identity, spec
@@ -48,8 +50,15 @@ class Host:
             self.fetched.fetching(name)
             return self.put(image)
 
+    def run(self, *images: ImageFact, unused: float = DAY, may: Callable[[], None] = lambda: None) -> Result:
+        return self.tidier.run(Tidy(id="t", images=tuple(image.id for image in images), unused=unused), may)
+
+    def record(self) -> dict[str, float]:
+        record: dict[str, float] = json.loads(self.path.read_bytes())
+        return record
+
     def tidy(self, *images: ImageFact, unused: float = DAY) -> list[ImageFact]:
-        result = self.tidier.run(Tidy(id="t", images=tuple(image.id for image in images), unused=unused))
+        result = self.run(*images, unused=unused)
         assert result.ok
         assert not self.here(*result.removed)
         return list(result.removed)
@@ -159,11 +168,72 @@ def test_a_restart_of_the_agent_forgets_nothing(host: Host) -> None:
     image = host.fetch(fact("a"))
     host.now += DAY
     host.restart()
+    assert host.record() == {plain(image.digests[0]): 1e9}
     assert host.tidy(image) == [image]
-    assert json.loads(host.path.read_bytes()) == {plain(image.digests[0]): 1e9}
-    host.now += 1
-    host.tidier.look()
-    assert json.loads(host.path.read_bytes()) == {}
+    assert host.record() == {}
+
+
+def test_what_somebody_puts_there_after_its_removal_is_theirs(host: Host) -> None:
+    image = host.fetch(fact("a"))
+    host.now += DAY
+    assert host.tidy(image) == [image]
+    host.now += 60
+    host.put(image)
+    assert host.fetched.marked([image]) == (image,)
+    host.restart()
+    host.now += DAY
+    assert host.tidy(image) == []
+    assert host.here(image)
+
+
+def test_of_an_image_that_keeps_a_name_only_those_that_went_are_forgotten(host: Host) -> None:
+    first = fact("a").digests[0]
+    second = "mirror.test/a@sha256:" + "a" * 64
+    image = msgspec.structs.replace(fact("a"), digests=(first, second))
+    for name in image.digests:
+        with host.fetched.wanted(name):
+            host.fetched.fetching(name)
+    host.put(image)
+    fetched_at = host.now
+    host.now += DAY
+
+    def refuse(call: str) -> None:
+        if call == "remove_image" and host.runtime.calls.count("remove_image") == 2:
+            raise InUse("a container is using its referenced image")
+
+    host.runtime.before = refuse
+    assert host.run(image).removed == ()
+    assert host.record() == {second: fetched_at}
+    [left] = host.runtime.images()[-1:]
+    assert left.digests == (second,)
+    assert host.tidy(left) == [left]
+
+
+def test_it_ends_where_it_may_not_go_on_and_tells_what_went(host: Host) -> None:
+    images = [host.fetch(fact(letter)) for letter in "abc"]
+    host.now += DAY
+
+    def may() -> None:
+        if host.runtime.calls.count("remove_image"):
+            raise Waiting("The session is over.")
+
+    result = host.run(*images, may=may)
+    assert (result.ok, result.message, result.removed) == (True, "The session is over.", (images[0],))
+    assert host.here(images[1])
+    assert host.here(images[2])
+    with pytest.raises(Waiting):
+        host.run(*images, may=may)
+    assert host.here(images[1])
+
+
+def test_a_record_that_cannot_be_read_stops_no_agent(host: Host) -> None:
+    image = host.fetch(fact("a"))
+    host.path.unlink()
+    host.path.mkdir()
+    host.restart()
+    host.now += 100 * DAY
+    assert host.tidy(image) == []
+    assert host.here(image)
 
 
 @pytest.mark.parametrize("content", ["", "[1]", '{"a": "b"}', '{"a": null}'])
@@ -253,7 +323,7 @@ def test_a_refusal_is_noted_and_the_others_go(host: Host) -> None:
             raise InUse("image has dependent child images.")
 
     host.runtime.before = refuse
-    result = host.tidier.run(Tidy(id="t", images=(first.id, second.id), unused=DAY))
+    result = host.run(first, second)
     assert (result.ok, result.message) == (True, "image has dependent child images.")
     assert result.removed == (second,)
     assert host.here(first)
@@ -268,7 +338,7 @@ def test_with_an_engine_that_goes_away_it_ends_and_tells_what_went(host: Host) -
             raise EngineTimeout("no answer in time")
 
     host.runtime.before = refuse
-    result = host.tidier.run(Tidy(id="t", images=tuple(image.id for image in images), unused=DAY))
+    result = host.run(*images)
     assert (result.ok, result.message, result.removed) == (True, "no answer in time", (images[0],))
 
 

@@ -45,7 +45,8 @@ class Node:
         return self.images.pull(name(letter), None, lambda *_: None, 30.0).result(30)
 
     def tidy(self, *images: ImageFact) -> list[str]:
-        result = self.tidier.run(Tidy(id="t", images=tuple(image.id for image in images), unused=DAY))
+        job = Tidy(id="t", images=tuple(image.id for image in images), unused=DAY)
+        result = self.tidier.run(job, lambda: None)
         assert result.ok
         return [image.id for image in result.removed]
 
