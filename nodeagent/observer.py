@@ -40,7 +40,7 @@ FIRST_RETRY, LAST_RETRY, RETRY_GROWTH = 0.2, 5.0, 1.25
 
 class Observer:
     """Three threads keep the set; the link's thread takes hellos and deltas from it. One hears events, another
-    looks at what they were about: of many events of one container that came meanwhile, once.
+    looks at what they were about: of many events of one container, or of images, that came meanwhile, once.
 
     `told` is what the console knows after the last hello or delta: a delta is the difference, made when it is
     sent, so that many changes become one message. `changed` is notified on every change.
@@ -72,6 +72,8 @@ class Observer:
         self._ooms: dict[str, int] = {}
         self._due: dict[str, None] = {}
         """Engine ids to look at, in the order of their events."""
+        self._images_due = False
+        """Images came or went since they were listed. They are listed once no container is due."""
         self._lines: dict[str, tuple[float | None, tuple[str, ...]]] = {}
         """By engine id: when it ended, and its last lines then."""
         self._reading = threading.Lock()
@@ -269,19 +271,28 @@ class Observer:
     def _look_when_due(self) -> None:
         while not self._stop.is_set():
             with self.changed:
-                self.changed.wait_for(lambda: self._due or self._stop.is_set())
-                if not self._due:
+                self.changed.wait_for(lambda: self._due or self._images_due or self._stop.is_set())
+                engine_id = next(iter(self._due), "")
+                if engine_id:
+                    del self._due[engine_id]
+                elif self._images_due:
+                    self._images_due = False
+                else:
                     continue
-                engine_id = next(iter(self._due))
-                del self._due[engine_id]
                 since = self._touched.get(engine_id, 0)
             try:
-                self._look_again(engine_id, since)
+                if engine_id:
+                    self._look_again(engine_id, since)
+                else:
+                    self._list_images()
             except EngineTimeout as error:
                 # An engine with too much to do, or at work on this container. Whether it lives, the next list says.
-                log.warning("a container cannot be looked at now: %s", error.message)
+                log.warning("what changed cannot be looked at now: %s", error.message)
                 with self.changed:
-                    self._due.setdefault(engine_id)
+                    if engine_id:
+                        self._due.setdefault(engine_id)
+                    else:
+                        self._images_due = True
                 self._stop.wait(FIRST_RETRY)
             except AgentError:
                 self.refresh()
@@ -293,6 +304,12 @@ class Observer:
         if facts is not None:
             self._store(facts, self._cluster(), since=since)
             self._notify()
+
+    def _list_images(self) -> None:
+        images = self._runtime.images()
+        with self.changed:
+            self._images = images
+        self._notify()
 
     def _failed(self, error: AgentError) -> None:
         was_ok, self.engine_ok, self.engine_error = self.engine_ok, False, error.message
@@ -336,10 +353,9 @@ class Observer:
 
     def _take(self, event: EngineEvent) -> None:
         if event.kind == "image":
-            images = self._runtime.images()
             with self.changed:
-                self._images = images
-            self._notify()
+                self._images_due = True
+                self.changed.notify_all()
             return
         cluster = self._cluster()
         if event.labels.get("berth.cluster") != cluster:

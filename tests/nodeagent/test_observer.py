@@ -374,6 +374,55 @@ def test_new_images_are_told_once(watch: Watch, fake: FakeRuntime) -> None:
     assert watch.observer.take_images() is None
 
 
+def test_of_many_images_that_go_a_list_or_two_is_made_and_containers_are_heard_of(
+    watch: Watch, fake: FakeRuntime
+) -> None:
+    watch.observer.hello()
+    listing, go = threading.Event(), threading.Event()
+
+    def hold(call: str) -> None:
+        if call == "images":
+            listing.set()
+            assert go.wait(5)
+
+    before = fake.calls.count("images")
+    fake.before = hold
+    fake.tell_images()
+    assert listing.wait(5)
+    for _ in range(100):
+        fake.tell_images()
+    fake.local_images["other:1"] = fake.local_images[DEMO]
+    fake.remove(identity("s1").engine_name)
+    assert watch.delta().removed == (("s1", 1),)
+    go.set()
+    deadline = time.monotonic() + 5
+    while (images := watch.observer.take_images()) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    assert len(images) == 2
+    assert fake.calls.count("images") - before <= 3
+
+
+def test_an_image_list_that_timed_out_is_made_again(watch: Watch, fake: FakeRuntime) -> None:
+    watch.observer.hello()
+    late = [True, True]
+
+    def hold(call: str) -> None:
+        if call == "images" and late:
+            late.pop()
+            raise EngineTimeout("no answer in time")
+
+    fake.before = hold
+    fake.local_images["other:1"] = fake.local_images[DEMO]
+    fake.tell_images()
+    deadline = time.monotonic() + 5
+    while (images := watch.observer.take_images()) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    assert len(images) == 2
+    assert watch.observer.engine_ok
+
+
 def test_an_engine_that_goes_away_is_told_at_once_and_found_again(watch: Watch, fake: FakeRuntime) -> None:
     def gone(call: str) -> None:
         raise EngineUnavailable("the engine is gone")
