@@ -103,13 +103,14 @@ def _ports(bindings: Mapping[str, Any]) -> tuple[PortBinding, ...]:
 
 def parting(network: Mapping[str, Any] | None) -> bool | None:
     """Whether the engine has given up a network that a container has just left: None while it stays, because others of
-    its containers are on it or it is a bridge. A manager then still shows it, as the swarm's and without containers."""
+    its containers are on it or it is a bridge. A manager then still shows it, as the swarm's and without peers."""
     if network is None:
         return True
     names = network.get("Containers") or {}
     if network.get("Driver") != "overlay" or any(not name.startswith(OWN_ENDPOINT) for name in names):
         return None
-    return not names
+    # What it has there of its own goes up to a second before the network does.
+    return not network.get("Peers")
 
 
 def image(data: Mapping[str, Any]) -> ImageFact:

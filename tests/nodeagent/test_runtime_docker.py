@@ -83,23 +83,25 @@ def test_an_image_is_removed_without_force_and_without_its_parents(monkeypatch: 
 
 
 @pytest.mark.parametrize(
-    ("driver", "containers", "parted"),
+    ("driver", "containers", "peers", "parted"),
     [
-        ("bridge", {}, None),
-        ("overlay", {"6c77": {}, "lb-berth-a1_default": {}}, None),
-        ("overlay", {"lb-berth-a1_default": {}}, False),
-        ("overlay", {}, True),
-        ("overlay", None, True),
+        ("bridge", {}, None, None),
+        ("overlay", {"6c77": {}, "lb-berth-a1_default": {}}, [{}, {}], None),
+        ("overlay", {"lb-berth-a1_default": {}}, [{}, {}], False),
+        ("overlay", {}, [{}], False),
+        ("overlay", None, None, True),
     ],
 )
-def test_whether_an_engine_has_given_a_network_up(driver: str, containers: Any, parted: bool | None) -> None:
-    assert parse.parting({"Driver": driver, "Containers": containers}) is parted
+def test_whether_an_engine_has_given_a_network_up(
+    driver: str, containers: Any, peers: Any, parted: bool | None
+) -> None:
+    assert parse.parting({"Driver": driver, "Containers": containers, "Peers": peers}) is parted
     assert parse.parting(None) is True
 
 
 def test_the_end_of_a_network_on_an_engine_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     runtime, paused = DockerRuntime("unix:///nowhere"), list[float]()
-    going = {"Driver": "overlay", "Containers": {"lb-berth-a1_default": {}}}
+    going = {"Driver": "overlay", "Containers": {}, "Peers": [{}]}
     looks: list[dict[str, Any] | None] = [going, going, None]
     monkeypatch.setattr(runtime._engine, "found", lambda *_: looks.pop(0))
     monkeypatch.setattr("nodeagent.runtime.engine.time.sleep", paused.append)
