@@ -322,14 +322,22 @@ class DockerRuntime:
 
     def await_parted(self, network: str) -> None:
         until = time.monotonic() + PARTED
-        what = f"The network {network} cannot be looked at"
-        # An engine that does not answer here will tell so when it is to join: what has left must not stay away.
-        with suppress(EngineError):
-            while not (parted := parse.parting(self._engine.found(f"/networks/{path_part(network)}", what))):
-                if parted is None or time.monotonic() > until:
-                    return
-                time.sleep(0.1)
-            time.sleep(HEARD)
+        while not (parted := self._parted(network)):
+            if parted is None or time.monotonic() > until:
+                return
+            time.sleep(0.1)
+        time.sleep(HEARD)
+
+    def _parted(self, network: str) -> bool | None:
+        """As `parse.parting`. What went wrong is no reason to stay away: it is told when the container is to join."""
+        try:
+            found = self._engine.found(
+                f"/networks/{path_part(network)}", f"The network {network} cannot be looked at"
+            )
+        except EngineError:
+            # So it answers in the middle of giving it up, too.
+            return False
+        return parse.parting(found)
 
     def check_volume(self, name: str, cluster: str) -> None:
         self._owned(f"/volumes/{path_part(name)}", "volume", name, cluster)

@@ -13,8 +13,8 @@ from nodeagent.runtime.base import ContainerFacts, Endpoint, EngineEvent, HostIn
 from nodeagent.vault import Shown
 
 MAX_ERROR = 2000
-OWN_ENDPOINT = "lb-"
-"""What the engine itself has on each network across hosts begins with this."""
+NO_CONTAINER = ("lb-", "ep-")
+"""What the engine itself has on a network across hosts, and what is coming or going there, begins with these."""
 
 
 def timestamp(text: str) -> float | None:
@@ -107,7 +107,7 @@ def parting(network: Mapping[str, Any] | None) -> bool | None:
     if network is None:
         return True
     names = network.get("Containers") or {}
-    if network.get("Driver") != "overlay" or any(not name.startswith(OWN_ENDPOINT) for name in names):
+    if network.get("Driver") != "overlay" or any(not name.startswith(NO_CONTAINER) for name in names):
         return None
     # What it has there of its own goes up to a second before the network does.
     return not network.get("Peers")

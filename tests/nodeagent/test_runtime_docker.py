@@ -27,6 +27,7 @@ from nodeagent.protocol import LABEL_CLUSTER, File, Healthcheck, LogLine, Mount,
 from nodeagent.runtime import demux, faults, parse
 from nodeagent.runtime.base import (
     ContainerFacts,
+    EngineError,
     EngineTimeout,
     EngineUnavailable,
     Invalid,
@@ -88,6 +89,7 @@ def test_an_image_is_removed_without_force_and_without_its_parents(monkeypatch: 
         ("bridge", {}, None, None),
         ("overlay", {"6c77": {}, "lb-berth-a1_default": {}}, [{}, {}], None),
         ("overlay", {"lb-berth-a1_default": {}}, [{}, {}], False),
+        ("overlay", {"ep-b85f": {}}, [{}], False),
         ("overlay", {}, [{}], False),
         ("overlay", None, None, True),
     ],
@@ -102,8 +104,15 @@ def test_whether_an_engine_has_given_a_network_up(
 def test_the_end_of_a_network_on_an_engine_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     runtime, paused = DockerRuntime("unix:///nowhere"), list[float]()
     going = {"Driver": "overlay", "Containers": {}, "Peers": [{}]}
-    looks: list[dict[str, Any] | None] = [going, going, None]
-    monkeypatch.setattr(runtime._engine, "found", lambda *_: looks.pop(0))
+    looks: list[dict[str, Any] | EngineError | None] = [going, EngineError("endpoint not found"), None]
+
+    def look(*_: str) -> dict[str, Any] | None:
+        seen = looks.pop(0)
+        if isinstance(seen, EngineError):
+            raise seen
+        return seen
+
+    monkeypatch.setattr(runtime._engine, "found", look)
     monkeypatch.setattr("nodeagent.runtime.engine.time.sleep", paused.append)
     runtime.await_parted("berth-a1_default")
     assert (looks, paused) == ([], [0.1, 0.1, HEARD])
