@@ -296,6 +296,7 @@ def test_openid_connect_brings_in_who_is_there_by_a_confirmed_address(ann: User,
     assert _inside(again)
 
 
+@pytest.mark.thorough
 def test_openid_connect_without_a_confirmed_address_brings_in_nobody(ann: User, idp: Provider) -> None:
     idp.claims["email_verified"] = False
     client = Client()
@@ -304,6 +305,7 @@ def test_openid_connect_without_a_confirmed_address_brings_in_nobody(ann: User, 
     assert User.objects.count() == 1
 
 
+@pytest.mark.thorough
 def test_openid_connect_makes_accounts_by_the_sign_up_policy(idp: Provider, settings: Settings) -> None:
     _through(idp, Client())
     assert not User.objects.exists()
@@ -328,6 +330,7 @@ def _rows(kind: str) -> list[AuditEntry]:
     return list(AuditEntry.objects.filter(kind=kind).order_by("id"))
 
 
+@pytest.mark.thorough
 def test_identities_that_come_and_go_are_in_the_audit(ann: User, idp: Provider) -> None:
     client = Client()
     _through(idp, client)
@@ -350,6 +353,7 @@ def test_identities_that_come_and_go_are_in_the_audit(ann: User, idp: Provider) 
     assert [row.data["address"] for row in _rows("account.linked")] == ["ann@example.com", ""]
 
 
+@pytest.mark.thorough
 def test_accounts_of_all_ways_in_are_in_the_audit(idp: Provider, settings: Settings) -> None:
     owner = factories.make_member(factories.make_team("ours"), email="owner@example.com")
     _made, secret = invite(owner, email="bob@example.com", role=Role.VIEWER)
@@ -366,6 +370,7 @@ def test_accounts_of_all_ways_in_are_in_the_audit(idp: Provider, settings: Setti
     assert (by_provider.actor, by_provider.data) == ("ann@example.com", {"before": None, "after": ann})
 
 
+@pytest.mark.thorough
 def test_openid_connect_answers_of_another_browser_are_refused(ann: User, idp: Provider) -> None:
     client, victim = Client(), Client()
     asked = client.post("/oidc/oidc/login/?process=login")

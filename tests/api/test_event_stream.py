@@ -91,6 +91,7 @@ async def test_one_app_alone(people: People) -> None:
     assert [text for _id, text in await messages(response, 1)] == ["of the app"]
 
 
+@pytest.mark.thorough
 @pytest.mark.django_db(transaction=True)
 async def test_whoever_leaves_the_team_hears_no_more(people: People) -> None:
     response = await opened(people)
@@ -128,6 +129,7 @@ async def test_a_busy_stream_asks_for_rights_as_well(people: People, monkeypatch
     assert await _ends_while_busy(people, response)
 
 
+@pytest.mark.thorough
 @pytest.mark.django_db(transaction=True)
 async def test_an_ended_session_ends_its_stream(people: People) -> None:
     client = AsyncClient()

@@ -12,6 +12,8 @@ from console.workloads.models import App, Container, Release, Rollout, Service
 from tests import factories
 from tests.api.caller import Caller, People
 
+pytestmark = pytest.mark.thorough
+
 MIB = 1024**2
 NODES = "/teams/home/nodes"
 ROOM = "/teams/home/apps/shop/services/web/room"

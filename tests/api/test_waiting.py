@@ -22,6 +22,7 @@ def _operation(people: People) -> Operation:
     return factories.operation_of(factories.make_app(people.access, "shop"))
 
 
+@pytest.mark.thorough
 def test_the_time_is_up(people: People) -> None:
     operation = _operation(people)
     began = time.monotonic()

@@ -52,6 +52,7 @@ def test_a_plot_is_drawn(tmp_path: Path) -> None:
     assert target.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.thorough
 def test_what_a_process_spent_is_counted() -> None:
     found: dict[str, dict[str, float]] = {}
     before = busy()

@@ -48,6 +48,7 @@ def test_the_standby_takes_over_after_the_expiry_and_the_term_grows(short: timed
     assert first.acquire() is False
 
 
+@pytest.mark.thorough
 def test_a_leader_that_renews_is_not_taken_over_from(short: timedelta) -> None:
     first, second = DatabaseLease("first"), DatabaseLease("second")
     first.acquire()
@@ -74,6 +75,7 @@ def test_a_leader_that_was_started_anew_has_another_term() -> None:
         before.renew()
 
 
+@pytest.mark.thorough
 def test_a_paused_old_leader_decides_nothing(
     access: Access, world: World, agents: MakeAgents, short: timedelta
 ) -> None:

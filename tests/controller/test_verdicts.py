@@ -16,6 +16,8 @@ from tests.controller.conftest import MakeAgents
 from tests.controller.fakes import FakeAgent, World
 from tests.controller.test_loop import DEMO, deploy, live
 
+pytestmark = pytest.mark.thorough
+
 EXCLUSIVE = "services:\n  only:\n    image: berth/demo\n    x-berth: {exclusive: true}\n"
 BOUND = "services:\n  db:\n    image: berth/demo\n    volumes: [data:/data]\nvolumes: {data: {}}\n"
 

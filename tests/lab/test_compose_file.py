@@ -16,6 +16,8 @@ import pytest
 
 from console.web.views.joining import container_command
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -54,6 +54,7 @@ async def test_a_member_hears_of_changes_in_the_team(with_redis: RedisServer, me
         assert json.loads(await socket.message()) == {"type": "app", "id": "shop", "revision": 7}
 
 
+@pytest.mark.thorough
 async def test_a_member_of_another_team_hears_nothing(with_redis: RedisServer, member: Access) -> None:
     stranger = await sync_to_async(factories.make_member)(await sync_to_async(factories.make_team)("away"))
     async with await _socket(stranger) as refused:
@@ -87,6 +88,7 @@ async def test_a_member_who_is_removed_is_cut_off(
         assert await socket.closed() == browser.NOT_FOUND
 
 
+@pytest.mark.thorough
 async def test_an_ended_session_is_cut_off(
     with_redis: RedisServer, member: Access, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -322,6 +322,7 @@ async def test_what_let_one_in_is_asked_again(
             assert (await events())[-1].data["reason"] == word
 
 
+@pytest.mark.thorough
 async def test_signing_out_closes_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(door, "RECHECK", 0.2)
     client_ = Client()

@@ -121,6 +121,7 @@ def test_what_has_no_log_is_let_go_at_once(house: House, fake: FakeRuntime) -> N
     assert (house.sent, house.told) == ([], [])
 
 
+@pytest.mark.thorough
 def test_few_segments_are_under_way(house: House, fake: FakeRuntime) -> None:
     house.ended()
     fake.containers[NAME].lines = _noise(6_000_000)
@@ -159,6 +160,7 @@ def test_what_could_not_be_stored_is_sent_again(house: House) -> None:
     assert house.told == []
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [

@@ -300,6 +300,7 @@ def test_of_an_engine_that_is_not_heard_nothing_is_known(watch: Watch, fake: Fak
     assert len(watch.observer.hello()[0]) == 1
 
 
+@pytest.mark.thorough
 def test_a_container_that_cannot_be_looked_at_is_no_sign_of_a_dead_engine(
     watch: Watch, fake: FakeRuntime
 ) -> None:

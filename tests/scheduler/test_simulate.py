@@ -116,6 +116,7 @@ def test_nodes_are_cloned_with_names_of_their_own() -> None:
     assert sorted(each.id for each in cloned[2:4]) == ["n1~2", "n2~2"]
 
 
+@pytest.mark.thorough
 def test_compaction_finds_what_fits_and_no_less_than_the_bound() -> None:
     pytest.importorskip("scipy")
     batches = tuple((Want(request(f"s{index}", cpu=3000), f"s{index}"),) for index in range(4))

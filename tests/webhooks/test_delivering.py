@@ -110,6 +110,7 @@ def test_only_what_is_committed_is_sent_and_all_of_it(receiver: Receiver) -> Non
     assert not Event.objects.filter(dispatched=False).exists()
 
 
+@pytest.mark.thorough
 def test_events_come_in_order_one_at_a_time(owner: Access, receiver: Receiver) -> None:
     hook(owner, receiver)
     for number in range(30):

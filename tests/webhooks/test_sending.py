@@ -70,6 +70,7 @@ def test_only_the_beginning_of_an_answer_is_read(receiver: Receiver) -> None:
     assert time.monotonic() - began < 5
 
 
+@pytest.mark.thorough
 def test_an_answer_that_drips_ends_in_time(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sending, "SECONDS", 0.4)
     receiver.answer(200, b"drip" * 100, slow=0.1)
