@@ -122,10 +122,7 @@ TEMPLATES = [
 
 DATABASE_URL = env.text("DATABASE_URL", f"sqlite:///{BERTH_HOME / 'berth.sqlite3'}")
 # No persistent connections: under ASGI each request has a thread of its own, which would keep its own open.
-DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=0, conn_health_checks=True)}
-DATABASE_POOL = env.number("BERTH_DATABASE_POOL", 20, least=0, most=1000)
-"""Connections to PostgreSQL that a process opens at most, and keeps for the requests that follow; 0: each request has
-its own, as behind PgBouncer."""
+DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=0)}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
@@ -134,11 +131,6 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "cached_statements": 2000,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA busy_timeout=10000;",
     }
-elif DATABASE_POOL and not TESTING:
-    # Whoever waits for a connection sees each attempt to make one: left to itself, the pool tries ever more rarely for
-    # five minutes, and would not hear of a server that is back.
-    pool = {"min_size": 0, "max_size": DATABASE_POOL, "timeout": 3, "reconnect_timeout": 3}
-    DATABASES["default"].setdefault("OPTIONS", {})["pool"] = pool
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 BERTH_LOGS_DIR = Path(env.text("BERTH_LOGS_DIR", str(BERTH_HOME / "container-logs"))).resolve()
