@@ -7,6 +7,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from nodeagent import naming
 from nodeagent.errors import AgentError
 from nodeagent.facts import Key, Known
 from nodeagent.observer import Observer
@@ -88,6 +89,9 @@ class Discovery:
             failed = True
             log.exception("the names of %s cannot be set right", known.identity.name)
         self._observer.look_at(known.identity.engine_name)
+        facts = self._observer.find(*known.key)
+        # Else what the engine takes and does not do would be asked of it without a pause.
+        failed |= facts is not None and bool(naming.due(facts))
         with self._lock:
             self._under_way.discard(known.key)
             times = self._failures.pop(known.key, (0, 0.0))[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,3 +83,14 @@ def test_a_container_without_names_to_keep_is_left_alone(fake: FakeRuntime, watc
     fake.change(other.engine_name, health="healthy", tell="health_status")
     watch.until(lambda one: one.identity.slot == "s2" and one.health == "healthy")
     assert fake.calls.count("join") == before
+
+
+def test_a_join_that_is_taken_and_not_made_is_not_asked_for_without_a_pause(
+    watch: Watch, fake: FakeRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fake, "join", lambda *_: fake._call("join"))
+    before = fake.calls.count("join")
+    fake.change(NAME, health="healthy", tell="health_status")
+    assert wait_until(lambda: fake.calls.count("join") > before, 5.0)
+    time.sleep(0.3)
+    assert fake.calls.count("join") - before == 1
