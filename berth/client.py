@@ -49,8 +49,7 @@ class Client:
     def __init__(self, login: Login) -> None:
         self.login = login
         headers = {"Authorization": f"Bearer {login.token}", "User-Agent": f"berth-cli/{__version__}"}
-        verify = tls(login) if login.ca else _trusted()
-        self._http = httpx.Client(headers=headers, timeout=TIMEOUT, verify=verify, trust_env=True)
+        self._http = httpx.Client(headers=headers, timeout=TIMEOUT, verify=tls(login), trust_env=True)
 
     def __enter__(self) -> Self:
         return self
@@ -190,10 +189,10 @@ def _trusted() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-def tls(login: Login) -> ssl.SSLContext | bool:
-    """What to trust: the system's authorities, and the login's own one."""
+def tls(login: Login) -> ssl.SSLContext:
+    """What to trust: the authorities that everybody does, and the login's own one."""
     if not login.ca:
-        return True
+        return _trusted()
     context = ssl.create_default_context()
     try:
         context.load_verify_locations(login.ca)

@@ -7,7 +7,6 @@ import os
 import select
 import shutil
 import signal
-import ssl
 import sys
 import threading
 from collections.abc import Iterator
@@ -101,9 +100,7 @@ class Session:
         # The address of the login, not the answer's: the way that is known to lead there.
         path = "/" + self.given["url"].split("/", 3)[3]
         url = self.login.url.replace("http", "ws", 1) + path
-        trusted = api.tls(self.login)
-        context = trusted if isinstance(trusted, ssl.SSLContext) else None
-        return connect(url, ssl=context if url.startswith("wss") else None, max_size=None)
+        return connect(url, ssl=api.tls(self.login) if url.startswith("wss") else None, max_size=None)
 
     def _serve(self, socket: ClientConnection) -> int:
         for message in socket:

@@ -32,6 +32,8 @@ HANGS_AFTER = 180.0
 """Longer than a look at an engine that answers each call at the last moment."""
 END_WITHIN = 1.0
 """Seconds from a container's end to the look at it."""
+IMAGES = "images"
+"""Among what is due: no engine id."""
 LAST_LINES = 20
 LAST_LINE_CHARS = 1000
 FIRST_RETRY, LAST_RETRY, RETRY_GROWTH = 0.2, 5.0, 1.25
@@ -71,9 +73,7 @@ class Observer:
         self._touched: dict[str, int] = {}
         self._ooms: dict[str, int] = {}
         self._due: dict[str, None] = {}
-        """Engine ids to look at, in the order of their events."""
-        self._images_due = False
-        """Images came or went since they were listed. They are listed once no container is due."""
+        """Engine ids to look at, and `IMAGES` to list, in the order of their events."""
         self._lines: dict[str, tuple[float | None, tuple[str, ...]]] = {}
         """By engine id: when it ended, and its last lines then."""
         self._reading = threading.Lock()
@@ -271,28 +271,22 @@ class Observer:
     def _look_when_due(self) -> None:
         while not self._stop.is_set():
             with self.changed:
-                self.changed.wait_for(lambda: self._due or self._images_due or self._stop.is_set())
-                engine_id = next(iter(self._due), "")
-                if engine_id:
-                    del self._due[engine_id]
-                elif self._images_due:
-                    self._images_due = False
-                else:
+                self.changed.wait_for(lambda: self._due or self._stop.is_set())
+                if not self._due:
                     continue
-                since = self._touched.get(engine_id, 0)
+                due = next(iter(self._due))
+                del self._due[due]
+                since = self._touched.get(due, 0)
             try:
-                if engine_id:
-                    self._look_again(engine_id, since)
-                else:
+                if due == IMAGES:
                     self._list_images()
+                else:
+                    self._look_again(due, since)
             except EngineTimeout as error:
                 # An engine with too much to do, or at work on this container. Whether it lives, the next list says.
                 log.warning("what changed cannot be looked at now: %s", error.message)
                 with self.changed:
-                    if engine_id:
-                        self._due.setdefault(engine_id)
-                    else:
-                        self._images_due = True
+                    self._due.setdefault(due)
                 self._stop.wait(FIRST_RETRY)
             except AgentError:
                 self.refresh()
@@ -354,7 +348,7 @@ class Observer:
     def _take(self, event: EngineEvent) -> None:
         if event.kind == "image":
             with self.changed:
-                self._images_due = True
+                self._due[IMAGES] = None
                 self.changed.notify_all()
             return
         cluster = self._cluster()

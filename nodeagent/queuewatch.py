@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 
+from nodeagent.periodic import Periodic
 from nodeagent.watchdog import Pulse
 
 log = logging.getLogger(__name__)
@@ -15,25 +15,14 @@ UNTAKEN_FOR = 60.0
 """Longer than taking in any one batch may last."""
 
 
-class QueueWatch:
+class QueueWatch(Periodic):
     """One thread. Its pulse stops while jobs wait and none is taken; a broker that cannot be asked proves nothing."""
 
     def __init__(self, waiting: Callable[[], int], taken: Callable[[], int]) -> None:
         """`waiting`: batches in the node's queue; may raise. `taken`: how many were taken since the agent's start."""
+        super().__init__("queue-watch", LOOK_EVERY)
         self._waiting, self._taken, self._before = waiting, taken, -1
         self.pulse = Pulse("what takes the jobs from the node's queue", UNTAKEN_FOR)
-        self._stop = threading.Event()
-        self.thread = threading.Thread(target=self._run, name="queue-watch", daemon=True)
-
-    def start(self) -> None:
-        self.thread.start()
-
-    def stop(self) -> None:
-        self._stop.set()
-
-    def _run(self) -> None:
-        while not self._stop.wait(LOOK_EVERY):
-            self.look()
 
     def look(self) -> None:
         taken = self._taken()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from nodeagent import protocol
 from nodeagent.errors import AgentError
 from nodeagent.facts import Known
+from nodeagent.periodic import Periodic
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ REASON = (
 )
 
 
-class SelfStop:
+class SelfStop(Periodic):
     """One thread. Whatever the console knows: it learns of the end, and of its reason, with the next hello."""
 
     def __init__(
@@ -34,25 +34,11 @@ class SelfStop:
         note: Callable[[str, str], None],
     ) -> None:
         """`halt` stops a slot's generation within its grace; `note` keeps the reason for a container's record."""
+        super().__init__("self-stop", LOOK_EVERY)
         self._since_contact = since_contact
         self._running = running
         self._halt = halt
         self._note = note
-        self._stop = threading.Event()
-        self.thread = threading.Thread(target=self._run, name="self-stop", daemon=True)
-
-    def start(self) -> None:
-        self.thread.start()
-
-    def stop(self) -> None:
-        self._stop.set()
-
-    def _run(self) -> None:
-        while not self._stop.wait(LOOK_EVERY):
-            try:
-                self.look()
-            except Exception:
-                log.exception("exclusive containers could not be looked at; it is tried again")
 
     def look(self) -> None:
         """Stop all that is exclusive and runs, if contact was lost for too long."""

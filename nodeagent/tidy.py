@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable
 
 from nodeagent.errors import AgentError
 from nodeagent.fetched import Fetched, is_used
+from nodeagent.periodic import Periodic
 from nodeagent.protocol import ImageFact, Result, Tidy
 from nodeagent.runtime.base import EngineUnavailable, Runtime
 
@@ -39,29 +40,15 @@ def removable(
     return [fact for _age, _id, fact in sorted(ages, key=lambda each: (-each[0], each[1]))]
 
 
-class Tidier:
+class Tidier(Periodic):
     """One thread, which sees which images are in use. `run` is for any other, one at a time."""
 
     def __init__(self, runtime: Runtime, fetched: Fetched, clock: Callable[[], float] = time.time) -> None:
+        super().__init__("tidier", LOOK_EVERY)
         self._runtime = runtime
         self._fetched = fetched
         self._clock = clock
         self._running = threading.Lock()
-        self._stop = threading.Event()
-        self.thread = threading.Thread(target=self._run, name="tidier", daemon=True)
-
-    def start(self) -> None:
-        self.thread.start()
-
-    def stop(self) -> None:
-        self._stop.set()
-
-    def _run(self) -> None:
-        while not self._stop.wait(LOOK_EVERY):
-            try:
-                self.look()
-            except Exception as error:  # noqa: BLE001 - the edge: it is tried again
-                log.info("which images are in use cannot be seen now: %s", error)
 
     def look(self) -> tuple[tuple[ImageFact, ...], frozenset[str]]:
         """The images, and what is in use. Raises `AgentError` for an engine that does not answer."""

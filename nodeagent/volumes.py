@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from nodeagent.periodic import Periodic
 from nodeagent.protocol import VolumeFact, Volumes
 from nodeagent.runtime.base import Runtime
-
-log = logging.getLogger(__name__)
 
 LOOK_EVERY = 30.0
 """Seconds between two looks at which volumes there are: a new one is measured soon."""
@@ -23,30 +20,16 @@ SHARE = 50.0
 """However long measuring takes, no more than one part in so many of the time is spent on it."""
 
 
-class VolumeMeter:
+class VolumeMeter(Periodic):
     """One thread. What it finds out goes through `send`."""
 
     def __init__(self, runtime: Runtime, cluster: Callable[[], str], send: Callable[[Volumes], None]) -> None:
+        super().__init__("volumes", LOOK_EVERY)
         self._runtime = runtime
         self._cluster = cluster
         self._send = send
         self._known: frozenset[str] = frozenset()
         self._due = 0.0
-        self._stop = threading.Event()
-        self.thread = threading.Thread(target=self._run, name="volumes", daemon=True)
-
-    def start(self) -> None:
-        self.thread.start()
-
-    def stop(self) -> None:
-        self._stop.set()
-
-    def _run(self) -> None:
-        while not self._stop.wait(LOOK_EVERY):
-            try:
-                self.look()
-            except Exception as error:  # noqa: BLE001 - the edge: it is tried again
-                log.info("volumes cannot be measured now: %s", error)
 
     def look(self) -> None:
         """Measure if it is time, or if a volume is new. Raises `AgentError` for an engine that does not answer."""

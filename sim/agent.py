@@ -79,7 +79,8 @@ class Agent:
             vault,
         )
         self.fetched = HostFetched(host)
-        self.tidier = Tidier(host.engine, self.fetched, lambda: self.world.clock.now)  # type: ignore[arg-type]
+        clock = self.world.clock
+        self.tidier = Tidier(host.engine, self.fetched, lambda: clock.now)  # type: ignore[arg-type]  # no streams
         self.view = View(self)
         self.work = Work(self)
         self.link: Link | None = None

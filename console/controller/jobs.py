@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
 
 import msgspec
 from django.db.models import Count, Q
@@ -16,7 +15,7 @@ from console.cluster.queries import cluster
 from console.common.ids import new_id
 from console.common.prepared import Prepared, PreparedUpdate
 from console.common.writes import insert
-from console.controller import overlay, specs
+from console.controller import outbox, overlay, specs
 from console.controller.context import Step
 from console.controller.rows import chunks, save_one
 from console.images.services import credential_for
@@ -196,22 +195,13 @@ def _row(step: Step, container: Container, job: protocol.Job) -> _Made:
     row = Job(
         id=job.id,
         node_id=container.node_id,
-        kind=_kind(job),
+        kind=outbox.kind(job),
         container_id=container.id,
-        payload=_payload(job),
+        payload=outbox.payload(job),
         created_at=step.now,
         ring_at=step.now,
     )
     return row, job
-
-
-def _payload(job: protocol.Job) -> dict[str, Any]:
-    payload: dict[str, Any] = msgspec.to_builtins(job)
-    return payload
-
-
-def _kind(job: protocol.Job) -> str:
-    return str(job.__struct_config__.tag)
 
 
 def open_for(containers: Sequence[str], *kinds: JobKind) -> set[str]:
@@ -230,47 +220,19 @@ def close(containers: Sequence[Container], kind: JobKind | None, now: datetime) 
 
 def add_pull(step: Step, node: Node, release: Release, team: Team, image: str) -> Job:
     """Ask a node which digest an image's name stands for at its registry."""
-    job = protocol.Pull(id=new_id(), image=image, resolve=True, timeout=20)
-    credential = credential_for(team, image)
-    return Job.objects.create(
-        id=job.id,
-        node=node,
-        kind=JobKind.PULL,
-        release_id=release.id,
-        registry_id=credential.id if credential else "",
-        payload=_payload(job),
-        created_at=step.now,
-        ring_at=step.now,
+    return _add_pull(
+        step, node, release, team, protocol.Pull(id=new_id(), image=image, resolve=True, timeout=20)
     )
 
 
 def add_fetch(step: Step, node: Node, release: Release, team: Team, image: str) -> Job:
     """Have an image on a node before something that serves there is stopped for it."""
-    job = protocol.Pull(id=new_id(), image=image)
-    credential = credential_for(team, image)
-    return Job.objects.create(
-        id=job.id,
-        node=node,
-        kind=JobKind.PULL,
-        release_id=release.id,
-        registry_id=credential.id if credential else "",
-        payload=_payload(job),
-        created_at=step.now,
-        ring_at=step.now,
-    )
+    return _add_pull(step, node, release, team, protocol.Pull(id=new_id(), image=image))
 
 
-def add_tidy(step: Step, node: Node, images: Sequence[str], unused: float) -> None:
-    """Have images removed that no app needs, where the node does not either."""
-    job = protocol.Tidy(id=new_id(), images=tuple(images), unused=unused)
-    Job.objects.create(
-        id=job.id,
-        node=node,
-        kind=JobKind.TIDY,
-        payload=_payload(job),
-        created_at=step.now,
-        ring_at=step.now,
-    )
+def _add_pull(step: Step, node: Node, release: Release, team: Team, job: protocol.Pull) -> Job:
+    credential = credential_for(team, job.image)
+    return outbox.add(step, node, job, release_id=release.id, registry_id=credential.id if credential else "")
 
 
 def add_volume_removal(step: Step, node: Node, app: App, names: Sequence[str]) -> None:
@@ -292,14 +254,7 @@ def _remove_volumes(step: Step, node: Node, slot: str, names: Sequence[str], net
     if Job.objects.filter(node=node, kind=JobKind.REMOVE, payload__slot=slot, done_at=None).exists():
         return
     job = protocol.Remove(id=new_id(), slot=slot, generation=1, volumes=tuple(names), network=network)
-    Job.objects.create(
-        id=job.id,
-        node=node,
-        kind=JobKind.REMOVE,
-        payload=_payload(job),
-        created_at=step.now,
-        ring_at=step.now,
-    )
+    outbox.add(step, node, job)
 
 
 def begin_session(step: Step, node: Node, hello: protocol.Hello) -> None:
@@ -347,7 +302,12 @@ def add_sync(step: Step, node: Node, forget: tuple[str, ...] = ()) -> None:
     keep = [(slot, generation) for slot, generation, state in _KEPT(node.id) if not State(state).ended]
     job = protocol.Sync(id=new_id(), session=node.session, keep=tuple(sorted(keep)), forget=forget)
     row = Job(
-        id=job.id, node=node, kind=JobKind.SYNC, payload=_payload(job), created_at=step.now, ring_at=step.now
+        id=job.id,
+        node=node,
+        kind=JobKind.SYNC,
+        payload=outbox.payload(job),
+        created_at=step.now,
+        ring_at=step.now,
     )
     insert([row])
 

@@ -12,13 +12,12 @@ from console.controller.ledger import Ledger
 from console.workloads.compose import Restart
 from console.workloads.enums import Health
 from console.workloads.models import Container
+from console.workloads.summaries import STEADY
 from nodeagent import protocol
 from scheduler.backoff import backoff
 from scheduler.lifecycle import Actor, Facts, State, may_move, move, observe
 
 RESTART_WINDOW = timedelta(minutes=10)
-_STEADY = timedelta(minutes=10)
-"""A container that ran this long starts its slot's failures anew."""
 _START_JITTER = timedelta(seconds=2)
 """Ages are rounded on the way; a start that moved less than this is the same start."""
 _MOST_OOMS = 1_000_000
@@ -159,7 +158,7 @@ def storable(text: str) -> str:
 def count_failure(step: Step, container: Container) -> None:
     """One more failure in a row of the slot; its back-off grows. The caller saves the slot."""
     slot, restart = container.slot, _restart(step, container)
-    window = timedelta(seconds=restart.window) if restart.window else _STEADY
+    window = timedelta(seconds=restart.window) if restart.window else STEADY
     steady = container.started_at is not None and step.now - container.started_at > window
     slot.failures = 1 if steady else slot.failures + 1
     slot.not_before = step.now + timedelta(seconds=backoff(slot.failures, restart.delay))

@@ -13,6 +13,7 @@ from console.cluster.enums import JobKind, NodeState
 from console.cluster.models import Job, Node
 from console.cluster.queries import cluster
 from console.common.ids import new_id
+from console.controller import outbox
 from console.controller.context import Step
 from console.controller.ledger import Ledger
 from console.network import membership
@@ -96,24 +97,13 @@ def _give(step: Step, orders: Iterable[Order]) -> None:
         if act == "init":
             taken |= {key for key in busy if key[0] == "init"}
         if not busy & taken:
-            _send(step, step.nodes[order.node], msgspec.structs.replace(order.job, id=new_id()))
+            outbox.add(step, step.nodes[order.node], msgspec.structs.replace(order.job, id=new_id()))
 
 
 def _key(job: Job) -> tuple[str, str]:
     payload = job.payload
     about = payload.get("guest") or payload.get("node") or job.node_id
     return str(payload["act"]), str(about)
-
-
-def _send(step: Step, node: Node, job: protocol.Swarm | protocol.Network) -> None:
-    Job.objects.create(
-        id=job.id,
-        node=node,
-        kind=JobKind.SWARM if isinstance(job, protocol.Swarm) else JobKind.NETWORK,
-        payload=msgspec.to_builtins(job),
-        created_at=step.now,
-        ring_at=step.now,
-    )
 
 
 # -- networks
@@ -146,7 +136,7 @@ def _ask(step: Step, row: AppNetwork, *, gone: bool) -> None:
     row.asked_at = step.now
     row.save(update_fields=["asked_at"])
     job = protocol.Network(id=new_id(), name=row.name, app=row.app_id, internal=row.internal, gone=gone)
-    _send(step, manager, job)
+    outbox.add(step, manager, job)
 
 
 def _keep_networks(step: Step) -> None:
@@ -178,7 +168,7 @@ def _let_join(step: Step, guest: str, token: bytes) -> None:
     node = step.nodes.get(guest)
     _parts, found = _look(step)
     if node is not None and found.addresses:
-        _send(step, node, protocol.Swarm(id=new_id(), act="join", token=token, managers=found.addresses))
+        outbox.add(step, node, protocol.Swarm(id=new_id(), act="join", token=token, managers=found.addresses))
 
 
 def _network_concluded(step: Step, node: Node, job: Job, message: protocol.Result) -> None:

@@ -19,7 +19,8 @@ from django.db.models.functions import RowNumber
 
 from console.cluster.enums import JobKind, NodeState
 from console.cluster.models import Job, Node
-from console.controller import jobs
+from console.common.ids import new_id
+from console.controller import outbox
 from console.controller.context import Step
 from console.controller.history import Line
 from console.controller.observed import storable
@@ -48,28 +49,28 @@ class Rounds:
     """
 
     def __init__(self) -> None:
-        self._seen: dict[str, datetime] = {}
-        """When each was first seen."""
+        self._first: dict[str, datetime] = {}
+        """When each one's first turn is."""
         self._at: dict[str, datetime] = {}
 
     def due(self, step: Step) -> list[Node]:
         """Nodes whose turn it is, each once. Only of those that are well, and whose assignment is beyond doubt."""
-        self._seen = {id_: self._seen.get(id_, step.now) for id_ in step.nodes}
+        every = timedelta(seconds=settings.IMAGES_EVERY)
+        self._first = {
+            id_: self._first.get(id_) or step.now + first_wait(id_, step.now, every) for id_ in step.nodes
+        }
         self._at = {id_: at for id_, at in self._at.items() if id_ in step.nodes}
-        found = [node for node in step.nodes.values() if self._is_due(step, node)]
+        found = [node for node in step.nodes.values() if self._is_due(step, node, every)]
         self._at.update((node.id, step.now) for node in found)
         return found
 
-    def _is_due(self, step: Step, node: Node) -> bool:
+    def _is_due(self, step: Step, node: Node, every: timedelta) -> bool:
         if node.state != NodeState.READY or node.id in step.holds:
             return False
-        every = timedelta(seconds=settings.IMAGES_EVERY)
         last = self._at.get(node.id)
         if last is not None:
             return step.now - last >= (min(every, EVERY_WHILE_LOW) if node.disk_low else every)
-        return node.disk_low or step.now - self._seen[node.id] >= first_wait(
-            node.id, self._seen[node.id], every
-        )
+        return node.disk_low or step.now >= self._first[node.id]
 
 
 def first_wait(node: str, seen: datetime, every: timedelta) -> timedelta:
@@ -87,7 +88,8 @@ def keep(step: Step, rounds: Rounds) -> None:
     for node in due:
         spare = unwanted(node.images, content)[:MOST]
         if spare and not Job.objects.filter(node=node, kind=JobKind.TIDY, done_at=None).exists():
-            jobs.add_tidy(step, node, spare, _age(node).total_seconds())
+            unused = _age(node).total_seconds()
+            outbox.add(step, node, protocol.Tidy(id=new_id(), images=tuple(spare), unused=unused))
 
 
 def _age(node: Node) -> timedelta:

@@ -28,7 +28,7 @@ from console.workloads.models import App, Container, Release, Rollout, Service, 
 from scheduler.model import Mode
 
 STEADY = timedelta(minutes=10)
-"""What has run for so long without a restart counts as steady."""
+"""What has run for so long without a restart counts as steady: failures in its slot count anew."""
 _UNDER_WAY = {RolloutState.RUNNING: AppState.DEPLOYING, RolloutState.PAUSED: AppState.PAUSED}
 
 

@@ -11,7 +11,7 @@ from lab.engine import Engine
 from lab.processes import wait_until
 from nodeagent.facts import Known, identity_of
 from nodeagent.observer import Observer
-from nodeagent.protocol import Delta, Observed
+from nodeagent.protocol import Delta, ImageFact, Observed
 from nodeagent.runtime.base import EngineTimeout, EngineUnavailable, Listing
 from nodeagent.runtime.engine import DockerRuntime
 from nodeagent.vault import Shown, Withheld
@@ -49,6 +49,15 @@ class Watch:
                 return delta
             time.sleep(0.005)
         raise AssertionError("nothing changed")
+
+    def images(self, timeout: float = 5.0) -> tuple[ImageFact, ...]:
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            images = self.observer.take_images()
+            if images is not None:
+                return images
+            time.sleep(0.005)
+        raise AssertionError("no images were told")
 
 
 @pytest.fixture
@@ -367,11 +376,7 @@ def test_new_images_are_told_once(watch: Watch, fake: FakeRuntime) -> None:
     assert watch.observer.take_images() is None
     fake.local_images["other:1"] = fake.local_images[DEMO]
     fake.tell_images()
-    deadline = time.monotonic() + 5
-    while (images := watch.observer.take_images()) is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    assert len(images) == 2
+    assert len(watch.images()) == 2
     assert watch.observer.take_images() is None
 
 
@@ -396,11 +401,7 @@ def test_of_many_images_that_go_a_list_or_two_is_made_and_containers_are_heard_o
     fake.remove(identity("s1").engine_name)
     assert watch.delta().removed == (("s1", 1),)
     go.set()
-    deadline = time.monotonic() + 5
-    while (images := watch.observer.take_images()) is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    assert len(images) == 2
+    assert len(watch.images()) == 2
     assert fake.calls.count("images") - before <= 3
 
 
@@ -416,11 +417,7 @@ def test_an_image_list_that_timed_out_is_made_again(watch: Watch, fake: FakeRunt
     fake.before = hold
     fake.local_images["other:1"] = fake.local_images[DEMO]
     fake.tell_images()
-    deadline = time.monotonic() + 5
-    while (images := watch.observer.take_images()) is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    assert len(images) == 2
+    assert len(watch.images()) == 2
     assert watch.observer.engine_ok
 
 
