@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from lab.eventlog import EventLog
 from lab.look import Seen, look_at
 from lab.processes import wait_until
+from nodeagent import protocol
 from tests.cluster.conftest import Cluster
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(240)]
@@ -31,6 +33,11 @@ services:
 """
 SERVES = '["sleep", "1000000"]'
 CRASHES = '["sh", "-c", "sleep 1; echo no luck; exit 3"]'
+
+
+def is_command(name: str) -> bool:
+    """Whether a release command runs in it."""
+    return name.startswith("shop/web.release.")
 
 
 class Shop:
@@ -66,7 +73,7 @@ class Shop:
         found = [
             part
             for one in self.containers()
-            if one.running and not one.name.startswith("shop/web.release.")
+            if one.running and not is_command(one.name)
             for part in one.environment
             if part.startswith("VERSION=")
         ]
@@ -174,25 +181,27 @@ def test_a_release_command_succeeds_before_anything_is_replaced(shop: Shop) -> N
     assert "nothing was replaced" in fails["error"]
     assert any("bad schema" in step["text"] for step in fails["steps"])
     assert {one.id for one in shop.containers() if one.running} == kept
-    works = shop.release(3, more="x-berth: {release_command: [sleep, '3']}")
+    log = EventLog({node.name: node.engine for node in shop.lab.hosts})
+    log.start()
+    try:
+        works = shop.release(3, more="x-berth: {release_command: [sleep, '3']}")
 
-    def commands() -> list[Seen]:
-        return [one for one in shop.containers() if one.name.startswith("shop/web.release.")]
+        def command_runs() -> bool:
+            return any(one.running and is_command(one.name) for one in shop.containers())
 
-    assert wait_until(lambda: any(one.running for one in commands()), 30, every=0.05)
-    assert shop.versions() == ["1"] * REPLICAS
-    ran: dict[str, Seen] = {}
-
-    def over() -> bool:
-        ran.update({one.id: one for one in commands() if one.finished})
-        return bool(shop.api.get(f"/operations/{works['id']}")["state"] != "running")
-
-    assert wait_until(over, 60, every=0.1)
-    assert shop.ends(works)["state"] == "succeeded"
-    replaced = [one for one in shop.containers() if one.running]
-    assert shop.versions() == ["3"] * REPLICAS
-    assert ran
-    assert max(one.finished for one in ran.values()) < min(one.started for one in replaced)
+        assert wait_until(command_runs, 30, every=0.05)
+        assert shop.versions() == ["1"] * REPLICAS
+        assert shop.ends(works)["state"] == "succeeded"
+        assert shop.versions() == ["3"] * REPLICAS
+    finally:
+        log.stop()
+    # By the engines' events: what has ended may be removed before anybody looks.
+    named = [(each, each.labels[protocol.LABEL_NAME]) for each in log.moments() if each.labels]
+    ended = [each.at for each, name in named if each.action == "die" and is_command(name)]
+    replaced = [each.at for each, name in named if each.action == "start" and not is_command(name)]
+    assert len(ended) == 1
+    assert len(replaced) == REPLICAS
+    assert ended[0] < min(replaced)
 
 
 def test_an_image_that_is_nowhere_takes_nothing_down(shop: Shop) -> None:
